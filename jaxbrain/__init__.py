@@ -1,0 +1,17 @@
+"""How much are brain recordings worth for machine learning? Exact, fast, differentiable answers."""
+
+__version__ = "0.1.0"
+
+from . import theory as theory
+from .models import LinearGaussianModel as LinearGaussianModel
+from .models import Problem as Problem
+from .models import presets as presets
+from .theory import exchange_rate as exchange_rate
+from .theory import expected_misalignment as expected_misalignment
+from .theory import optimal_penalty as optimal_penalty
+from .theory import ridge_risk as ridge_risk
+from .theory import risk as risk
+from .theory import savings as savings
+from .theory import task_only_risk as task_only_risk
+from .theory import value as value
+from .theory import wishart_resolvent_trace as wishart_resolvent_trace

@@ -1,0 +1,96 @@
+"""Checks of arguments: one place that decides what is wrong, and says what to do.
+
+Shapes are always known. Values are known only outside `jax.jit`, `jax.vmap` and `jax.grad`; a
+check of a value is skipped, never guessed, while JAX traces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from ._typing import AnyArray, Real
+
+
+def is_concrete(*values: Any) -> bool:
+    """Whether all values can be looked at now (none of them is being traced)."""
+    return not any(isinstance(value, jax.core.Tracer) for value in values)
+
+
+def as_floats(**arguments: Any) -> list[Array]:
+    """The arguments as floating-point arrays of one common type, in the order given.
+
+    The type is the widest floating type among the arrays; plain Python numbers follow it. Without
+    any array it is JAX's default. Raises `ValueError` naming an argument that holds no real numbers.
+    """
+    kinds = []
+    for name, value in arguments.items():
+        try:
+            dtype = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
+        except (TypeError, ValueError) as problem:
+            raise ValueError(f"{name} must be a number or an array of numbers") from problem
+        if not (np.issubdtype(dtype, np.floating) or np.issubdtype(dtype, np.integer)):
+            raise ValueError(f"{name} must hold real numbers, but its type is {dtype}")
+        if hasattr(value, "dtype") and np.issubdtype(dtype, np.floating):
+            kinds.append(jax.dtypes.canonicalize_dtype(dtype))
+    common = max(kinds, key=lambda dtype: np.dtype(dtype).itemsize) if kinds else jnp.zeros(()).dtype
+    return [jnp.asarray(value, dtype=common) for value in arguments.values()]
+
+
+def as_real(name: str, value: Real, like: Array) -> Array:
+    """The argument as an array of the type of `like`, for arithmetic under strict promotion."""
+    return as_floats(**{name: value})[0].astype(like.dtype)
+
+
+def check_shape(name: str, value: AnyArray, shape: Sequence[int | str], remedy: str) -> None:
+    """Raise unless `value` has this shape; words in `shape` stand for any length."""
+    actual = np.shape(value)
+    fits = len(actual) == len(shape) and all(
+        isinstance(want, str) or want == have for want, have in zip(shape, actual, strict=True)
+    )
+    if not fits:
+        wanted = "(" + ", ".join(str(length) for length in shape) + ("," if len(shape) == 1 else "") + ")"
+        raise ValueError(f"{name} must have shape {wanted}, but it has shape {actual}: {remedy}")
+
+
+def check_finite(name: str, value: AnyArray) -> None:
+    """Raise if a known value holds NaN or infinity."""
+    if is_concrete(value) and not bool(np.all(np.isfinite(np.asarray(value)))):
+        raise ValueError(f"{name} holds NaN or infinite entries: remove or replace them first")
+
+
+def check_positive(name: str, value: AnyArray, *, zero_allowed: bool = False) -> None:
+    """Raise if a known value is negative (or zero, unless zero is allowed)."""
+    if not is_concrete(value):
+        return
+    lowest = np.min(np.asarray(value, dtype=float), initial=np.inf)
+    if lowest < 0 or (lowest == 0 and not zero_allowed) or np.isnan(lowest):
+        bound = "at least 0" if zero_allowed else "greater than 0"
+        raise ValueError(f"{name} must be {bound}, but it is as low as {lowest:g}")
+
+
+def check_between(name: str, value: Real, low: float, high: float) -> None:
+    """Raise if a known value leaves the interval [low, high]."""
+    if is_concrete(value) and not bool(np.all((np.asarray(value) >= low) & (np.asarray(value) <= high))):
+        raise ValueError(f"{name} must lie between {low:g} and {high:g}, but it is {value}")
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Raise unless the word is one of the choices."""
+    if value not in choices:
+        listed = " or ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{name} must be {listed}, but it is {value!r}")
+
+
+def check_integer(name: str, value: int, low: int, high: int | None = None, remedy: str = "") -> None:
+    """Raise unless the value is a whole number between `low` and `high`, both included."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise ValueError(f"{name} must be a whole number, but it is {value!r}")
+    if value < low or (high is not None and value > high):
+        bound = f"at least {low}" if high is None else f"between {low} and {high}"
+        raise ValueError(f"{name} must be {bound}, but it is {value}" + (f": {remedy}" if remedy else ""))

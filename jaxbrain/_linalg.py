@@ -1,0 +1,108 @@
+"""Linear algebra with derivatives that stay finite, and roots with implicit derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def leading_eigenspace(matrix: Float[Array, "d d"], rank: int) -> Float[Array, "d rank"]:
+    """Orthonormal basis of the span of the `rank` leading eigenvectors of a symmetric matrix.
+
+    Only the span means anything, so the derivative is that of the span: the basis moves
+    orthogonally to itself, dU = U⊥ [(U⊥ᵀ dM U) / (w_kept − w_dropped)]. Unlike the derivative of
+    single eigenvectors it stays finite when eigenvalues repeat among the kept, or among the
+    dropped. It is infinite only where the span itself jumps: no gap between the two groups.
+    """
+    return jnp.linalg.eigh(matrix, symmetrize_input=True)[1][:, -rank:]
+
+
+@leading_eigenspace.defjvp
+def _leading_eigenspace_jvp(rank, primals, tangents):
+    (matrix,), (change,) = primals, tangents
+    values, vectors = jnp.linalg.eigh(matrix, symmetrize_input=True)
+    kept, dropped = vectors[:, -rank:], vectors[:, :-rank]
+    gaps = values[None, -rank:] - values[:-rank, None]
+    symmetric = (change + change.T) / 2
+    return kept, dropped @ ((dropped.T @ symmetric @ kept) / gaps)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def spectral_function(
+    function: Callable[..., Array], matrix: Float[Array, "k k"], *parameters: Array
+) -> Float[Array, "k k"]:
+    """Apply a scalar function to a symmetric matrix: U f(w, *parameters) Uᵀ.
+
+    The derivative is by divided differences (Daleckii and Krein), with f′ in place of 0/0, so
+    repeated eigenvalues do no harm.
+    """
+    values, vectors = jnp.linalg.eigh(matrix, symmetrize_input=True)
+    return (vectors * function(values, *parameters)[None, :]) @ vectors.T
+
+
+@spectral_function.defjvp
+def _spectral_function_jvp(function, primals, tangents):
+    (matrix, *parameters), (change, *parameter_changes) = primals, tangents
+    values, vectors = jnp.linalg.eigh(matrix, symmetrize_input=True)
+    image, slope = jax.jvp(lambda w: function(w, *parameters), (values,), (jnp.ones_like(values),))
+    gaps = values[:, None] - values[None, :]
+    # Below this gap the difference quotient has lost more digits than f' at the midpoint has.
+    close = jnp.abs(gaps) <= jnp.sqrt(jnp.finfo(values.dtype).eps) * jnp.max(jnp.abs(values))
+    quotients = jnp.where(
+        close,
+        (slope[:, None] + slope[None, :]) / 2,
+        (image[:, None] - image[None, :]) / jnp.where(close, 1.0, gaps),
+    )
+    symmetric = (change + change.T) / 2
+    moved = vectors @ (quotients * (vectors.T @ symmetric @ vectors)) @ vectors.T
+    shift = jax.jvp(lambda *p: function(values, *p), tuple(parameters), tuple(parameter_changes))[1]
+    return (vectors * image[None, :]) @ vectors.T, moved + (vectors * shift[None, :]) @ vectors.T
+
+
+def covariance_factor(covariance: Float[Array, "k k"]) -> Float[Array, "k k"]:
+    """Lower-triangular L with L Lᵀ = covariance, also when the covariance is singular.
+
+    A singular covariance is lifted by a few units of rounding, which no sample can show.
+    """
+    size = covariance.shape[0]
+    limits = jnp.finfo(covariance.dtype)
+    lift = 4 * limits.eps * jnp.trace(covariance) + limits.tiny
+    return jnp.linalg.cholesky(covariance + lift * jnp.eye(size, dtype=covariance.dtype))
+
+
+def implicit_root(
+    function: Callable[[Array], Array], start: Array, max_steps: int = 60
+) -> Array:
+    """Root of a scalar function by Newton's method, with the derivative of the implicit function.
+
+    Derivatives with respect to whatever `function` closes over come from the implicit function
+    theorem, in forward and in reverse mode; the iterations are never unrolled. Ends when a step no
+    longer changes the root beyond rounding, or with NaN when it has not done so after `max_steps`.
+    """
+
+    def newton(residual, start):
+        tolerance = 4 * jnp.finfo(start.dtype).eps
+
+        def unfinished(state):
+            root, step, count = state
+            return (count < max_steps) & (jnp.abs(step) > tolerance * jnp.abs(root))
+
+        def improve(state):
+            root, _, count = state
+            height, slope = jax.jvp(residual, (root,), (jnp.ones_like(root),))
+            step = height / slope
+            return root - step, step, count + 1
+
+        infinite = jnp.full_like(start, jnp.inf)
+        root, step, _ = jax.lax.while_loop(unfinished, improve, (start, infinite, 0))
+        # Two ulps away from the tolerance Newton may cycle: accept anything near convergence.
+        return jnp.where(jnp.abs(step) <= 1e3 * tolerance * jnp.abs(root), root, jnp.nan)
+
+    return jax.lax.custom_root(
+        function, start, newton, lambda linear, y: y / linear(jnp.ones_like(y))
+    )

@@ -1,0 +1,356 @@
+"""The generative model: inputs drive latents, latents drive recordings and (in part) the task."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .._checks import as_floats, check_finite, check_integer, check_positive, check_shape, is_concrete
+from .._linalg import covariance_factor
+from .._typing import AnyArray, Real
+from .problem import Problem, check_dimensions
+
+
+class LinearGaussianModel(eqx.Module):
+    """The model in which the worth of brain recordings can be computed exactly.
+
+    Inputs x ~ N(0, I) of d dimensions drive k latents z = Aᵀx + εz, recorded in p channels as
+    r = H z + εr; a task is learned from labels y = βᵀx + εy. Recordings help the task as far as β
+    lies in span(A).
+
+    >>> import jax, jax.numpy as jnp, jaxbrain as jb
+    >>> model = jb.LinearGaussianModel(
+    ...     encoder=jnp.eye(6, 2), readout=jnp.ones((5, 2)).at[:2].add(jnp.eye(2)),
+    ...     latent_noise=0.5, recording_noise=1.0,
+    ...     task_weights=jnp.array([1.0, 0.0, 1.0, 0.0, 0.0, 0.0]), task_noise=1.0)
+    >>> float(model.relative_misalignment)
+    0.5
+    >>> inputs, recordings = model.sample_brain(jax.random.key(0), 100)
+    >>> inputs.shape, recordings.shape
+    ((100, 6), (100, 5))
+
+    An Equinox module whose arrays are leaves: it can be jitted, vmapped and differentiated.
+
+    **Arguments**
+
+    - `encoder` A, shape (d, k), k < d: which input directions the brain responds to. Orthonormal
+      columns; with `canonical=True` any matrix of full rank, which is then re-gauged together with
+      the readout and the latent noise. Only span(A) can be known from data, and nothing that the
+      library reports depends on the gauge.
+    - `readout` H, shape (p, k), p >= k, rank k: how latents appear in the channels.
+    - `latent_noise` Σz, shape (k, k), or a scalar for Σz = σz² I: neural variability.
+    - `recording_noise` Σr, shape (p, p), or a scalar for Σr = σr² I: measurement noise. With a scalar
+      nothing of size p × p is ever built.
+    - `task_weights` β, shape (d,).
+    - `task_noise` σ²: variance of the label noise, greater than 0.
+
+    **Raises** `ValueError` that names the argument and the remedy.
+
+    **Source.** Lewis et al., arXiv:2605.09243, section 2.
+    """
+
+    encoder: Float[Array, "d k"]
+    readout: Float[Array, "p k"]
+    latent_noise: Float[Array, "..."]
+    recording_noise: Float[Array, "..."]
+    task_weights: Float[Array, " d"]
+    task_noise: Float[Array, ""]
+
+    def __init__(
+        self,
+        encoder: AnyArray,
+        readout: AnyArray,
+        latent_noise: Real,
+        recording_noise: Real,
+        task_weights: AnyArray,
+        task_noise: Real,
+        *,
+        canonical: bool = False,
+    ):
+        """See the class."""
+        encoder, readout, latent_noise, recording_noise, task_weights, task_noise = as_floats(
+            encoder=encoder,
+            readout=readout,
+            latent_noise=latent_noise,
+            recording_noise=recording_noise,
+            task_weights=task_weights,
+            task_noise=task_noise,
+        )
+        check_shape("encoder", encoder, ("d", "k"), "one column for each latent")
+        d, k = encoder.shape
+        check_shape("readout", readout, ("p", k), "one row a channel, one column for each latent")
+        p = readout.shape[0]
+        check_dimensions(d, k, p)
+        if latent_noise.ndim:
+            check_shape("latent_noise", latent_noise, (k, k), "or a scalar for equal variances")
+        if recording_noise.ndim:
+            check_shape("recording_noise", recording_noise, (p, p), "or a scalar for equal variances")
+        check_shape("task_weights", task_weights, (d,), "one weight for each input")
+        check_shape("task_noise", task_noise, (), "one variance")
+        for name, value in (
+            ("encoder", encoder),
+            ("readout", readout),
+            ("latent_noise", latent_noise),
+            ("recording_noise", recording_noise),
+            ("task_weights", task_weights),
+            ("task_noise", task_noise),
+        ):
+            check_finite(name, value)
+        check_positive("task_noise", task_noise)
+        _check_covariance("latent_noise", latent_noise)
+        _check_covariance("recording_noise", recording_noise)
+        _check_full_rank("readout", readout, "drop latents that no channel shows")
+        if canonical:
+            _check_full_rank("encoder", encoder, "drop latents that repeat others")
+            encoder, readout, latent_noise = _canonical_gauge(encoder, readout, latent_noise)
+        elif is_concrete(encoder):
+            columns = np.asarray(encoder)
+            overlap = np.max(np.abs(columns.T @ columns - np.eye(k)))
+            if overlap > 100 * k * jnp.finfo(encoder.dtype).eps:
+                raise ValueError(
+                    "encoder must have orthonormal columns, but its Gram matrix is off by "
+                    f"{float(overlap):.2g}: pass canonical=True to re-gauge any matrix of full rank"
+                )
+        self.encoder, self.readout = encoder, readout
+        self.latent_noise, self.recording_noise = latent_noise, recording_noise
+        self.task_weights, self.task_noise = task_weights, task_noise
+
+    @property
+    def input_dim(self) -> int:
+        """Number d of inputs."""
+        return self.encoder.shape[0]
+
+    @property
+    def latent_dim(self) -> int:
+        """Number k of measured latents."""
+        return self.encoder.shape[1]
+
+    @property
+    def recording_dim(self) -> int:
+        """Number p of recording channels."""
+        return self.readout.shape[0]
+
+    @property
+    def misalignment(self) -> Float[Array, ""]:
+        """m = ‖Kβ‖²: squared length of the task weights outside the brain-sensitive subspace."""
+        outside = self.task_weights - self.encoder @ (self.encoder.T @ self.task_weights)
+        return jnp.sum(outside**2)
+
+    @property
+    def relative_misalignment(self) -> Float[Array, ""]:
+        """m/‖β‖², the share of the task that no recording can reach; in [0, 1]."""
+        return self.misalignment / jnp.sum(self.task_weights**2)
+
+    @property
+    def task_snr(self) -> Float[Array, ""]:
+        """‖β‖²/σ²: variance of the predictable part of a label over that of its noise."""
+        return jnp.sum(self.task_weights**2) / self.task_noise
+
+    @property
+    def brain_snr(self) -> Float[Array, ""]:
+        """Mean over channels of stimulus-driven variance over all other variance."""
+        signal = jnp.sum(self.readout**2, axis=1)
+        if self.latent_noise.ndim:
+            neural = jnp.sum((self.readout @ self.latent_noise) * self.readout, axis=1)
+        else:
+            neural = self.latent_noise * signal
+        measurement = (
+            jnp.diagonal(self.recording_noise) if self.recording_noise.ndim else self.recording_noise
+        )
+        return jnp.mean(signal / (neural + measurement))
+
+    @property
+    def encoding_noise(self) -> Float[Array, "k k"]:
+        """Σenc = Σz + H⁺ Σr H⁺ᵀ: latent noise left after the best linear read-out, shape (k, k)."""
+        gram = self.readout.T @ self.readout
+        if self.recording_noise.ndim:
+            inverse = jnp.linalg.solve(gram, self.readout.T)
+            measured = inverse @ self.recording_noise @ inverse.T
+        else:
+            measured = self.recording_noise * jnp.linalg.inv(gram)
+        return self._latent_covariance + measured
+
+    @property
+    def gamma(self) -> Float[Array, ""]:
+        """The constant γ = (d − k) βᵀA Σenc Aᵀβ − m tr Σenc of the paper's Appendix C.2."""
+        noise = self.encoding_noise
+        aligned = self.encoder.T @ self.task_weights
+        inside = (self.input_dim - self.latent_dim) * (aligned @ noise @ aligned)
+        return inside - self.misalignment * jnp.trace(noise)
+
+    def sample_brain(
+        self, key: PRNGKeyArray, n: int
+    ) -> tuple[Float[Array, "n d"], Float[Array, "n p"]]:
+        """Draw `n` pairs of inputs, shape (n, d), and recordings, shape (n, p)."""
+        check_integer("n", n, 1)
+        key_inputs, key_latents, key_recordings = jr.split(key, 3)
+        dtype = self.encoder.dtype
+        inputs = jr.normal(key_inputs, (n, self.input_dim), dtype)
+        latents = inputs @ self.encoder + _noise(key_latents, n, self.latent_noise, self.latent_dim)
+        recordings = latents @ self.readout.T + _noise(
+            key_recordings, n, self.recording_noise, self.recording_dim
+        )
+        return inputs, recordings
+
+    def sample_task(
+        self, key: PRNGKeyArray, n: int
+    ) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
+        """Draw `n` pairs of inputs, shape (n, d), and targets, shape (n,)."""
+        check_integer("n", n, 1)
+        key_inputs, key_targets = jr.split(key)
+        dtype = self.encoder.dtype
+        inputs = jr.normal(key_inputs, (n, self.input_dim), dtype)
+        noise = jnp.sqrt(self.task_noise) * jr.normal(key_targets, (n,), dtype)
+        return inputs, inputs @ self.task_weights + noise
+
+    def whitened(self) -> LinearGaussianModel:
+        """The same recordings in channels rescaled to independent noise of variance 1.
+
+        Maps r to L⁻¹r with Σr = L Lᵀ. Recordings with strongly unequal channels are usually better
+        used this way, and the closed forms then cover them exactly as they cover equal channels.
+        Needs a recording noise of full rank.
+        """
+        if self.recording_noise.ndim == 0:
+            check_positive("recording_noise", self.recording_noise)
+            readout = self.readout / jnp.sqrt(self.recording_noise)
+        else:
+            factor = jnp.linalg.cholesky(self.recording_noise)
+            if is_concrete(factor) and not bool(jnp.all(jnp.isfinite(factor))):
+                raise ValueError("recording_noise must have full rank to be whitened")
+            readout = jax.scipy.linalg.solve_triangular(factor, self.readout, lower=True)
+        return LinearGaussianModel(
+            self.encoder, readout, self.latent_noise, 1.0, self.task_weights, self.task_noise
+        )
+
+    def problem(self) -> Problem:
+        """The summary of this model that the closed forms take.
+
+        Spectra where the latent noise is a scalar, or can be seen (outside `jax.jit` and
+        `jax.grad`) to share an eigenbasis with HᵀH; k × k matrices otherwise. The derivative of a
+        spectrum with respect to the readout needs distinct gains: to differentiate through a
+        readout whose gains repeat, give the latent noise as a matrix.
+
+        **Raises** `ValueError` where the recording noise differs between channels: the closed form
+        knows how well directions are estimated in channel space only for equal channels. Use
+        `model.whitened().problem()` (the encoding stage then works on whitened recordings), or
+        simulate.
+        """
+        noise = self._scalar_recording_noise()
+        gram = self.readout.T @ self.readout
+        aligned = self.encoder.T @ self.task_weights
+        basis = self._shared_eigenbasis(gram)
+        if basis is None:
+            latent_noise, gain = self._latent_covariance, gram
+            aligned_power = aligned[:, None] * aligned[None, :]
+        else:
+            gain = jnp.sum(basis * (gram @ basis), axis=0)
+            latent_noise = (
+                jnp.sum(basis * (self.latent_noise @ basis), axis=0)
+                if self.latent_noise.ndim
+                else self.latent_noise
+            )
+            aligned_power = (basis.T @ aligned) ** 2
+        return Problem(
+            input_dim=self.input_dim,
+            latent_dim=self.latent_dim,
+            recording_dim=self.recording_dim,
+            latent_noise=latent_noise,
+            gain=gain,
+            recording_noise=noise,
+            aligned_power=aligned_power,
+            misaligned_power=self.misalignment,
+            task_noise=self.task_noise,
+        )
+
+    @property
+    def _latent_covariance(self) -> Float[Array, "k k"]:
+        if self.latent_noise.ndim:
+            return self.latent_noise
+        return self.latent_noise * jnp.eye(self.latent_dim, dtype=self.latent_noise.dtype)
+
+    def _scalar_recording_noise(self) -> Float[Array, ""]:
+        noise = self.recording_noise
+        if noise.ndim == 0:
+            return noise
+        remedy = (
+            "the closed forms need equal, independent channels: use model.whitened().problem(), pass "
+            "a scalar recording_noise, or simulate this model"
+        )
+        if not is_concrete(noise):
+            raise ValueError(f"recording_noise is a full matrix: {remedy}")
+        level = jnp.trace(noise) / self.recording_dim
+        uneven = noise - level * jnp.eye(self.recording_dim, dtype=noise.dtype)
+        if jnp.max(jnp.abs(uneven)) > 1e3 * jnp.finfo(noise.dtype).eps * level:
+            raise ValueError(f"recording_noise differs between channels: {remedy}")
+        return level
+
+    def _shared_eigenbasis(self, gram: Float[Array, "k k"]) -> Float[Array, "k k"] | None:
+        if self.latent_noise.ndim == 0:
+            return jnp.linalg.eigh(gram)[1]
+        if not is_concrete(gram, self.latent_noise):
+            return None
+        # Matrices that commute are both diagonal in the eigenbasis of a generic mixture of them.
+        scale = jnp.trace(gram) / jnp.maximum(jnp.trace(self.latent_noise), jnp.finfo(gram.dtype).tiny)
+        basis = jnp.linalg.eigh(gram + 0.6180339887 * scale * self.latent_noise)[1]
+        tolerance = 1e3 * jnp.finfo(gram.dtype).eps
+        for matrix in (gram, self.latent_noise):
+            rotated = basis.T @ matrix @ basis
+            off_diagonal = rotated - jnp.diag(jnp.diagonal(rotated))
+            if jnp.max(jnp.abs(off_diagonal)) > tolerance * jnp.max(jnp.abs(rotated)):
+                return None
+        return basis
+
+
+def _noise(key: PRNGKeyArray, n: int, covariance: Float[Array, "..."], size: int) -> Array:
+    standard = jr.normal(key, (n, size), covariance.dtype)
+    if covariance.ndim == 0:
+        return jnp.sqrt(covariance) * standard
+    return standard @ covariance_factor(covariance).T
+
+
+def _check_covariance(name: str, value: Array) -> None:
+    if not is_concrete(value):
+        return
+    if value.ndim == 0:
+        check_positive(name, value, zero_allowed=True)
+        return
+    matrix = np.asarray(value)
+    rounding = 100 * len(matrix) * np.finfo(matrix.dtype).eps * np.max(np.abs(matrix))
+    if np.max(np.abs(matrix - matrix.T)) > rounding:
+        raise ValueError(f"{name} must be symmetric: pass (C + C.T) / 2 if the difference is rounding")
+    lowest = np.linalg.eigvalsh(matrix)[0]
+    if lowest < -rounding:
+        raise ValueError(
+            f"{name} must be positive semi-definite, but its smallest eigenvalue is {lowest:.2g}: "
+            "a covariance estimated from data needs shrinkage or more samples"
+        )
+
+
+def _check_full_rank(name: str, value: Array, remedy: str) -> None:
+    if not is_concrete(value):
+        return
+    matrix = np.asarray(value)
+    strengths = np.linalg.eigvalsh(matrix.T @ matrix)
+    if strengths[0] <= len(matrix) * np.finfo(matrix.dtype).eps * strengths[-1]:
+        raise ValueError(f"{name} must have full column rank {matrix.shape[1]}: {remedy}")
+
+
+def _canonical_gauge(
+    encoder: Array, readout: Array, latent_noise: Array
+) -> tuple[Array, Array, Array]:
+    # A = QT gives z = TᵀQᵀx + εz. In the gauge z' = T⁻ᵀz the encoder is Q, the readout is H Tᵀ and
+    # the latent noise is T⁻ᵀ Σz T⁻¹.
+    orthonormal, mixing = jnp.linalg.qr(encoder)
+    size = mixing.shape[0]
+    covariance = (
+        latent_noise
+        if latent_noise.ndim
+        else latent_noise * jnp.eye(size, dtype=latent_noise.dtype)
+    )
+    half = jax.scipy.linalg.solve_triangular(mixing, covariance, trans="T")
+    regauged = jax.scipy.linalg.solve_triangular(mixing, half.T, trans="T")
+    return orthonormal, readout @ mixing.T, (regauged + regauged.T) / 2

@@ -1,0 +1,236 @@
+"""The sufficient summary of a model that every closed form needs."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._checks import (
+    as_floats,
+    check_between,
+    check_finite,
+    check_integer,
+    check_positive,
+    check_shape,
+)
+from .._typing import AnyArray, Real
+
+
+class Problem(eqx.Module):
+    """What the closed forms need to know about recordings and task, and nothing else.
+
+    A `Problem` holds a few scalars and the spectra of a linear-Gaussian model, so that planning
+    for 10 000 voxels costs no more than planning for ten. Get one from
+    `LinearGaussianModel.problem()`, from `Problem.isotropic(...)`, or by hand:
+
+    >>> import jaxbrain as jb
+    >>> problem = jb.Problem(input_dim=24, latent_dim=2, recording_dim=16, latent_noise=0.3,
+    ...                      gain=[8.0, 4.0], recording_noise=1.0, aligned_power=[0.5, 0.3],
+    ...                      misaligned_power=0.2, task_noise=1.0)
+    >>> [round(float(noise), 3) for noise in problem.encoding_noise]
+    [0.425, 0.55]
+
+    It is an Equinox module whose numbers are leaves: differentiate through it, or stack problems
+    and `jax.vmap` over them. Dimensions are static.
+
+    **Two forms.** Where the latent noise and the readout's Gram matrix HᵀH share an eigenbasis,
+    `latent_noise`, `gain` and `aligned_power` are spectra of length k in that basis. In general they
+    are k × k matrices, all three: Σz, HᵀH, and the outer product of Aᵀβ with itself. Every closed
+    form takes both, and answers the same where both apply; spectra are faster.
+
+    **Arguments**
+
+    - `input_dim`: number d of inputs. At least 2.
+    - `latent_dim`: number k of measured latents, 1 <= k < d.
+    - `recording_dim`: number p of recording channels, p >= k. `None` stands for very many channels:
+      the closed forms then leave out the correction for directions estimated in channel space.
+    - `latent_noise`: variance v of each latent's neural variability, in units of the variance that
+      one unit of input gives a latent. Shape (k,), (k, k) or a scalar. At least 0.
+    - `gain`: eigenvalues h² of HᵀH, the summed squared pooling weights. Shape (k,), (k, k) or a
+      scalar. Greater than 0.
+    - `recording_noise`: variance σr² of a channel's measurement noise, the same for each. A scalar,
+      at least 0.
+    - `aligned_power`: squared coordinates c² of the part of the task weights β inside the
+      brain-sensitive subspace. Shape (k,) or (k, k).
+    - `misaligned_power`: m = ‖Kβ‖², the squared length of the part outside. A scalar, at least 0.
+    - `task_noise`: variance σ² of the label noise. A scalar, greater than 0.
+
+    **Raises** `ValueError` that names the argument and the remedy.
+
+    **Source.** Lewis et al., arXiv:2605.09243, for the quantities; the reduction to spectra is
+    derived in docs/theory.md.
+    """
+
+    latent_noise: Float[Array, "..."]
+    gain: Float[Array, "..."]
+    recording_noise: Float[Array, "..."]
+    aligned_power: Float[Array, "..."]
+    misaligned_power: Float[Array, "..."]
+    task_noise: Float[Array, "..."]
+    input_dim: int = eqx.field(static=True)
+    latent_dim: int = eqx.field(static=True)
+    recording_dim: int | None = eqx.field(static=True)
+
+    def __init__(
+        self,
+        *,
+        input_dim: int,
+        latent_dim: int,
+        recording_dim: int | None = None,
+        latent_noise: Real | list,
+        gain: Real | list,
+        recording_noise: Real,
+        aligned_power: AnyArray | list,
+        misaligned_power: Real,
+        task_noise: Real,
+    ):
+        """See the class."""
+        check_dimensions(input_dim, latent_dim, recording_dim)
+        latent_noise, gain, recording_noise, aligned_power, misaligned_power, task_noise = as_floats(
+            latent_noise=latent_noise,
+            gain=gain,
+            recording_noise=recording_noise,
+            aligned_power=aligned_power,
+            misaligned_power=misaligned_power,
+            task_noise=task_noise,
+        )
+        if aligned_power.ndim == 2:
+            eye = jnp.eye(latent_dim, dtype=gain.dtype)
+            latent_noise = latent_noise * eye if latent_noise.ndim == 0 else latent_noise
+            gain = gain * eye if gain.ndim == 0 else gain
+            shape, form = (latent_dim, latent_dim), "the matrix form needs all three as matrices"
+        else:
+            latent_noise = jnp.broadcast_to(latent_noise, latent_dim) if latent_noise.ndim == 0 else latent_noise
+            gain = jnp.broadcast_to(gain, latent_dim) if gain.ndim == 0 else gain
+            shape, form = (latent_dim,), "one entry a latent, or matrices for all three"
+        for name, value in (
+            ("aligned_power", aligned_power),
+            ("latent_noise", latent_noise),
+            ("gain", gain),
+        ):
+            check_shape(name, value, shape, form)
+        for name, value, zero_allowed in (
+            ("latent_noise", latent_noise, True),
+            ("gain", gain, False),
+            ("aligned_power", aligned_power, True),
+            ("recording_noise", recording_noise, True),
+            ("misaligned_power", misaligned_power, True),
+            ("task_noise", task_noise, False),
+        ):
+            check_finite(name, value)
+            check_positive(
+                name, value if value.ndim < 2 else jnp.diagonal(value), zero_allowed=zero_allowed
+            )
+        for name, value in (
+            ("recording_noise", recording_noise),
+            ("misaligned_power", misaligned_power),
+            ("task_noise", task_noise),
+        ):
+            check_shape(name, value, (), "one number for all of them")
+        self.latent_noise, self.gain, self.recording_noise = latent_noise, gain, recording_noise
+        self.aligned_power, self.misaligned_power = aligned_power, misaligned_power
+        self.task_noise = task_noise
+        self.input_dim, self.latent_dim, self.recording_dim = input_dim, latent_dim, recording_dim
+
+    @classmethod
+    def isotropic(
+        cls,
+        input_dim: int,
+        latent_dim: int,
+        task_snr: Real,
+        misalignment: Real,
+        encoding_noise: Real,
+    ) -> Problem:
+        """The simplest setting: every latent equally noisy and equally useful, many channels.
+
+        Task weights have length 1, so `misalignment` is relative, m/‖β‖² in [0, 1];
+        `encoding_noise` is the common variance s of the latents as read out from the recordings;
+        `task_snr` is ‖β‖²/σ².
+
+        >>> import jaxbrain as jb
+        >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
+        >>> round(float(jb.expected_misalignment(problem, 36_000)), 4)
+        0.1522
+        """
+        check_dimensions(input_dim, latent_dim, None)
+        task_snr, misalignment, encoding_noise = as_floats(
+            task_snr=task_snr, misalignment=misalignment, encoding_noise=encoding_noise
+        )
+        check_positive("task_snr", task_snr)
+        check_between("misalignment", misalignment, 0, 1)
+        check_positive("encoding_noise", encoding_noise, zero_allowed=True)
+        return cls(
+            input_dim=input_dim,
+            latent_dim=latent_dim,
+            latent_noise=encoding_noise,
+            gain=1.0,
+            recording_noise=0.0,
+            aligned_power=jnp.broadcast_to((1 - misalignment) / latent_dim, latent_dim),
+            misaligned_power=misalignment,
+            task_noise=1 / task_snr,
+        )
+
+    @property
+    def is_matrix_form(self) -> bool:
+        """Whether latent noise, gain and aligned power are matrices instead of spectra."""
+        return self.aligned_power.ndim == 2
+
+    @property
+    def outside_dim(self) -> int:
+        """Dimension q = d − k of the brain-insensitive space."""
+        return self.input_dim - self.latent_dim
+
+    @property
+    def encoding_noise(self) -> Float[Array, "..."]:
+        """Latent noise left after the best linear read-out: s = v + σr²/h², (k,) or (k, k)."""
+        if self.is_matrix_form:
+            return self.latent_noise + self.recording_noise * jnp.linalg.inv(self.gain)
+        return self.latent_noise + self.recording_noise / self.gain
+
+    @property
+    def total_aligned_power(self) -> Float[Array, ""]:
+        """‖Pβ‖², the squared length of the task weights inside the brain-sensitive subspace."""
+        return jnp.trace(self.aligned_power) if self.is_matrix_form else jnp.sum(self.aligned_power)
+
+    @property
+    def total_power(self) -> Float[Array, ""]:
+        """‖β‖², the squared length of the task weights."""
+        return self.total_aligned_power + self.misaligned_power
+
+    @property
+    def relative_misalignment(self) -> Float[Array, ""]:
+        """m/‖β‖², the share of the task that no recording can reach; in [0, 1]."""
+        return self.misaligned_power / self.total_power
+
+    @property
+    def task_snr(self) -> Float[Array, ""]:
+        """‖β‖²/σ², variance of the predictable part of a label over that of its noise."""
+        return self.total_power / self.task_noise
+
+    @property
+    def gamma(self) -> Float[Array, ""]:
+        """The constant γ = (d − k) βᵀA Σenc Aᵀβ − m tr Σenc of the paper's Appendix C.2.
+
+        Its sign says whether the learned subspace is, to first order, worse (γ > 0) or better
+        (γ < 0) than the true one for this task.
+        """
+        noise = self.encoding_noise
+        total = jnp.trace(noise) if self.is_matrix_form else jnp.sum(noise)
+        return self.outside_dim * jnp.sum(self.aligned_power * noise) - self.misaligned_power * total
+
+
+def check_dimensions(input_dim: int, latent_dim: int, recording_dim: int | None) -> None:
+    """Raise unless 1 <= latent_dim < input_dim and latent_dim <= recording_dim."""
+    check_integer("input_dim", input_dim, 2)
+    check_integer(
+        "latent_dim",
+        latent_dim,
+        1,
+        input_dim - 1,
+        "recordings that span every input direction leave nothing to regularise",
+    )
+    if recording_dim is not None:
+        check_integer(
+            "recording_dim", recording_dim, latent_dim, None, "each latent needs a channel of its own"
+        )
