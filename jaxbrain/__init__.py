@@ -3,6 +3,14 @@
 __version__ = "0.1.0"
 
 from . import theory as theory
+from .estimators import befs as befs
+from .estimators import befs_path as befs_path
+from .estimators import encode as encode
+from .estimators import oracle_subspace as oracle_subspace
+from .estimators import random_subspace as random_subspace
+from .estimators import ridge as ridge
+from .estimators import shuffle_recordings as shuffle_recordings
+from .estimators import task_only as task_only
 from .models import LinearGaussianModel as LinearGaussianModel
 from .models import Problem as Problem
 from .models import presets as presets

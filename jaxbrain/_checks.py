@@ -64,7 +64,7 @@ def check_finite(name: str, value: AnyArray) -> None:
         raise ValueError(f"{name} holds NaN or infinite entries: remove or replace them first")
 
 
-def check_positive(name: str, value: AnyArray, *, zero_allowed: bool = False) -> None:
+def check_positive(name: str, value: Real, *, zero_allowed: bool = False) -> None:
     """Raise if a known value is negative (or zero, unless zero is allowed)."""
     if not is_concrete(value):
         return
@@ -74,7 +74,7 @@ def check_positive(name: str, value: AnyArray, *, zero_allowed: bool = False) ->
         raise ValueError(f"{name} must be {bound}, but it is as low as {lowest:g}")
 
 
-def check_between(name: str, value: Real, low: float, high: float) -> None:
+def check_between(name: str, value: Real, low: float | int, high: float | int) -> None:
     """Raise if a known value leaves the interval [low, high]."""
     if is_concrete(value) and not bool(np.all((np.asarray(value) >= low) & (np.asarray(value) <= high))):
         raise ValueError(f"{name} must lie between {low:g} and {high:g}, but it is {value}")

@@ -74,7 +74,8 @@ def _draw(
     key_encoder, key_pooling, key_task = jr.split(key, 3)
     dtype = misalignment.dtype
     encoder = jnp.linalg.qr(jr.normal(key_encoder, (d, k), dtype))[0]
-    readout = jax.vmap(partial(_pooling_weights, k=k, dtype=dtype))(jr.split(key_pooling, p))
+    uniform = jr.uniform(key_pooling, (p, _LATENTS_PER_CHANNEL), dtype)
+    readout = jax.vmap(partial(_pooling_weights, k=k))(uniform)
     direction = jr.normal(key_task, (d,), dtype)
     inside = encoder @ (encoder.T @ direction)
     outside = direction - inside
@@ -84,11 +85,10 @@ def _draw(
     return encoder, readout, task_weights
 
 
-def _pooling_weights(key: PRNGKeyArray, k: int, dtype) -> Array:
+def _pooling_weights(uniform: Array, k: int) -> Array:
     # A uniformly random subset: the j-th pick is among the k − j latents not yet taken.
     taken = jnp.zeros(k, bool)
     for j in range(_LATENTS_PER_CHANNEL):
-        rank = jr.randint(jr.fold_in(key, j), (), 0, k - j)
-        free_before = jnp.cumsum(~taken) - 1
-        taken = taken | (~taken & (free_before == rank))
-    return taken.astype(dtype)
+        rank = jnp.floor(uniform[j] * (k - j)).astype(int)
+        taken = taken | (~taken & (jnp.cumsum(~taken) - 1 == rank))
+    return taken.astype(uniform.dtype)

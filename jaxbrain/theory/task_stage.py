@@ -197,7 +197,7 @@ def ridge_risk(
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(10, 2, 1.0, 0.1, 0.5)
     >>> round(float(jb.ridge_risk(problem, n_task=21)), 3)
-    0.324
+    0.407
 
     - `penalty`: λ a sample, in (1/n_task)‖y − Xβ‖² + λ‖β‖²; `None` takes the optimal
       σ² d / (n_task ‖β‖²), at which the risk is σ² E tr (XᵀX + n_task λ)⁻¹.

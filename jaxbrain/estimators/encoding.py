@@ -1,0 +1,127 @@
+"""The brain encoding stage: a subspace of the inputs, learned from recordings."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .._checks import as_floats, check_integer, check_positive, check_shape
+from .._linalg import leading_eigenspace
+from .._typing import AnyArray, Real
+from ..models import LinearGaussianModel
+
+
+def encode(
+    inputs: AnyArray,
+    recordings: AnyArray,
+    rank: int,
+    ridge: Real = 0.0,
+) -> Float[Array, "d rank"]:
+    """Find the input directions that recordings respond to: reduced-rank regression.
+
+    Minimises (1/n)‖R − X B‖² + ridge ‖B‖² over all B of the given rank and returns an orthonormal
+    basis of the column space of B, the learned brain-sensitive subspace.
+
+    >>> import jax, jaxbrain as jb
+    >>> model = jb.presets.small()
+    >>> inputs, recordings = model.sample_brain(jax.random.key(1), 5_000)
+    >>> basis = jb.encode(inputs, recordings, rank=6)
+    >>> basis.shape
+    (64, 6)
+    >>> overlap = ((basis.T @ model.encoder) ** 2).sum() / 6
+    >>> bool(overlap > 0.98)
+    True
+
+    - `inputs` X, shape (n, d), and `recordings` R, shape (n, p), row by row; centre them first.
+    - `rank`: number k of latents to keep, at most min(d − 1, p, n).
+    - `ridge`: penalty a sample, at least 0; needed where n < d.
+
+    Only the span of the basis means anything: its columns may come in any rotation. Derivatives are
+    those of the span, and finite also where singular values repeat.
+
+    **Raises** `ValueError` for shapes that do not fit, and for n < d without a ridge.
+
+    **Source.** Stage one of BEFS, Lewis et al., arXiv:2605.09243.
+    """
+    inputs, recordings, ridge = as_floats(inputs=inputs, recordings=recordings, ridge=ridge)
+    check_shape("inputs", inputs, ("n", "d"), "one row a sample")
+    n, d = inputs.shape
+    check_shape("recordings", recordings, (n, "p"), "one row for each row of inputs")
+    check_positive("ridge", ridge, zero_allowed=True)
+    check_integer("rank", rank, 1, min(d - 1, recordings.shape[1], n))
+    if n < d:
+        check_positive_for(f"n = {n} recorded samples leave {d} inputs undetermined", "ridge", ridge)
+    return _encode(inputs, recordings, ridge, rank)
+
+
+def check_positive_for(reason: str, name: str, value: Array) -> None:
+    """Raise if a known value is 0 although `reason` makes a positive one necessary."""
+    try:
+        check_positive(name, value)
+    except ValueError as problem:
+        raise ValueError(f"{reason}: pass {name} > 0, or fewer inputs") from problem
+
+
+@partial(jax.jit, static_argnames="rank")
+def _encode(inputs: Array, recordings: Array, ridge: Array, rank: int) -> Array:
+    # With XᵀX + nρ = L Lᵀ and F = L⁻¹XᵀR, the best B of rank k is L⁻ᵀ U_k U_kᵀ F, where U_k are the
+    # leading left singular vectors of F. Only its span is wanted: that of L⁻ᵀ U_k.
+    n, d = inputs.shape
+    gram = inputs.T @ inputs + n * ridge * jnp.eye(d, dtype=inputs.dtype)
+    lower = jnp.linalg.cholesky(gram)
+    fitted = jax.scipy.linalg.solve_triangular(lower, inputs.T @ recordings, lower=True)
+    if recordings.shape[1] < d:
+        leading = fitted @ leading_eigenspace(fitted.T @ fitted, rank)
+    else:
+        leading = leading_eigenspace(fitted @ fitted.T, rank)
+    directions = jax.scipy.linalg.solve_triangular(lower, leading, lower=True, trans="T")
+    return orthonormal(directions)
+
+
+def orthonormal(directions: Float[Array, "d k"]) -> Float[Array, "d k"]:
+    """Orthonormal basis of the span of the columns."""
+    return jnp.linalg.qr(directions)[0]
+
+
+def random_subspace(key: PRNGKeyArray, input_dim: int, rank: int) -> Float[Array, "input_dim rank"]:
+    """A control: the basis of a uniformly random subspace, which knows nothing of any brain.
+
+    What BEFS gains with it is the gain of leaving a few directions unpenalised, no more.
+
+    >>> import jax, jaxbrain as jb
+    >>> jb.random_subspace(jax.random.key(0), 10, 3).shape
+    (10, 3)
+    """
+    check_integer("input_dim", input_dim, 2)
+    check_integer("rank", rank, 1, input_dim - 1)
+    return orthonormal(jr.normal(key, (input_dim, rank)))
+
+
+def shuffle_recordings(
+    key: PRNGKeyArray, recordings: AnyArray
+) -> Float[Array, "n p"]:
+    """A control: recordings with their rows permuted, so that they no longer belong to the inputs.
+
+    Keeps everything about the recordings but their relation to what was shown.
+
+    >>> import jax, jax.numpy as jnp, jaxbrain as jb
+    >>> shuffled = jb.shuffle_recordings(jax.random.key(0), jnp.eye(5))
+    >>> float(shuffled.sum())
+    5.0
+    """
+    check_shape("recordings", recordings, ("n", "p"), "one row a sample")
+    return jr.permutation(key, jnp.asarray(recordings), axis=0)
+
+
+def oracle_subspace(model: LinearGaussianModel) -> Float[Array, "d k"]:
+    """A control: the true brain-sensitive subspace, which unlimited recordings would teach.
+
+    >>> import jaxbrain as jb
+    >>> jb.oracle_subspace(jb.presets.small()).shape
+    (64, 6)
+    """
+    return model.encoder

@@ -1,0 +1,316 @@
+"""The task stage: regression on labels that trusts the learned subspace more than the rest.
+
+Ordinary least squares, ridge and BEFS are one penalised regression,
+
+    minimise (1/n)‖y − Xβ‖² + λ_in‖P̂β‖² + λ_out‖K̂β‖²,    P̂ = B Bᵀ, K̂ = I − P̂,
+
+solved here once for a single pair of penalties and once for a whole path of outside penalties.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from .._checks import as_floats, check_integer, check_positive, check_shape, is_concrete
+from .._typing import AnyArray, Real
+from .encoding import check_positive_for
+
+
+def task_only(
+    inputs: AnyArray, targets: Float[AnyArray, "n *t"]
+) -> Float[Array, "d *t"]:
+    """Learn a task from labels alone, by ordinary least squares.
+
+    >>> import jax, jaxbrain as jb
+    >>> model = jb.presets.small(task_snr=10.0)
+    >>> weights = jb.task_only(*model.sample_task(jax.random.key(0), 1_000))
+    >>> bool(((weights - model.task_weights) ** 2).sum() < 0.02)
+    True
+
+    - `inputs`, shape (n, d), n >= d; `targets`, shape (n,) or (n, t) for t tasks at once.
+
+    Returns weights of shape (d,) or (d, t). **Raises** `ValueError` for n < d.
+    """
+    inputs, targets = _checked(inputs, targets)
+    if inputs.shape[0] < inputs.shape[1]:
+        raise ValueError(f"{_too_few(inputs)}: use ridge, or befs with a penalty")
+    zero = jnp.zeros((), inputs.dtype)
+    return _solve(inputs, targets, None, zero, zero)
+
+
+def ridge(
+    inputs: AnyArray, targets: Float[AnyArray, "n *t"], penalty: Real
+) -> Float[Array, "d *t"]:
+    """Learn a task from labels alone, by ridge regression: (1/n)‖y − Xβ‖² + penalty ‖β‖².
+
+    >>> import jax.numpy as jnp, jaxbrain as jb
+    >>> jb.ridge(jnp.eye(2) * 2.0, jnp.array([1.0, 3.0]), penalty=2.0).tolist()
+    [0.25, 0.75]
+
+    - `penalty`: a sample, at least 0 (more where n < d); infinity gives zero weights.
+
+    Shapes as in `task_only`.
+    """
+    inputs, targets = _checked(inputs, targets)
+    (penalty,) = as_floats(penalty=penalty)
+    penalty = penalty.astype(inputs.dtype)
+    check_positive("penalty", penalty, zero_allowed=True)
+    if inputs.shape[0] < inputs.shape[1]:
+        check_positive_for(_too_few(inputs), "penalty", penalty)
+    return _solve(inputs, targets, None, penalty, penalty)
+
+
+def befs(
+    inputs: AnyArray,
+    targets: AnyArray,
+    basis: AnyArray,
+    penalty: Real,
+    inside_penalty: Real = 0.0,
+) -> Float[Array, "d *t"]:
+    """Learn a task with the help of a subspace learned from recordings.
+
+    Minimises (1/n)‖y − Xβ‖² + inside_penalty ‖P̂β‖² + penalty ‖K̂β‖², where P̂ projects on the span of
+    `basis` and K̂ = I − P̂.
+
+    >>> import jax, jaxbrain as jb
+    >>> model = jb.presets.small(task_snr=1.0)
+    >>> basis = jb.encode(*model.sample_brain(jax.random.key(0), 2_000), rank=6)
+    >>> inputs, targets = model.sample_task(jax.random.key(1), 100)
+    >>> with_brain = jb.befs(inputs, targets, basis, penalty=3.0)
+    >>> without = jb.task_only(inputs, targets)
+    >>> error = lambda weights: float(((weights - model.task_weights) ** 2).sum())
+    >>> error(with_brain) < error(without) / 3
+    True
+
+    - `inputs`, shape (n, d); `targets`, shape (n,) or (n, t) for t tasks at once.
+    - `basis`, shape (d, k): orthonormal columns, as from `encode`.
+    - `penalty`: outside the subspace, a sample. 0 is ordinary least squares (n >= d), infinity confines
+      the weights to the subspace.
+    - `inside_penalty`: inside the subspace. 0 needs n >= k; equal to `penalty` it gives ridge.
+
+    Returns weights of shape (d,) or (d, t). Differentiable in every argument, penalties included.
+
+    **Raises** `ValueError` for shapes that do not fit, and where too few rows leave weights
+    undetermined.
+
+    **Source.** Stage two of BEFS, Lewis et al., arXiv:2605.09243; the inside penalty is ours.
+    """
+    inputs, targets, basis = _checked(inputs, targets, basis)
+    penalty, inside_penalty = (
+        value.astype(inputs.dtype)
+        for value in as_floats(penalty=penalty, inside_penalty=inside_penalty)
+    )
+    _check_penalties(inputs, basis, penalty, inside_penalty)
+    return _solve(inputs, targets, basis, penalty, inside_penalty)
+
+
+def befs_path(
+    inputs: AnyArray,
+    targets: AnyArray,
+    basis: AnyArray,
+    penalties: AnyArray,
+    inside_penalty: Real = 0.0,
+) -> Float[Array, "l d *t"]:
+    """`befs` for many penalties at the cost of one factorisation.
+
+    >>> import jax, jax.numpy as jnp, jaxbrain as jb
+    >>> model = jb.presets.small()
+    >>> inputs, targets = model.sample_task(jax.random.key(1), 100)
+    >>> jb.befs_path(inputs, targets, model.encoder, jnp.logspace(-2, 2, 9)).shape
+    (9, 64)
+
+    - `penalties`, shape (l,): outside penalties, 0 and infinity allowed as in `befs`.
+
+    Returns weights of shape (l, d) or (l, d, t). Differentiable in the penalties and the targets; for
+    derivatives in inputs and basis use `befs`.
+    """
+    inputs, targets, basis = _checked(inputs, targets, basis)
+    penalties, inside_penalty = (
+        value.astype(inputs.dtype)
+        for value in as_floats(penalties=penalties, inside_penalty=inside_penalty)
+    )
+    check_shape("penalties", penalties, ("l",), "a list of penalties; befs takes a single one")
+    _check_penalties(inputs, basis, penalties, inside_penalty)
+    return _path_weights(inputs, targets, basis, penalties, inside_penalty)
+
+
+class PenaltyPath(NamedTuple):
+    """One diagonalisation of the regression, from which every outside penalty is cheap.
+
+    With S = X_inᵀX_in + n λ_in I and M = I − X_in S⁻¹X_inᵀ, the outside weights solve a ridge problem
+    with Gram matrix X_outᵀ M X_out = U diag(e) Uᵀ, and the inside weights follow.
+    """
+
+    basis: Float[Array, "d k"]
+    inside_inputs: Float[Array, "n k"]
+    inside_solve: Float[Array, "k n"]
+    """S⁻¹X_inᵀ: inside weights of the targets, before the outside part takes its share."""
+    directions: Float[Array, "d r"]
+    """Weights that go with each mode, the inside's answer to it included."""
+    modes: Float[Array, "n r"]
+    """M X_out U: the modes as seen in the rows."""
+    strengths: Float[Array, " r"]
+
+    def weights(
+        self, targets: Float[Array, "n t"], penalties: Float[Array, " l"]
+    ) -> Float[Array, "l d t"]:
+        """Weights for each penalty and target."""
+        amplitudes = self._shrinkage(penalties)[:, :, None] * (self.modes.T @ targets)[None]
+        return self.directions @ amplitudes + (self.basis @ (self.inside_solve @ targets))[None]
+
+    def leave_one_out(
+        self, targets: Float[Array, "n t"], penalties: Float[Array, " l"]
+    ) -> Float[Array, "l n t"]:
+        """Residual of each row predicted from all the others, exactly and without refitting.
+
+        Inputs and targets must have been centred by their means over the same rows: each row's
+        mean is then left out with it.
+        """
+        shrinkage = self._shrinkage(penalties)
+        fits = (self.inside_inputs @ (self.inside_solve @ targets))[None] + self.modes @ (
+            shrinkage[:, :, None] * (self.modes.T @ targets)[None]
+        )
+        inside_leverage = jnp.sum(self.inside_inputs * self.inside_solve.T, axis=1)
+        leverage = inside_leverage[None] + shrinkage @ (self.modes**2).T + 1 / len(targets)
+        return (targets[None] - fits) / (1 - leverage)[:, :, None]
+
+    def _shrinkage(self, penalties: Float[Array, " l"]) -> Float[Array, "l r"]:
+        return 1 / (self.strengths[None, :] + len(self.modes) * penalties[:, None])
+
+
+def penalty_path(
+    inputs: Float[Array, "n d"], basis: Float[Array, "d k"], inside_penalty: Array
+) -> PenaltyPath:
+    """Diagonalise the regression once for all outside penalties."""
+    n, d = inputs.shape
+    inside = inputs @ basis
+    outside = inputs - inside @ basis.T
+    inside_solve = _inside_solve(inside, inside_penalty)
+    if n < d:
+        # Outside weights lie in the span of the n rows: n coordinates suffice.
+        back = jnp.linalg.qr(outside.T)[0]
+        coordinates = outside @ back
+        null_space = jnp.zeros((n, n), inputs.dtype)
+    else:
+        back, coordinates, null_space = None, outside, basis @ basis.T
+    cleaned = coordinates - inside @ (inside_solve @ coordinates)
+    gram = coordinates.T @ cleaned
+    # No outside weight points into the subspace. Lifting this null space of the Gram matrix keeps
+    # a penalty of 0 from dividing 0 by 0 there.
+    strengths, vectors = jnp.linalg.eigh(gram + jnp.trace(gram) / d * null_space)
+    outside_weights = vectors - basis @ (basis.T @ vectors) if back is None else back @ vectors
+    return PenaltyPath(
+        basis=basis,
+        inside_inputs=inside,
+        inside_solve=inside_solve,
+        directions=outside_weights - basis @ (inside_solve @ (coordinates @ vectors)),
+        modes=cleaned @ vectors,
+        strengths=jnp.maximum(strengths, 0.0),
+    )
+
+
+def _inside_solve(inside: Array, penalty: Array) -> Array:
+    n, k = inside.shape
+    hard = jnp.isinf(penalty)
+    gram = inside.T @ inside + n * jnp.where(hard, 1.0, penalty) * jnp.eye(k, dtype=inside.dtype)
+    factor = jax.scipy.linalg.cho_factor(gram, lower=True)
+    return jnp.where(hard, 0.0, jax.scipy.linalg.cho_solve(factor, inside.T))
+
+
+@jax.jit
+def _path_weights(
+    inputs: Array, targets: Array, basis: Array, penalties: Array, inside_penalty: Array
+) -> Array:
+    columns = targets.reshape(targets.shape[0], -1)
+    weights = penalty_path(inputs, basis, inside_penalty).weights(columns, penalties)
+    return weights.reshape(*weights.shape[:2], *targets.shape[1:])
+
+
+@jax.jit
+def _solve(
+    inputs: Array, targets: Array, basis: Array | None, penalty: Array, inside_penalty: Array
+) -> Array:
+    # β = Ω γ with Ω = (1 + λ)^(−1/2) on each of the two subspaces makes every penalty from 0 to
+    # infinity an ordinary number: (Ω XᵀX Ω + n Λ Ω²) γ = Ω Xᵀy.
+    n, d = inputs.shape
+
+    def on_both(inside: Array, outside: Array, rows: Array) -> Array:
+        if basis is None:
+            return outside * rows
+        return outside * rows + (inside - outside) * ((rows @ basis) @ basis.T)
+
+    scale_in, scale_out = 1 / jnp.sqrt(1 + inside_penalty), 1 / jnp.sqrt(1 + penalty)
+    keep_in, keep_out = _bounded(inside_penalty), _bounded(penalty)
+    scaled = on_both(scale_in, scale_out, inputs)
+    penalties = n * on_both(keep_in, keep_out, jnp.eye(d, dtype=inputs.dtype))
+    factor = jax.scipy.linalg.cho_factor(scaled.T @ scaled + penalties, lower=True)
+    columns = targets.reshape(n, -1)
+    solution = jax.scipy.linalg.cho_solve(factor, scaled.T @ columns)
+    # One step of refinement with the residual of the data gives back the digits that forming the
+    # Gram matrix has cost.
+    residual = scaled.T @ (columns - scaled @ solution) - penalties @ solution
+    solution = solution + jax.scipy.linalg.cho_solve(factor, residual)
+    return on_both(scale_in, scale_out, solution.T).T.reshape(d, *targets.shape[1:])
+
+
+def _bounded(penalty: Array) -> Array:
+    """λ/(1 + λ), which is 1 for an infinite λ."""
+    hard = jnp.isinf(penalty)
+    finite = jnp.where(hard, 1.0, penalty)
+    return jnp.where(hard, 1.0, finite / (1 + finite))
+
+
+def _checked(inputs: AnyArray, targets: AnyArray, basis: AnyArray | None = None) -> list[Array]:
+    arrays = {"inputs": inputs, "targets": targets}
+    if basis is not None:
+        arrays["basis"] = basis
+    checked = as_floats(**arrays)
+    check_shape("inputs", checked[0], ("n", "d"), "one row a sample")
+    n, d = checked[0].shape
+    if checked[1].ndim not in (1, 2) or checked[1].shape[0] != n:
+        raise ValueError(
+            f"targets must have shape ({n},) or ({n}, t), but it has shape {checked[1].shape}: "
+            "one row for each row of inputs"
+        )
+    if basis is not None:
+        check_shape("basis", checked[2], (d, "k"), "one row for each input")
+        check_integer("the number of columns of basis", checked[2].shape[1], 1, d - 1)
+        _check_orthonormal(checked[2])
+    return checked
+
+
+def _check_orthonormal(basis: Array) -> None:
+    if not is_concrete(basis):
+        return
+    columns = np.asarray(basis)
+    off = np.max(np.abs(columns.T @ columns - np.eye(columns.shape[1])))
+    if not off <= 1e3 * len(columns) * np.finfo(columns.dtype).eps:
+        raise ValueError(
+            f"basis must have orthonormal columns, but its Gram matrix is off by {off:.2g}: "
+            "pass jnp.linalg.qr(basis)[0], which spans the same"
+        )
+
+
+def _check_penalties(
+    inputs: Array, basis: Array, penalty: Array, inside_penalty: Array
+) -> None:
+    n, d = inputs.shape
+    check_positive("penalty", penalty, zero_allowed=True)
+    check_positive("inside_penalty", inside_penalty, zero_allowed=True)
+    if n < d:
+        check_positive_for(_too_few(inputs), "penalty", penalty)
+    if n < basis.shape[1]:
+        check_positive_for(
+            f"n_task = {n} rows leave {basis.shape[1]} inside weights undetermined",
+            "inside_penalty",
+            inside_penalty,
+        )
+
+
+def _too_few(inputs: Array) -> str:
+    return f"n_task = {inputs.shape[0]} rows leave {inputs.shape[1]} weights undetermined"

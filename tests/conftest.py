@@ -1,0 +1,23 @@
+"""Strict numerics for every test: double precision, no silent promotion, annotations executed."""
+
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+import pytest
+from jaxtyping import install_import_hook
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+with install_import_hook("jaxbrain", "beartype.beartype"):
+    import jaxbrain  # noqa: F401
+
+
+@pytest.fixture
+def single_precision():
+    """The float32 leg: the test runs as if x64 had never been turned on."""
+    with jax.enable_x64(False):
+        yield
