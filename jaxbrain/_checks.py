@@ -38,7 +38,9 @@ def as_floats(**arguments: Any) -> list[Array]:
             raise ValueError(f"{name} must hold real numbers, but its type is {dtype}")
         if hasattr(value, "dtype") and np.issubdtype(dtype, np.floating):
             kinds.append(jax.dtypes.canonicalize_dtype(dtype))
-    common = max(kinds, key=lambda dtype: np.dtype(dtype).itemsize) if kinds else jnp.zeros(()).dtype
+    common = (
+        max(kinds, key=lambda dtype: np.dtype(dtype).itemsize) if kinds else jnp.zeros(()).dtype
+    )
     return [jnp.asarray(value, dtype=common) for value in arguments.values()]
 
 
@@ -54,7 +56,12 @@ def check_shape(name: str, value: AnyArray, shape: Sequence[int | str], remedy: 
         isinstance(want, str) or want == have for want, have in zip(shape, actual, strict=True)
     )
     if not fits:
-        wanted = "(" + ", ".join(str(length) for length in shape) + ("," if len(shape) == 1 else "") + ")"
+        wanted = (
+            "("
+            + ", ".join(str(length) for length in shape)
+            + ("," if len(shape) == 1 else "")
+            + ")"
+        )
         raise ValueError(f"{name} must have shape {wanted}, but it has shape {actual}: {remedy}")
 
 
@@ -76,7 +83,9 @@ def check_positive(name: str, value: Real, *, zero_allowed: bool = False) -> Non
 
 def check_between(name: str, value: Real, low: float | int, high: float | int) -> None:
     """Raise if a known value leaves the interval [low, high]."""
-    if is_concrete(value) and not bool(np.all((np.asarray(value) >= low) & (np.asarray(value) <= high))):
+    if is_concrete(value) and not bool(
+        np.all((np.asarray(value) >= low) & (np.asarray(value) <= high))
+    ):
         raise ValueError(f"{name} must lie between {low:g} and {high:g}, but it is {value}")
 
 
@@ -87,10 +96,14 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
         raise ValueError(f"{name} must be {listed}, but it is {value!r}")
 
 
-def check_integer(name: str, value: int, low: int, high: int | None = None, remedy: str = "") -> None:
+def check_integer(
+    name: str, value: int, low: int, high: int | None = None, remedy: str = ""
+) -> None:
     """Raise unless the value is a whole number between `low` and `high`, both included."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise ValueError(f"{name} must be a whole number, but it is {value!r}")
     if value < low or (high is not None and value > high):
         bound = f"at least {low}" if high is None else f"between {low} and {high}"
-        raise ValueError(f"{name} must be {bound}, but it is {value}" + (f": {remedy}" if remedy else ""))
+        raise ValueError(
+            f"{name} must be {bound}, but it is {value}" + (f": {remedy}" if remedy else "")
+        )

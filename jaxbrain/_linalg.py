@@ -75,9 +75,7 @@ def covariance_factor(covariance: Float[Array, "k k"]) -> Float[Array, "k k"]:
     return jnp.linalg.cholesky(covariance + lift * jnp.eye(size, dtype=covariance.dtype))
 
 
-def implicit_root(
-    function: Callable[[Array], Array], start: Array, max_steps: int = 60
-) -> Array:
+def implicit_root(function: Callable[[Array], Array], start: Array, max_steps: int = 60) -> Array:
     """Root of a scalar function by Newton's method, with the derivative of the implicit function.
 
     Derivatives with respect to whatever `function` closes over come from the implicit function

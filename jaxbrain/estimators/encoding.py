@@ -54,7 +54,9 @@ def encode(
     check_positive("ridge", ridge, zero_allowed=True)
     check_integer("rank", rank, 1, min(d - 1, recordings.shape[1], n))
     if n < d:
-        check_positive_for(f"n = {n} recorded samples leave {d} inputs undetermined", "ridge", ridge)
+        check_positive_for(
+            f"n = {n} recorded samples leave {d} inputs undetermined", "ridge", ridge
+        )
     return _encode(inputs, recordings, ridge, rank)
 
 
@@ -101,9 +103,7 @@ def random_subspace(key: PRNGKeyArray, input_dim: int, rank: int) -> Float[Array
     return orthonormal(jr.normal(key, (input_dim, rank)))
 
 
-def shuffle_recordings(
-    key: PRNGKeyArray, recordings: AnyArray
-) -> Float[Array, "n p"]:
+def shuffle_recordings(key: PRNGKeyArray, recordings: AnyArray) -> Float[Array, "n p"]:
     """A control: recordings with their rows permuted, so that they no longer belong to the inputs.
 
     Keeps everything about the recordings but their relation to what was shown.

@@ -21,9 +21,7 @@ from .._typing import AnyArray, Real
 from .encoding import check_positive_for
 
 
-def task_only(
-    inputs: AnyArray, targets: Float[AnyArray, "n *t"]
-) -> Float[Array, "d *t"]:
+def task_only(inputs: AnyArray, targets: AnyArray) -> Float[Array, "d *t"]:
     """Learn a task from labels alone, by ordinary least squares.
 
     >>> import jax, jaxbrain as jb
@@ -43,13 +41,12 @@ def task_only(
     return _solve(inputs, targets, None, zero, zero)
 
 
-def ridge(
-    inputs: AnyArray, targets: Float[AnyArray, "n *t"], penalty: Real
-) -> Float[Array, "d *t"]:
+def ridge(inputs: AnyArray, targets: AnyArray, penalty: Real) -> Float[Array, "d *t"]:
     """Learn a task from labels alone, by ridge regression: (1/n)‖y − Xβ‖² + penalty ‖β‖².
 
     >>> import jax.numpy as jnp, jaxbrain as jb
-    >>> jb.ridge(jnp.eye(2) * 2.0, jnp.array([1.0, 3.0]), penalty=2.0).tolist()
+    >>> weights = jb.ridge(jnp.eye(2) * 2.0, jnp.array([1.0, 3.0]), penalty=2.0)
+    >>> [round(float(weight), 6) for weight in weights]
     [0.25, 0.75]
 
     - `penalty`: a sample, at least 0 (more where n < d); infinity gives zero weights.
@@ -296,9 +293,7 @@ def _check_orthonormal(basis: Array) -> None:
         )
 
 
-def _check_penalties(
-    inputs: Array, basis: Array, penalty: Array, inside_penalty: Array
-) -> None:
+def _check_penalties(inputs: Array, basis: Array, penalty: Array, inside_penalty: Array) -> None:
     n, d = inputs.shape
     check_positive("penalty", penalty, zero_allowed=True)
     check_positive("inside_penalty", inside_penalty, zero_allowed=True)

@@ -9,7 +9,14 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import as_floats, check_finite, check_integer, check_positive, check_shape, is_concrete
+from .._checks import (
+    as_floats,
+    check_finite,
+    check_integer,
+    check_positive,
+    check_shape,
+    is_concrete,
+)
 from .._linalg import covariance_factor
 from .._typing import AnyArray, Real
 from .problem import Problem, check_dimensions
@@ -88,7 +95,9 @@ class LinearGaussianModel(eqx.Module):
         if latent_noise.ndim:
             check_shape("latent_noise", latent_noise, (k, k), "or a scalar for equal variances")
         if recording_noise.ndim:
-            check_shape("recording_noise", recording_noise, (p, p), "or a scalar for equal variances")
+            check_shape(
+                "recording_noise", recording_noise, (p, p), "or a scalar for equal variances"
+            )
         check_shape("task_weights", task_weights, (d,), "one weight for each input")
         check_shape("task_noise", task_noise, (), "one variance")
         for name, value in (
@@ -159,7 +168,9 @@ class LinearGaussianModel(eqx.Module):
         else:
             neural = self.latent_noise * signal
         measurement = (
-            jnp.diagonal(self.recording_noise) if self.recording_noise.ndim else self.recording_noise
+            jnp.diagonal(self.recording_noise)
+            if self.recording_noise.ndim
+            else self.recording_noise
         )
         return jnp.mean(signal / (neural + measurement))
 
@@ -294,7 +305,9 @@ class LinearGaussianModel(eqx.Module):
         if not is_concrete(gram, self.latent_noise):
             return None
         # Matrices that commute are both diagonal in the eigenbasis of a generic mixture of them.
-        scale = jnp.trace(gram) / jnp.maximum(jnp.trace(self.latent_noise), jnp.finfo(gram.dtype).tiny)
+        scale = jnp.trace(gram) / jnp.maximum(
+            jnp.trace(self.latent_noise), jnp.finfo(gram.dtype).tiny
+        )
         basis = jnp.linalg.eigh(gram + 0.6180339887 * scale * self.latent_noise)[1]
         tolerance = 1e3 * jnp.finfo(gram.dtype).eps
         for matrix in (gram, self.latent_noise):
@@ -321,7 +334,9 @@ def _check_covariance(name: str, value: Array) -> None:
     matrix = np.asarray(value)
     rounding = 100 * len(matrix) * np.finfo(matrix.dtype).eps * np.max(np.abs(matrix))
     if np.max(np.abs(matrix - matrix.T)) > rounding:
-        raise ValueError(f"{name} must be symmetric: pass (C + C.T) / 2 if the difference is rounding")
+        raise ValueError(
+            f"{name} must be symmetric: pass (C + C.T) / 2 if the difference is rounding"
+        )
     lowest = np.linalg.eigvalsh(matrix)[0]
     if lowest < -rounding:
         raise ValueError(

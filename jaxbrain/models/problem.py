@@ -87,13 +87,15 @@ class Problem(eqx.Module):
     ):
         """See the class."""
         check_dimensions(input_dim, latent_dim, recording_dim)
-        latent_noise, gain, recording_noise, aligned_power, misaligned_power, task_noise = as_floats(
-            latent_noise=latent_noise,
-            gain=gain,
-            recording_noise=recording_noise,
-            aligned_power=aligned_power,
-            misaligned_power=misaligned_power,
-            task_noise=task_noise,
+        latent_noise, gain, recording_noise, aligned_power, misaligned_power, task_noise = (
+            as_floats(
+                latent_noise=latent_noise,
+                gain=gain,
+                recording_noise=recording_noise,
+                aligned_power=aligned_power,
+                misaligned_power=misaligned_power,
+                task_noise=task_noise,
+            )
         )
         if aligned_power.ndim == 2:
             eye = jnp.eye(latent_dim, dtype=gain.dtype)
@@ -101,7 +103,11 @@ class Problem(eqx.Module):
             gain = gain * eye if gain.ndim == 0 else gain
             shape, form = (latent_dim, latent_dim), "the matrix form needs all three as matrices"
         else:
-            latent_noise = jnp.broadcast_to(latent_noise, latent_dim) if latent_noise.ndim == 0 else latent_noise
+            latent_noise = (
+                jnp.broadcast_to(latent_noise, latent_dim)
+                if latent_noise.ndim == 0
+                else latent_noise
+            )
             gain = jnp.broadcast_to(gain, latent_dim) if gain.ndim == 0 else gain
             shape, form = (latent_dim,), "one entry a latent, or matrices for all three"
         for name, value in (
@@ -217,7 +223,9 @@ class Problem(eqx.Module):
         """
         noise = self.encoding_noise
         total = jnp.trace(noise) if self.is_matrix_form else jnp.sum(noise)
-        return self.outside_dim * jnp.sum(self.aligned_power * noise) - self.misaligned_power * total
+        return (
+            self.outside_dim * jnp.sum(self.aligned_power * noise) - self.misaligned_power * total
+        )
 
 
 def check_dimensions(input_dim: int, latent_dim: int, recording_dim: int | None) -> None:
@@ -232,5 +240,9 @@ def check_dimensions(input_dim: int, latent_dim: int, recording_dim: int | None)
     )
     if recording_dim is not None:
         check_integer(
-            "recording_dim", recording_dim, latent_dim, None, "each latent needs a channel of its own"
+            "recording_dim",
+            recording_dim,
+            latent_dim,
+            None,
+            "each latent needs a channel of its own",
         )

@@ -116,7 +116,9 @@ def _spectrum_shrinkage(problem: Problem, n: Array):
     d, v = problem.input_dim, problem.latent_noise
     e = problem.recording_noise / problem.gain
     g = n / d + v
-    confusion = _confusion_root(_spread(problem), problem.gain * g * d, problem.recording_noise) ** 2
+    confusion = (
+        _confusion_root(_spread(problem), problem.gain * g * d, problem.recording_noise) ** 2
+    )
     bottom = 1 - confusion
     top = (v + e) * bottom + (g + e) * confusion
 

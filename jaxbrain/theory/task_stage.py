@@ -44,7 +44,8 @@ def task_stage(
     suboptimal = (
         0.0
         if penalty is None
-        else (n - problem.input_dim - 1) * (moments.c_t2 - moments.c2_t2 * misalignment / (noise * q))
+        else (n - problem.input_dim - 1)
+        * (moments.c_t2 - moments.c2_t2 * misalignment / (noise * q))
     )
     extra = noise * inflation * (moments.excess + suboptimal) / finite_risk
     # Without a penalty the k + q directions need n > d + 1 labels: below that the error of least
@@ -189,9 +190,7 @@ def task_only_risk(problem: Problem, n_task: Real) -> Float[Array, "..."]:
     return _task_only_risk_jit(problem, check_n_task(problem, n_task))
 
 
-def ridge_risk(
-    problem: Problem, n_task: Real, penalty: Real | None = None
-) -> Float[Array, "..."]:
+def ridge_risk(problem: Problem, n_task: Real, penalty: Real | None = None) -> Float[Array, "..."]:
     """Test error of ridge regression on labels alone, the rival that no recording is needed for.
 
     >>> import jaxbrain as jb
