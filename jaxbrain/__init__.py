@@ -14,6 +14,7 @@ from .estimators import task_only as task_only
 from .models import LinearGaussianModel as LinearGaussianModel
 from .models import Problem as Problem
 from .models import presets as presets
+from .theory import Worth as Worth
 from .theory import exchange_rate as exchange_rate
 from .theory import expected_misalignment as expected_misalignment
 from .theory import optimal_penalty as optimal_penalty
@@ -23,3 +24,4 @@ from .theory import savings as savings
 from .theory import task_only_risk as task_only_risk
 from .theory import value as value
 from .theory import wishart_resolvent_trace as wishart_resolvent_trace
+from .theory import worth as worth

@@ -73,15 +73,16 @@ def _encode(inputs: Array, recordings: Array, ridge: Array, rank: int) -> Array:
     # With XᵀX + nρ = L Lᵀ and F = L⁻¹XᵀR, the best B of rank k is L⁻ᵀ U_k U_kᵀ F, where U_k are the
     # leading left singular vectors of F. Only its span is wanted: that of L⁻ᵀ U_k.
     n, d = inputs.shape
-    gram = inputs.T @ inputs + n * ridge * jnp.eye(d, dtype=inputs.dtype)
-    lower = jnp.linalg.cholesky(gram)
-    fitted = jax.scipy.linalg.solve_triangular(lower, inputs.T @ recordings, lower=True)
+    lower = jnp.linalg.cholesky(inputs.T @ inputs + n * ridge * jnp.eye(d, dtype=inputs.dtype))
+    solve = partial(jax.scipy.linalg.solve_triangular, lower, lower=True)
+    moments = inputs.T @ recordings
     if recordings.shape[1] < d:
+        fitted = solve(moments)
         leading = fitted @ leading_eigenspace(fitted.T @ fitted, rank)
     else:
-        leading = leading_eigenspace(fitted @ fitted.T, rank)
-    directions = jax.scipy.linalg.solve_triangular(lower, leading, lower=True, trans="T")
-    return orthonormal(directions)
+        # F Fᵀ without F, which would be as wide as there are channels.
+        leading = leading_eigenspace(solve(solve(moments @ moments.T).T), rank)
+    return orthonormal(solve(leading, trans="T"))
 
 
 def orthonormal(directions: Float[Array, "d k"]) -> Float[Array, "d k"]:

@@ -144,7 +144,6 @@ class PenaltyPath(NamedTuple):
     """
 
     basis: Float[Array, "d k"]
-    inside_inputs: Float[Array, "n k"]
     inside_solve: Float[Array, "k n"]
     """S⁻¹X_inᵀ: inside weights of the targets, before the outside part takes its share."""
     directions: Float[Array, "d r"]
@@ -160,21 +159,16 @@ class PenaltyPath(NamedTuple):
         amplitudes = self._shrinkage(penalties)[:, :, None] * (self.modes.T @ targets)[None]
         return self.directions @ amplitudes + (self.basis @ (self.inside_solve @ targets))[None]
 
-    def leave_one_out(
-        self, targets: Float[Array, "n t"], penalties: Float[Array, " l"]
-    ) -> Float[Array, "l n t"]:
-        """Residual of each row predicted from all the others, exactly and without refitting.
-
-        Inputs and targets must have been centred by their means over the same rows: each row's
-        mean is then left out with it.
-        """
-        shrinkage = self._shrinkage(penalties)
-        fits = (self.inside_inputs @ (self.inside_solve @ targets))[None] + self.modes @ (
-            shrinkage[:, :, None] * (self.modes.T @ targets)[None]
-        )
-        inside_leverage = jnp.sum(self.inside_inputs * self.inside_solve.T, axis=1)
-        leverage = inside_leverage[None] + shrinkage @ (self.modes**2).T + 1 / len(targets)
-        return (targets[None] - fits) / (1 - leverage)[:, :, None]
+    def predictions(
+        self,
+        targets: Float[Array, "n t"],
+        penalties: Float[Array, " l"],
+        new_inputs: Float[Array, "h d"],
+    ) -> Float[Array, "l h t"]:
+        """Predictions for new inputs, for each penalty and target."""
+        amplitudes = self._shrinkage(penalties)[:, :, None] * (self.modes.T @ targets)[None]
+        inside = (new_inputs @ self.basis) @ (self.inside_solve @ targets)
+        return (new_inputs @ self.directions) @ amplitudes + inside[None]
 
     def _shrinkage(self, penalties: Float[Array, " l"]) -> Float[Array, "l r"]:
         return 1 / (self.strengths[None, :] + len(self.modes) * penalties[:, None])
@@ -203,7 +197,6 @@ def penalty_path(
     outside_weights = vectors - basis @ (basis.T @ vectors) if back is None else back @ vectors
     return PenaltyPath(
         basis=basis,
-        inside_inputs=inside,
         inside_solve=inside_solve,
         directions=outside_weights - basis @ (inside_solve @ (coordinates @ vectors)),
         modes=cleaned @ vectors,

@@ -86,9 +86,12 @@ def _draw(
 
 
 def _pooling_weights(uniform: Array, k: int) -> Array:
-    # A uniformly random subset: the j-th pick is among the k − j latents not yet taken.
-    taken = jnp.zeros(k, bool)
+    # A uniformly random subset: the j-th pick is a rank among the k − j latents not yet taken, and
+    # moves up by one past each taken latent, in ascending order.
+    taken = jnp.zeros(0, int)
     for j in range(_LATENTS_PER_CHANNEL):
-        rank = jnp.floor(uniform[j] * (k - j)).astype(int)
-        taken = taken | (~taken & (jnp.cumsum(~taken) - 1 == rank))
-    return taken.astype(uniform.dtype)
+        pick = jnp.floor(uniform[j] * (k - j)).astype(int)
+        for earlier in jnp.sort(taken):
+            pick = pick + (pick >= earlier)
+        taken = jnp.append(taken, pick)
+    return jnp.zeros(k, uniform.dtype).at[taken].set(1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,14 @@ from .._typing import Real
 from ..models import Problem
 from .brain_stage import ORDERS, check_n_brain, expected_misalignment
 from .resolvent import leading_t2
-from .task_stage import check_n_task, check_penalty, task_stage
+from .task_stage import (
+    check_n_task,
+    check_penalty,
+    optimal_penalty,
+    ridge_risk,
+    task_only_risk,
+    task_stage,
+)
 
 BASELINES = ("ols", "ridge")
 
@@ -105,6 +113,65 @@ def savings(
     """
     worth = value(problem, n_brain, n_task, penalty, baseline=baseline, order=order)
     return worth / (check_n_task(problem, n_task) + worth)
+
+
+class Worth(NamedTuple):
+    """Everything `worth` tells: risks in units of ‖β‖², values in labels, the rest fractions."""
+
+    n_brain: Array
+    n_task: Array
+    penalty: Array
+    risk: Array
+    task_only_risk: Array
+    ridge_risk: Array
+    value: Array
+    value_vs_ridge: Array
+    exchange_rate: Array
+    savings: Array
+    worse_than_predicting_zero: Array
+    """Whether the risk is at least ‖β‖²: no ridge is that bad, and `value_vs_ridge` is −n_task."""
+
+
+def worth(problem: Problem, n_brain: Real, n_task: Real, penalty: Real | None = None) -> Worth:
+    """The whole answer at once: what `n_brain` recordings are worth beside `n_task` labels.
+
+    >>> import jaxbrain as jb
+    >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
+    >>> answer = jb.worth(problem, n_brain=18_000, n_task=5_000)
+    >>> round(float(answer.value)), bool(answer.worse_than_predicting_zero)
+    (35751, True)
+
+    Arguments, broadcasting and sources as in `value`; each field is what the function of that name
+    returns at `order="finite"`, `penalty` the one used. One compiled call.
+    """
+    return _worth(
+        problem,
+        check_n_brain(problem, n_brain),
+        check_n_task(problem, n_task),
+        check_penalty(problem, penalty),
+    )
+
+
+@jax.jit
+def _worth(problem, n_brain, n_task, penalty):
+    arguments = (problem, n_brain, n_task)
+    used = optimal_penalty(*arguments) if penalty is None else penalty
+    missed = expected_misalignment(problem, n_brain)
+    risk = task_stage(problem, missed, n_task, penalty, "finite").risk
+    against_ols = value(*arguments, penalty)
+    return Worth(
+        n_brain=n_brain,
+        n_task=n_task,
+        penalty=used,
+        risk=risk,
+        task_only_risk=task_only_risk(problem, n_task),
+        ridge_risk=ridge_risk(problem, n_task),
+        value=against_ols,
+        value_vs_ridge=value(*arguments, penalty, baseline="ridge"),
+        exchange_rate=against_ols / n_brain,
+        savings=against_ols / (n_task + against_ols),
+        worse_than_predicting_zero=risk >= problem.total_power,
+    )
 
 
 @partial(jax.jit, static_argnames=("baseline", "order"))

@@ -1,0 +1,31 @@
+"""The command line. It holds no mathematics: it reads, calls the library, and prints."""
+
+from __future__ import annotations
+
+import sys
+
+import tyro
+
+from .errors import UserError
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of `jaxbrain`. Exit status 0, or 2 where the user's input is at fault."""
+    import jax
+
+    from .fit import fit
+    from .worth import worth
+
+    # A program of its own may choose its precision; the library never does.
+    jax.config.update("jax_enable_x64", True)
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            {"worth": worth, "fit": fit},
+            prog="jaxbrain",
+            description="How much are brain recordings worth for machine learning?",
+            args=arguments,
+        )
+    except UserError as error:
+        for problem in error.problems:
+            print(f"jaxbrain: {problem}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,365 @@
+"""Do these recordings help with this task? Held-out errors over repeated disjoint splits."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ..estimators import encode, random_subspace, shuffle_recordings
+from ..estimators.task import PenaltyPath, penalty_path
+from .recordings import PilotData, PilotError
+
+ESTIMATORS = (
+    "task_only",
+    "ridge",
+    "befs",
+    "befs_two_penalties",
+    "random_subspace",
+    "shuffled_recordings",
+)
+"""The estimators compared: two without recordings, BEFS with one and with two penalties, and BEFS
+with two controls in place of the learned subspace."""
+
+# Penalties a sample relative to the mean variance of an input: from no effect to no freedom.
+_GRID = np.concatenate([np.logspace(-4, 3, 22), [np.inf]])
+_INSIDE_GRID = np.logspace(-4, 2, 9)
+_FOLDS = 5
+_REPEATS_FOR_RANK = 30
+_NUMBERS_AT_ONCE = 2e7
+
+
+class SplitSizes(NamedTuple):
+    """How many rows go to the brain stage, to the task stage, and to testing."""
+
+    n_brain: int
+    n_task: int
+    n_test: int
+
+
+class Evaluation(NamedTuple):
+    """Held-out errors of all estimators.
+
+    - `errors`, shape (estimators, repeats, targets): mean squared error on the test rows as a share of
+      the target's variance; 1 is what predicting the mean achieves. NaN where an estimator does
+      not exist: ordinary least squares with too few rows.
+    - `rank`: dimension of the learned subspace; `sizes`: rows in each split.
+    """
+
+    errors: Float[Array, "e r t"]
+    rank: int
+    sizes: SplitSizes
+
+
+def split_sizes(
+    data: PilotData,
+    n_brain: int | None = None,
+    n_task: int | None = None,
+    n_test: int | None = None,
+) -> SplitSizes:
+    """Sizes of the three parts of a split; what is not given is filled in.
+
+    By default half of shared rows go to the brain stage and a quarter to the task stage; on separate
+    rows all recordings and two thirds of the labelled rows. The rest is for testing.
+
+    **Raises** `PilotError` that lists every size that cannot be.
+    """
+    rows_brain, rows_task = len(data.brain_inputs), len(data.task_inputs)
+    if n_brain is None:
+        n_brain = rows_brain // 2 if data.shared_rows else rows_brain
+    left = rows_task - n_brain if data.shared_rows else rows_task
+    if n_task is None:
+        n_task = left // 2 if data.shared_rows else 2 * left // 3
+    if n_test is None:
+        n_test = left - n_task
+    d, problems = data.input_dim, []
+    if n_brain < d + 2:
+        problems.append(
+            f"n_brain = {n_brain} rows cannot teach a subspace of {d} inputs (it takes at least "
+            f"{d + 2}): describe the inputs by fewer components, or record more"
+        )
+    if n_brain > rows_brain:
+        problems.append(f"n_brain = {n_brain}, but there are only {rows_brain} recorded rows")
+    if n_task < 5:
+        problems.append(f"n_task = {n_task} rows are too few to choose a penalty on: at least 5")
+    if n_test < 2:
+        problems.append(f"n_test = {n_test} rows are too few to test on: at least 2")
+    if n_task + n_test > left:
+        problems.append(
+            f"n_task + n_test = {n_task + n_test}, but there are only {left} rows left for them"
+        )
+    if problems:
+        raise PilotError(problems)
+    return SplitSizes(n_brain, n_task, n_test)
+
+
+def evaluate(
+    data: PilotData,
+    sizes: SplitSizes,
+    repeats: int,
+    key: PRNGKeyArray,
+    rank: int | None = None,
+) -> Evaluation:
+    """Compare estimators with and without recordings on repeated random splits of a study.
+
+    Each repeat draws disjoint rows for the brain stage, the task stage and the test. Inputs,
+    recordings and targets are centred by the rows that they are learned from. Each estimator's
+    penalties are chosen on the task rows alone, by five-fold cross-validation, the same for all
+    targets. The repeats run vmapped in one compiled program, in batches that bound the memory; the
+    key of each repeat depends on its number only.
+
+    - `rank`: dimension of the learned subspace; by default `choose_rank`.
+
+    **Raises** `PilotError` if rank or repeats do not fit the data, and if the inputs are collinear.
+    """
+    largest = largest_rank(data, sizes)
+    problems = []
+    if repeats < 2:
+        problems.append(f"repeats = {repeats}: it takes at least 2 to say how sure the answer is")
+    if rank is not None and not 1 <= rank <= largest:
+        problems.append(
+            f"rank = {rank} must lie between 1 and {largest}, which n_task, the inputs and the "
+            "channels allow"
+        )
+    fold = sizes.n_brain - _fold_size(sizes.n_brain)
+    if rank is None and fold < data.input_dim + 2:
+        problems.append(
+            f"rank cannot be chosen by cross-validation: n_brain = {sizes.n_brain} leaves {fold} rows "
+            f"a fold for {data.input_dim} inputs: give the rank, or describe the inputs by fewer "
+            "components"
+        )
+    if largest < 1:
+        problems.append(f"n_task = {sizes.n_task} rows are too few for any subspace")
+    scale, collinear = _input_scale(data)
+    if collinear:
+        problems.append(
+            f"the {data.input_dim} inputs are collinear ({collinear} independent directions): "
+            f"describe them by at most {collinear} components"
+        )
+    if problems:
+        raise PilotError(problems)
+    arrays = tuple(jnp.asarray(array) for array in data[:4])
+    if rank is None:
+        rank = choose_rank(data, sizes, min(repeats, _REPEATS_FOR_RANK), key)
+    errors = _all_repeats(arrays, key, jnp.asarray(scale), sizes, data.shared_rows, rank, repeats)
+    variances = jnp.var(arrays[3], axis=0)
+    return Evaluation(errors / variances[None, None], rank, sizes)
+
+
+class Summary(NamedTuple):
+    """Mean of a quantity over the repeats, with its 95 % interval and the repeats that failed."""
+
+    mean: float
+    low: float
+    high: float
+    failed: int
+
+
+def summarise(per_repeat: np.ndarray) -> Summary:
+    """Mean over repeats and a 95 % interval for it; repeats that are NaN are left out and counted.
+
+    The interval is about the average over random splits of these rows. Splits share rows, so it says
+    how well the repeats settle the comparison on this data set, not how it would fall out on another.
+    """
+    values = np.asarray(per_repeat)
+    kept = values[np.isfinite(values)]
+    failed = len(values) - len(kept)
+    if len(kept) < 2:
+        return Summary(float("nan"), float("nan"), float("nan"), failed)
+    half = _student_t(len(kept) - 1) * np.std(kept, ddof=1) / np.sqrt(len(kept))
+    mean = np.mean(kept)
+    return Summary(float(mean), float(mean - half), float(mean + half), failed)
+
+
+def _student_t(degrees: int) -> float:
+    """The 97.5 % point of Student's t: Cornish-Fisher expansion about the normal, exact below 3."""
+    if degrees < 3:
+        return (12.7062, 4.3027)[degrees - 1]
+    z, v = 1.959964, degrees
+    return (
+        z
+        + (z**3 + z) / (4 * v)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
+    )
+
+
+def largest_rank(data: PilotData, sizes: SplitSizes) -> int:
+    """The largest rank for which every stage has enough rows, inputs and channels."""
+    brain_fold = sizes.n_brain - _fold_size(sizes.n_brain)
+    task_fold = sizes.n_task - _fold_size(sizes.n_task)
+    return min(data.input_dim - 1, data.recordings.shape[1], task_fold - 2, brain_fold - 1)
+
+
+def choose_rank(data: PilotData, sizes: SplitSizes, repeats: int, key: PRNGKeyArray) -> int:
+    """The rank of the subspace that predicts recordings of unseen rows best.
+
+    Five-fold cross-validation of reduced-rank regression on the brain rows of `repeats` splits; one
+    fit a fold serves every rank. Targets are never looked at.
+    """
+    errors = _rank_errors(
+        jnp.asarray(data.brain_inputs),
+        jnp.asarray(data.recordings),
+        key,
+        sizes,
+        data.shared_rows,
+        largest_rank(data, sizes),
+        repeats,
+    )
+    return int(jnp.argmin(jnp.mean(errors, axis=0))) + 1
+
+
+def _input_scale(data: PilotData) -> tuple[float, int]:
+    """Mean variance of an input, and the rank of the inputs if they are collinear (else 0)."""
+    centred = data.task_inputs - data.task_inputs.mean(axis=0)
+    strengths = np.linalg.svd(data.brain_inputs - data.brain_inputs.mean(axis=0), compute_uv=False)
+    tolerance = strengths[0] * max(data.brain_inputs.shape) * np.finfo(float).eps
+    rank = int(np.sum(strengths > tolerance))
+    return float(np.mean(centred**2)), rank if rank < data.input_dim else 0
+
+
+def _rows(
+    key: PRNGKeyArray, n_rows: tuple[int, int], sizes: SplitSizes, shared_rows: bool
+) -> tuple[Array, Array, Array]:
+    """Row numbers of the brain, task and test parts: disjoint where rows are shared."""
+    key_brain, key_task = jr.split(key)
+    brain = jr.permutation(key_brain, n_rows[0])
+    labelled = brain[sizes.n_brain :] if shared_rows else jr.permutation(key_task, n_rows[1])
+    task = labelled[: sizes.n_task]
+    test = labelled[sizes.n_task : sizes.n_task + sizes.n_test]
+    return brain[: sizes.n_brain], task, test
+
+
+def _fold_size(n: int) -> int:
+    """Rows held out in each fold; where n is no multiple, the last fold repeats some."""
+    return -(-n // _FOLDS)
+
+
+def _repeats_at_once(repeats: int, n_fold: int, n_targets: int) -> int:
+    """As many repeats in one vmapped batch as keep its predictions within bounds."""
+    numbers = (4 + len(_INSIDE_GRID)) * len(_GRID) * n_fold * n_targets
+    return int(np.clip(_NUMBERS_AT_ONCE // numbers, 1, min(repeats, 25)))
+
+
+def _centred(array: Array) -> Array:
+    return array - jnp.mean(array, axis=0, keepdims=True)
+
+
+@partial(jax.jit, static_argnames=("sizes", "shared_rows", "rank", "repeats"))
+def _all_repeats(
+    arrays: tuple[Array, Array, Array, Array],
+    key: PRNGKeyArray,
+    scale: Array,
+    sizes: SplitSizes,
+    shared_rows: bool,
+    rank: int,
+    repeats: int,
+) -> Float[Array, "e r t"]:
+    brain_inputs, recordings, task_inputs, targets = arrays
+    n_rows, d = (brain_inputs.shape[0], task_inputs.shape[0]), brain_inputs.shape[1]
+    grid = scale * jnp.asarray(_GRID, targets.dtype)
+    inside_grid = scale * jnp.asarray(_INSIDE_GRID, targets.dtype)
+    n_fold = _fold_size(sizes.n_task)
+
+    def one_repeat(number: Array) -> Array:
+        key_rows, key_shuffle, key_random = jr.split(jr.fold_in(key, number), 3)
+        brain, task, test = _rows(key_rows, n_rows, sizes, shared_rows)
+        seen, recorded = _centred(brain_inputs[brain]), _centred(recordings[brain])
+        both = jnp.stack([recorded, shuffle_recordings(key_shuffle, recorded)])
+        learned, shuffled = jax.vmap(lambda rows: encode(seen, rows, rank))(both)
+        random = random_subspace(key_random, d, rank).astype(seen.dtype)
+        # All regressions in one batch: no subspace at all (ridge) is one whose weights are 0.
+        subspaces = [jnp.zeros_like(learned), learned, random, shuffled]
+        subspaces = jnp.stack(subspaces + [learned] * len(_INSIDE_GRID))
+        inside = jnp.concatenate([jnp.asarray([jnp.inf, 0.0, 0.0, 0.0], grid.dtype), inside_grid])
+
+        inputs, labels = task_inputs[task], targets[task]
+        # One penalty serves all targets: much steadier than one each where rows are few. Each
+        # target counts by its own variance.
+        spread = jnp.std(labels, axis=0)[None, None, None]
+
+        def cross_validation_errors(fold: Array) -> Array:
+            rows = jnp.roll(jnp.arange(sizes.n_task), -fold * n_fold)
+            held_out, kept = rows[:n_fold], rows[n_fold:]
+            paths, x_mean = _fit(inputs[kept], subspaces, inside)
+            y_mean = jnp.mean(labels[kept], axis=0, keepdims=True)
+            y = labels[kept] - y_mean
+            x_new = inputs[held_out] - x_mean
+            predicted = jax.vmap(lambda path: path.predictions(y, grid, x_new))(paths)
+            missed = ((labels[held_out] - y_mean)[None, None] - predicted) / spread
+            return jnp.mean(missed**2, axis=(2, 3))
+
+        scores = jnp.sum(jax.lax.map(cross_validation_errors, jnp.arange(_FOLDS)), axis=0)
+        paths, x_mean = _fit(inputs, subspaces, inside)
+        best = grid[jnp.argmin(scores, axis=1)]
+        y_mean = jnp.mean(labels, axis=0, keepdims=True)
+        x_new = task_inputs[test] - x_mean
+
+        def test_error(path: PenaltyPath, penalty: Array) -> Array:
+            predicted = path.predictions(labels - y_mean, penalty[None], x_new)[0]
+            return jnp.mean((targets[test] - y_mean - predicted) ** 2, axis=0)
+
+        errors = jax.vmap(test_error)(paths, best)
+        if sizes.n_task > d + 1:
+            task_only = test_error(jax.tree.map(lambda leaf: leaf[0], paths), jnp.zeros_like(scale))
+        else:
+            task_only = jnp.full_like(errors[0], jnp.nan)
+        two_penalties = errors[4 + jnp.argmin(jnp.min(scores[4:], axis=1))]
+        return jnp.stack([task_only, errors[0], errors[1], two_penalties, errors[2], errors[3]])
+
+    by_repeat = jax.lax.map(
+        one_repeat,
+        jnp.arange(repeats),
+        batch_size=_repeats_at_once(repeats, n_fold, targets.shape[1]),
+    )
+    return jnp.swapaxes(by_repeat, 0, 1)
+
+
+def _fit(inputs: Array, subspaces: Array, inside: Array) -> tuple[PenaltyPath, Array]:
+    """Diagonalised regressions on centred rows, one for each subspace, and the rows' mean."""
+    mean = jnp.mean(inputs, axis=0, keepdims=True)
+    return jax.vmap(penalty_path, in_axes=(None, 0, 0))(inputs - mean, subspaces, inside), mean
+
+
+@partial(jax.jit, static_argnames=("sizes", "shared_rows", "largest", "repeats"))
+def _rank_errors(
+    inputs: Array,
+    recordings: Array,
+    key: PRNGKeyArray,
+    sizes: SplitSizes,
+    shared_rows: bool,
+    largest: int,
+    repeats: int,
+) -> Float[Array, "r k"]:
+    n_fold = _fold_size(sizes.n_brain)
+
+    def one_fold(rows: Array, fold: Array) -> Array:
+        # The rows of the fold come first after rolling; all folds have the same size.
+        rows = jnp.roll(rows, -fold * n_fold)
+        held_out, kept = rows[:n_fold], rows[n_fold:]
+        input_mean = jnp.mean(inputs[kept], axis=0, keepdims=True)
+        recording_mean = jnp.mean(recordings[kept], axis=0, keepdims=True)
+        x, r = inputs[kept] - input_mean, recordings[kept] - recording_mean
+        lower = jnp.linalg.cholesky(x.T @ x)
+        solve = partial(jax.scipy.linalg.solve_triangular, lower, lower=True)
+        moments = x.T @ r
+        vectors = jnp.linalg.eigh(solve(solve(moments @ moments.T).T))[1][:, ::-1][:, :largest]
+        # Channel patterns and their predictions: rank k adds the k-th outer product.
+        directions = solve(vectors, trans="T")
+        patterns = moments.T @ directions
+        norms = jnp.linalg.norm(patterns, axis=0, keepdims=True)
+        predicted = (inputs[held_out] - input_mean) @ (directions * norms)
+        actual = (recordings[held_out] - recording_mean) @ (patterns / norms)
+        return jnp.cumsum(jnp.sum(predicted**2 - 2 * predicted * actual, axis=0))
+
+    def one_repeat(number: Array) -> Array:
+        key_repeat = jr.fold_in(key, number)
+        brain, _, _ = _rows(key_repeat, (inputs.shape[0], inputs.shape[0]), sizes, shared_rows)
+        return jnp.sum(jax.vmap(partial(one_fold, brain))(jnp.arange(_FOLDS)), axis=0)
+
+    return jax.lax.map(one_repeat, jnp.arange(repeats))
