@@ -141,25 +141,28 @@ def _as_json(evaluation: Evaluation, done: list[str], per_target: bool) -> dict:
 
 def _as_text(evaluation: Evaluation, done: list[str], per_target: bool) -> str:
     summaries = _summaries(evaluation)
-    lines = [*done, ""]
-    lines.append(
-        f"{'':<30}{'held-out error':>15}{'95 % interval':>18}{'minus ridge':>13}{'95 % interval':>20}"
-    )
+    rows = [("", "held-out error", "95 % interval", "minus ridge", "95 % interval")]
     for name, (error, gap) in summaries.items():
         if not math.isfinite(error.mean):
-            lines.append(f"{_LABELS[name]:<30}{'undefined: more inputs than task rows':>15}")
+            rows.append((_LABELS[name], "undefined", "too few rows", "", ""))
             continue
-        difference = (
-            ""
-            if name == "ridge"
-            else f"{gap.mean:>+13.4g}{f'{gap.low:+.4g} to {gap.high:+.4g}':>20}"
-        )
-        failed = f"  ({error.failed} splits failed)" if error.failed else ""
-        interval = f"{error.low:.4g} to {error.high:.4g}"
-        lines.append(f"{_LABELS[name]:<30}{error.mean:>15.4g}{interval:>18}{difference}{failed}")
+        failed = f", {error.failed} splits failed" if error.failed else ""
+        paired = () if name == "ridge" else (f"{gap.mean:+.4f}", f"{gap.low:+.4f} to {gap.high:+.4f}")
+        interval = f"{error.low:.4f} to {error.high:.4f}{failed}"
+        rows.append((_LABELS[name], f"{error.mean:.4f}", interval, *(paired or ("", ""))))
+    lines = [*done, "", *_aligned(rows)]
     if per_target:
         lines += ["", *_per_target(evaluation)]
     return "\n".join([*lines, "", _verdict(summaries)])
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        f"{row[0]:<{widths[0]}}"
+        + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
+        for row in rows
+    ]
 
 
 def _per_target(evaluation: Evaluation) -> list[str]:
@@ -168,10 +171,11 @@ def _per_target(evaluation: Evaluation) -> list[str]:
     errors = np.asarray(evaluation.errors)
     means = np.where(np.isnan(errors).all(axis=1), np.nan, np.nansum(errors, axis=1))
     means = means / np.maximum(np.isfinite(errors).sum(axis=1), 1)
-    lines = ["target" + "".join(f"{name:>21}" for name in ESTIMATORS)]
-    for number, row in enumerate(means.T):
-        lines.append(f"{number:>6}" + "".join(f"{value:>21.4g}" for value in row))
-    return lines
+    rows = [("target", *(_LABELS[name] for name in ESTIMATORS))]
+    rows += [
+        (str(number), *(f"{value:.4f}" for value in row)) for number, row in enumerate(means.T)
+    ]
+    return _aligned(rows)
 
 
 def _verdict(summaries: dict[str, tuple[Summary, Summary]]) -> str:

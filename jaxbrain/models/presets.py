@@ -94,4 +94,4 @@ def _pooling_weights(uniform: Array, k: int) -> Array:
         for earlier in jnp.sort(taken):
             pick = pick + (pick >= earlier)
         taken = jnp.append(taken, pick)
-    return jnp.zeros(k, uniform.dtype).at[taken].set(1.0)
+    return jnp.any(taken[:, None] == jnp.arange(k)[None, :], axis=0).astype(uniform.dtype)
