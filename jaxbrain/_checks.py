@@ -82,6 +82,27 @@ def check_positive(name: str, value: Real, *, zero_allowed: bool = False) -> Non
         raise ValueError(f"{name} must be {bound}, but it is as low as {lowest:g}")
 
 
+def check_covariance(name: str, value: Array) -> None:
+    """Raise if a known covariance, scalar or matrix, is asymmetric or has negative variance."""
+    if not is_concrete(value):
+        return
+    if value.ndim == 0:
+        check_positive(name, value, zero_allowed=True)
+        return
+    matrix = np.asarray(value)
+    rounding = 100 * len(matrix) * np.finfo(matrix.dtype).eps * np.max(np.abs(matrix))
+    if np.max(np.abs(matrix - matrix.T)) > rounding:
+        raise ValueError(
+            f"{name} must be symmetric: pass (C + C.T) / 2 if the difference is rounding"
+        )
+    lowest = np.linalg.eigvalsh(matrix)[0]
+    if lowest < -rounding:
+        raise ValueError(
+            f"{name} must be positive semi-definite, but its smallest eigenvalue is {lowest:.2g}: "
+            "a covariance estimated from data needs shrinkage or more samples"
+        )
+
+
 def check_between(name: str, value: Real, low: float | int, high: float | int) -> None:
     """Raise if a known value leaves the interval [low, high]."""
     if is_concrete(value) and not bool(

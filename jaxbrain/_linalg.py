@@ -67,12 +67,25 @@ def _spectral_function_jvp(function, primals, tangents):
 def covariance_factor(covariance: Float[Array, "k k"]) -> Float[Array, "k k"]:
     """Lower-triangular L with L Lᵀ = covariance, also when the covariance is singular.
 
-    A singular covariance is lifted by a few units of rounding, which no sample can show.
+    A singular covariance is lifted by as much as the checks of models forgive in rounding, which no
+    sample can show.
     """
     size = covariance.shape[0]
     limits = jnp.finfo(covariance.dtype)
-    lift = 4 * limits.eps * jnp.trace(covariance) + limits.tiny
+    lift = 128 * size * limits.eps * jnp.max(jnp.abs(covariance)) + limits.tiny
     return jnp.linalg.cholesky(covariance + lift * jnp.eye(size, dtype=covariance.dtype))
+
+
+def map_factorisations(function: Callable, xs, batch_size: int):
+    """Map a function that factorises matrices: batched on an accelerator, one by one on a CPU.
+
+    On a CPU XLA spreads a batch of factorisations over the same threads that wait for it. Two such
+    batches that do not depend on each other can then wait for each other for good (seen with JAX
+    0.10.2 and 0.12.0 on two cores); and batches of small LAPACK calls gain nothing there.
+    """
+    if jax.default_backend() == "cpu":
+        return jax.lax.map(function, xs)
+    return jax.lax.map(function, xs, batch_size=batch_size)
 
 
 def implicit_root(function: Callable[[Array], Array], start: Array, max_steps: int = 60) -> Array:
@@ -99,7 +112,8 @@ def implicit_root(function: Callable[[Array], Array], start: Array, max_steps: i
         infinite = jnp.full_like(start, jnp.inf)
         root, step, _ = jax.lax.while_loop(unfinished, improve, (start, infinite, 0))
         # Two ulps away from the tolerance Newton may cycle: accept anything near convergence.
-        return jnp.where(jnp.abs(step) <= 1e3 * tolerance * jnp.abs(root), root, jnp.nan)
+        settled = jnp.isfinite(root) & (jnp.abs(step) <= 1e3 * tolerance * jnp.abs(root))
+        return jnp.where(settled, root, jnp.nan)
 
     return jax.lax.custom_root(
         function, start, newton, lambda linear, y: y / linear(jnp.ones_like(y))

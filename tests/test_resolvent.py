@@ -14,7 +14,7 @@ from jaxbrain.theory.resolvent import resolvent
 
 # (q, n) with q and n apart: tall and wide, small and large.
 SIZES = [(36, 76), (20, 30), (40, 160), (40, 25), (12, 90), (8, 20)]
-# Documented error of the closed form, relative and of order two in 1/size. Largest seen on SIZES: 4.
+# Documented relative error of the closed form, times size². Largest seen on SIZES: 4.
 ORDER_TWO = 5.0
 
 
@@ -25,7 +25,7 @@ def leading_root(c, q, n):
 
 
 def agrees(claim, samples, size, order_two=ORDER_TWO):
-    """Whether all claims lie within 4 standard errors plus order_two/size² of the mean, relative."""
+    """Whether all claims lie within 4 standard errors plus order_two/size², relative."""
     mean = samples.mean(0)
     error = samples.std(0, ddof=1) / np.sqrt(len(samples))
     return bool(np.all(np.abs(claim - mean) <= 4 * error + order_two / size**2 * mean))
@@ -40,7 +40,7 @@ def laguerre_traces(rng, c, q, n, draws):
     """Draws of tr (W + c)⁻¹ from the bidiagonal chi model, without any matrix: (draws, len(c)).
 
     W has the eigenvalues of the tridiagonal B Bᵀ with independent chi-squared squares of entries,
-    plus q − n zeros where n < q. The trace is the derivative of log det, by the recursion of pivots.
+    plus q − n zeros where n < q. The trace is the derivative of log det, by recursion of pivots.
     """
     small, large = min(q, n), max(q, n)
     diagonal = rng.chisquare(large - np.arange(small), (draws, small))[..., None]
@@ -77,7 +77,7 @@ def test_agrees_with_the_bidiagonal_chi_model(q, n):
 @pytest.mark.parametrize("size", [20, 60])
 @pytest.mark.parametrize("surplus", [-1, 0, 1, 3])
 def test_square_wisharts_agree_once_the_penalty_is_felt(size, surplus):
-    """The documented worst case, n within a few units of q, is accurate again at c q of order 100."""
+    """The documented worst case, n within a few units of q, is past at c q of order 100."""
     rng = np.random.default_rng(100 * size + surplus)
     c = np.array([100.0, 1000.0]) / size
     samples = laguerre_traces(rng, c, size, size + surplus, 20_000)
@@ -101,7 +101,7 @@ def test_derivative_is_minus_the_trace_of_the_squared_resolvent(q, n):
 
 @pytest.mark.parametrize("relative_penalty", [0.2, 1.0, 4.0])
 def test_error_falls_as_one_over_n_squared(relative_penalty):
-    """At q = 1 the trace is E 1/(χ²_n + c), a quadrature: doubling n and c must quarter the error."""
+    """At q = 1 the trace is E 1/(χ²_n + c), a quadrature: doubling n must quarter the error."""
     sizes = [50, 100, 200]
     errors, leading_errors = [], []
     for n in sizes:
@@ -223,7 +223,7 @@ def test_trace_and_slopes_keep_their_digits_from_tiny_to_huge_penalties(q, n):
 
 @pytest.mark.parametrize("name", ["t1", "c_t2", "c2_t2", "noise", "excess"])
 def test_resolvent_entry_keeps_its_digits_from_tiny_to_huge_penalties(name):
-    """Each entry against its definition from t1 and −dt1/dc, where naive differences would cancel."""
+    """Each entry against its definition from t1 and −dt1/dc, where differences would cancel."""
     c = jnp.array(WIDE)
     for q, n in SHAPES:
         entry = getattr(resolvent(c, jnp.ones_like(c), q, jnp.full_like(c, n)), name)

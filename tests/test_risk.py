@@ -210,7 +210,6 @@ def test_task_stage_holds_for_one_given_subspace(n_task):
     arguments = jnp.asarray(missed), jnp.asarray(float(n_task)), jnp.asarray(penalties)
     assert agrees(task_stage(problem_of(setting), *arguments, "finite").risk, errors)
     assert not agrees(leading_task_stage(missed, setting, penalties), errors)
-    assert not agrees(errors.mean(0) * 1.04, errors)
 
 
 @pytest.mark.parametrize("n_task", [14, 40])
@@ -325,6 +324,16 @@ def test_recordings_of_pure_noise_teach_a_random_subspace(problem):
     assert float(jb.expected_misalignment(noisy, 60)) == pytest.approx(power * 21 / 24, rel=1e-6)
 
 
+@pytest.mark.parametrize("latent_dim", [1, 6, 12, 18, 23])
+def test_missed_power_lies_between_nothing_and_everything(latent_dim):
+    n_brain = np.array([26.0, 30.0, 60.0, 300.0, 3000.0])
+    for noise in (0.1, 1.0, 10.0):
+        for misalignment in (0.0, 0.1, 0.5, 1.0):
+            problem = jb.Problem.isotropic(24, latent_dim, 1.0, misalignment, noise)
+            missed = np.asarray(jb.expected_misalignment(problem, n_brain))
+            assert np.all((missed > 0) & (missed < 1 + 1e-12)), (noise, misalignment)
+
+
 @both_forms
 def test_first_order_laws_are_those_of_the_paper(problem):
     aligned, noise = np.asarray(problem.aligned_power), np.asarray(problem.encoding_noise)
@@ -363,9 +372,10 @@ def test_optimal_penalty_is_where_the_risk_is_lowest(problem, n_task):
     risks = np.asarray(jb.risk(problem, 60, n_task, grid))
     assert np.argmin(risks) == 200
     assert float(jb.risk(problem, 60, n_task)) == pytest.approx(risks[200], rel=1e-13)
-    slope = jax.grad(jb.risk, 3)(problem, 60, n_task, best)
-    curvature_scale = np.ptp(risks[198:203]) / (grid[202] - grid[198])
-    assert abs(float(slope)) < 1e-8 * curvature_scale
+    slope = jax.grad(jb.risk, 3)
+    flat = 1e-10 * risks[200] / grid[200]
+    assert abs(float(slope(problem, 60, n_task, best))) < flat
+    assert abs(float(slope(problem, 60, n_task, 1.001 * best))) > flat
 
 
 @pytest.mark.parametrize("n_task", [10, 24, 100])

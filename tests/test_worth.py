@@ -13,8 +13,8 @@ from jax.flatten_util import ravel_pytree
 import jaxbrain as jb
 
 # n_brain, E‖K̂β‖², task SNR, n_task, best penalty, risk, value against least squares and against
-# ridge, for d = 4096, k = 410, encoding noise 0.54, m = 0.1. At the first point the risk is above 1:
-# worse than predicting 0.
+# ridge, for d = 4096, k = 410, encoding noise 0.54, m = 0.1. At the first point the risk is above
+# 1: worse than predicting 0.
 REFERENCE_POINTS = [
     (18_000, 0.210946, 0.1, 5_000, 34.9473, 1.117467, 35_751.3, -5_000.0),
     (18_000, 0.210946, 0.1, 100_000, 1.747367, 0.1767436, 135_845.2, 94_161.0),
@@ -194,7 +194,7 @@ def test_wholly_misaligned_brain_is_worth_shrinkage_only():
 
 @pytest.mark.parametrize("baseline", ["ols", "ridge"])
 def test_perfect_subspace_has_finite_value_and_gradients(baseline):
-    """m = 0 and noiseless, or unlimited, recordings: the hard constraint, k unknowns instead of d."""
+    """m = 0 and noiseless, or unlimited, recordings: the hard constraint, k unknowns, not d."""
     noiseless = spectrum_problem(
         latent_noise=0.0, recording_noise=0.0, misaligned_power=0.0, aligned_power=[0.5, 0.2, 0.3]
     )
@@ -330,7 +330,7 @@ MATRIX_QUANTITIES = [
     ],
 )
 def test_derivatives_forward_reverse_and_by_differences(form, names):
-    """Every closed form in every number it takes: sample numbers, penalty, leaves of the problem."""
+    """Every closed form in every number it takes: samples, penalty, leaves of the problem."""
     problem = spectrum_problem(recording_dim=None) if form == "many channels" else PROBLEMS[form]
     _, restore = ravel_pytree((problem, 1.0, 1.0, 1.0))
     for name in names:
@@ -366,7 +366,7 @@ def test_derivatives_compile_and_map():
 
 def test_derivatives_by_hand():
     problem, n_brain, n_task, penalty = spectrum_problem(), 60.0, 40.0, 0.3
-    power, missed = 1.0, 0.2 + float(problem.gamma) / 35
+    missed = 0.2 + float(problem.gamma) / 35
     hand = pytest.approx
 
     slope = jax.grad(jb.task_only_risk, (0, 1))(problem, n_task)
@@ -394,13 +394,14 @@ def test_derivatives_by_hand():
     assert float(slope[0].task_noise) == hand(best / 0.7, rel=1e-12)
     assert float(slope[2]) == hand(-best / n_task, rel=1e-12)
 
-    slope = jax.grad(jb.ridge_risk, 1)(problem, 0.0)
-    # With its first labels ridge learns one direction each: −‖β‖⁴/(d (‖β‖² + σ²))… at q = d, n = 0.
-    assert float(slope) < -0.5 * power**2 / (24 * (power + 0.7))
+    slope = jax.grad(jb.ridge_risk, 1)(problem, n_task, 0.0)
+    assert float(slope) == hand(-0.7 * 24 / 15**2, rel=1e-12)
+    slope = jax.grad(jb.ridge_risk)(problem, n_task, np.inf)
+    assert float(slope.misaligned_power) == hand(1.0, rel=1e-12)
 
 
 def test_optimal_penalty_needs_no_derivative_of_its_own():
-    """Envelope theorem: at the best penalty the risk has the same gradient as with it held fixed."""
+    """Envelope theorem: at the best penalty the gradient is that with the penalty held fixed."""
     problem = spectrum_problem()
     best = jb.optimal_penalty(problem, 60.0, 40.0)
     free = jax.grad(jb.risk, (0, 1, 2))(problem, 60.0, 40.0)

@@ -147,7 +147,9 @@ def _as_text(evaluation: Evaluation, done: list[str], per_target: bool) -> str:
             rows.append((_LABELS[name], "undefined", "too few rows", "", ""))
             continue
         failed = f", {error.failed} splits failed" if error.failed else ""
-        paired = () if name == "ridge" else (f"{gap.mean:+.4f}", f"{gap.low:+.4f} to {gap.high:+.4f}")
+        paired = (
+            () if name == "ridge" else (f"{gap.mean:+.4f}", f"{gap.low:+.4f} to {gap.high:+.4f}")
+        )
         interval = f"{error.low:.4f} to {error.high:.4f}{failed}"
         rows.append((_LABELS[name], f"{error.mean:.4f}", interval, *(paired or ("", ""))))
     lines = [*done, "", *_aligned(rows)]

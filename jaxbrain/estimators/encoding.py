@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import as_floats, check_integer, check_positive, check_shape
+from .._checks import as_floats, check_finite, check_integer, check_positive, check_shape
 from .._linalg import leading_eigenspace
 from .._typing import AnyArray, Real
 from ..models import LinearGaussianModel
@@ -51,6 +51,8 @@ def encode(
     check_shape("inputs", inputs, ("n", "d"), "one row a sample")
     n, d = inputs.shape
     check_shape("recordings", recordings, (n, "p"), "one row for each row of inputs")
+    check_shape("ridge", ridge, (), "one number")
+    check_finite("ridge", ridge)
     check_positive("ridge", ridge, zero_allowed=True)
     check_integer("rank", rank, 1, min(d - 1, recordings.shape[1], n))
     if n < d:

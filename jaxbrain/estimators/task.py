@@ -56,6 +56,7 @@ def ridge(inputs: AnyArray, targets: AnyArray, penalty: Real) -> Float[Array, "d
     inputs, targets = _checked(inputs, targets)
     (penalty,) = as_floats(penalty=penalty)
     penalty = penalty.astype(inputs.dtype)
+    check_shape("penalty", penalty, (), "one number; map over several with jax.vmap")
     check_positive("penalty", penalty, zero_allowed=True)
     if inputs.shape[0] < inputs.shape[1]:
         check_positive_for(_too_few(inputs), "penalty", penalty)
@@ -102,7 +103,8 @@ def befs(
         value.astype(inputs.dtype)
         for value in as_floats(penalty=penalty, inside_penalty=inside_penalty)
     )
-    _check_penalties(inputs, basis, penalty, inside_penalty)
+    check_shape("penalty", penalty, (), "one number; befs_path takes several")
+    _check_penalties(inputs, basis, "penalty", penalty, inside_penalty)
     return _solve(inputs, targets, basis, penalty, inside_penalty)
 
 
@@ -132,7 +134,7 @@ def befs_path(
         for value in as_floats(penalties=penalties, inside_penalty=inside_penalty)
     )
     check_shape("penalties", penalties, ("l",), "a list of penalties; befs takes a single one")
-    _check_penalties(inputs, basis, penalties, inside_penalty)
+    _check_penalties(inputs, basis, "penalties", penalties, inside_penalty)
     return _path_weights(inputs, targets, basis, penalties, inside_penalty)
 
 
@@ -182,19 +184,16 @@ def penalty_path(
     inside = inputs @ basis
     outside = inputs - inside @ basis.T
     inside_solve = _inside_solve(inside, inside_penalty)
-    if n < d:
-        # Outside weights lie in the span of the n rows: n coordinates suffice.
-        back = jnp.linalg.qr(outside.T)[0]
-        coordinates = outside @ back
-        null_space = jnp.zeros((n, n), inputs.dtype)
-    else:
-        back, coordinates, null_space = None, outside, basis @ basis.T
+    # Outside weights lie in the span of the rows: with fewer rows than inputs n coordinates suffice.
+    frame = jnp.linalg.qr(outside.T)[0] if n < d else jnp.eye(d, dtype=inputs.dtype)
+    coordinates = outside @ frame
     cleaned = coordinates - inside @ (inside_solve @ coordinates)
     gram = coordinates.T @ cleaned
     # No outside weight points into the subspace. Lifting this null space of the Gram matrix keeps
-    # a penalty of 0 from dividing 0 by 0 there.
-    strengths, vectors = jnp.linalg.eigh(gram + jnp.trace(gram) / d * null_space)
-    outside_weights = vectors - basis @ (basis.T @ vectors) if back is None else back @ vectors
+    # small penalties, and 0, from dividing rounding by rounding there.
+    overlap = frame.T @ basis
+    strengths, vectors = jnp.linalg.eigh(gram + jnp.trace(gram) / d * (overlap @ overlap.T))
+    outside_weights = frame @ vectors - basis @ (overlap.T @ vectors)
     return PenaltyPath(
         basis=basis,
         inside_solve=inside_solve,
@@ -286,19 +285,22 @@ def _check_orthonormal(basis: Array) -> None:
         )
 
 
-def _check_penalties(inputs: Array, basis: Array, penalty: Array, inside_penalty: Array) -> None:
+def _check_penalties(
+    inputs: Array, basis: Array, name: str, penalty: Array, inside_penalty: Array
+) -> None:
     n, d = inputs.shape
-    check_positive("penalty", penalty, zero_allowed=True)
+    check_shape("inside_penalty", inside_penalty, (), "one number; map over several with jax.vmap")
+    check_positive(name, penalty, zero_allowed=True)
     check_positive("inside_penalty", inside_penalty, zero_allowed=True)
     if n < d:
-        check_positive_for(_too_few(inputs), "penalty", penalty)
+        check_positive_for(_too_few(inputs), name, penalty)
     if n < basis.shape[1]:
         check_positive_for(
-            f"n_task = {n} rows leave {basis.shape[1]} inside weights undetermined",
+            f"n_task = {n} rows of inputs leave {basis.shape[1]} inside weights undetermined",
             "inside_penalty",
             inside_penalty,
         )
 
 
 def _too_few(inputs: Array) -> str:
-    return f"n_task = {inputs.shape[0]} rows leave {inputs.shape[1]} weights undetermined"
+    return f"n_task = {inputs.shape[0]} rows of inputs leave {inputs.shape[1]} weights undetermined"

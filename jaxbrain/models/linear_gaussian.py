@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import (
     as_floats,
+    check_covariance,
     check_finite,
     check_integer,
     check_positive,
@@ -110,8 +111,8 @@ class LinearGaussianModel(eqx.Module):
         ):
             check_finite(name, value)
         check_positive("task_noise", task_noise)
-        _check_covariance("latent_noise", latent_noise)
-        _check_covariance("recording_noise", recording_noise)
+        check_covariance("latent_noise", latent_noise)
+        check_covariance("recording_noise", recording_noise)
         _check_full_rank("readout", readout, "drop latents that no channel shows")
         if canonical:
             _check_full_rank("encoder", encoder, "drop latents that repeat others")
@@ -260,7 +261,7 @@ class LinearGaussianModel(eqx.Module):
         else:
             gain = jnp.sum(basis * (gram @ basis), axis=0)
             latent_noise = (
-                jnp.sum(basis * (self.latent_noise @ basis), axis=0)
+                jnp.maximum(jnp.sum(basis * (self.latent_noise @ basis), axis=0), 0.0)
                 if self.latent_noise.ndim
                 else self.latent_noise
             )
@@ -305,9 +306,8 @@ class LinearGaussianModel(eqx.Module):
         if not is_concrete(gram, self.latent_noise):
             return None
         # Matrices that commute are both diagonal in the eigenbasis of a generic mixture of them.
-        scale = jnp.trace(gram) / jnp.maximum(
-            jnp.trace(self.latent_noise), jnp.finfo(gram.dtype).tiny
-        )
+        noise = float(jnp.trace(self.latent_noise))
+        scale = float(jnp.trace(gram)) / noise if noise > 0 else 0.0
         basis = jnp.linalg.eigh(gram + 0.6180339887 * scale * self.latent_noise)[1]
         tolerance = 1e3 * jnp.finfo(gram.dtype).eps
         for matrix in (gram, self.latent_noise):
@@ -323,26 +323,6 @@ def _noise(key: PRNGKeyArray, n: int, covariance: Float[Array, "..."], size: int
     if covariance.ndim == 0:
         return jnp.sqrt(covariance) * standard
     return standard @ covariance_factor(covariance).T
-
-
-def _check_covariance(name: str, value: Array) -> None:
-    if not is_concrete(value):
-        return
-    if value.ndim == 0:
-        check_positive(name, value, zero_allowed=True)
-        return
-    matrix = np.asarray(value)
-    rounding = 100 * len(matrix) * np.finfo(matrix.dtype).eps * np.max(np.abs(matrix))
-    if np.max(np.abs(matrix - matrix.T)) > rounding:
-        raise ValueError(
-            f"{name} must be symmetric: pass (C + C.T) / 2 if the difference is rounding"
-        )
-    lowest = np.linalg.eigvalsh(matrix)[0]
-    if lowest < -rounding:
-        raise ValueError(
-            f"{name} must be positive semi-definite, but its smallest eigenvalue is {lowest:.2g}: "
-            "a covariance estimated from data needs shrinkage or more samples"
-        )
 
 
 def _check_full_rank(name: str, value: Array, remedy: str) -> None:

@@ -92,6 +92,6 @@ def _pooling_weights(uniform: Array, k: int) -> Array:
     for j in range(_LATENTS_PER_CHANNEL):
         pick = jnp.floor(uniform[j] * (k - j)).astype(int)
         for earlier in jnp.sort(taken):
-            pick = pick + (pick >= earlier)
+            pick = pick + (pick >= earlier).astype(pick.dtype)
         taken = jnp.append(taken, pick)
     return jnp.any(taken[:, None] == jnp.arange(k)[None, :], axis=0).astype(uniform.dtype)

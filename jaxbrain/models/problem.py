@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from .._checks import (
     as_floats,
     check_between,
+    check_covariance,
     check_finite,
     check_integer,
     check_positive,
@@ -125,9 +126,12 @@ class Problem(eqx.Module):
             ("task_noise", task_noise, False),
         ):
             check_finite(name, value)
-            check_positive(
-                name, value if value.ndim < 2 else jnp.diagonal(value), zero_allowed=zero_allowed
-            )
+            if value.ndim < 2:
+                check_positive(name, value, zero_allowed=zero_allowed)
+            else:
+                check_covariance(name, value)
+                if not zero_allowed:
+                    check_positive(name, jnp.linalg.eigvalsh(value))
         for name, value in (
             ("recording_noise", recording_noise),
             ("misaligned_power", misaligned_power),

@@ -11,6 +11,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._linalg import map_factorisations
 from ..estimators import encode, random_subspace, shuffle_recordings
 from ..estimators.task import PenaltyPath, penalty_path
 from .recordings import PilotData, PilotError
@@ -110,8 +111,8 @@ def evaluate(
     Each repeat draws disjoint rows for the brain stage, the task stage and the test. Inputs,
     recordings and targets are centred by the rows that they are learned from. Each estimator's
     penalties are chosen on the task rows alone, by five-fold cross-validation, the same for all
-    targets. The repeats run vmapped in one compiled program, in batches that bound the memory; the
-    key of each repeat depends on its number only.
+    targets. All repeats run in one compiled program, on an accelerator in batches that bound the
+    memory; the key of each repeat depends on its number only.
 
     - `rank`: dimension of the learned subspace; by default `choose_rank`.
 
@@ -271,7 +272,7 @@ def _all_repeats(
         brain, task, test = _rows(key_rows, n_rows, sizes, shared_rows)
         seen, recorded = _centred(brain_inputs[brain]), _centred(recordings[brain])
         both = jnp.stack([recorded, shuffle_recordings(key_shuffle, recorded)])
-        learned, shuffled = jax.vmap(lambda rows: encode(seen, rows, rank))(both)
+        learned, shuffled = map_factorisations(lambda rows: encode(seen, rows, rank), both, 2)
         random = random_subspace(key_random, d, rank).astype(seen.dtype)
         # All regressions in one batch: no subspace at all (ridge) is one whose weights are 0.
         subspaces = [jnp.zeros_like(learned), learned, random, shuffled]
@@ -312,18 +313,19 @@ def _all_repeats(
         two_penalties = errors[4 + jnp.argmin(jnp.min(scores[4:], axis=1))]
         return jnp.stack([task_only, errors[0], errors[1], two_penalties, errors[2], errors[3]])
 
-    by_repeat = jax.lax.map(
-        one_repeat,
-        jnp.arange(repeats),
-        batch_size=_repeats_at_once(repeats, n_fold, targets.shape[1]),
-    )
+    at_once = _repeats_at_once(repeats, n_fold, targets.shape[1])
+    by_repeat = map_factorisations(one_repeat, jnp.arange(repeats), at_once)
     return jnp.swapaxes(by_repeat, 0, 1)
 
 
 def _fit(inputs: Array, subspaces: Array, inside: Array) -> tuple[PenaltyPath, Array]:
     """Diagonalised regressions on centred rows, one for each subspace, and the rows' mean."""
     mean = jnp.mean(inputs, axis=0, keepdims=True)
-    return jax.vmap(penalty_path, in_axes=(None, 0, 0))(inputs - mean, subspaces, inside), mean
+    centred = inputs - mean
+    paths = map_factorisations(
+        lambda pair: penalty_path(centred, *pair), (subspaces, inside), len(subspaces)
+    )
+    return paths, mean
 
 
 @partial(jax.jit, static_argnames=("sizes", "shared_rows", "largest", "repeats"))
@@ -360,6 +362,7 @@ def _rank_errors(
     def one_repeat(number: Array) -> Array:
         key_repeat = jr.fold_in(key, number)
         brain, _, _ = _rows(key_repeat, (inputs.shape[0], inputs.shape[0]), sizes, shared_rows)
-        return jnp.sum(jax.vmap(partial(one_fold, brain))(jnp.arange(_FOLDS)), axis=0)
+        folds = map_factorisations(partial(one_fold, brain), jnp.arange(_FOLDS), _FOLDS)
+        return jnp.sum(folds, axis=0)
 
     return jax.lax.map(one_repeat, jnp.arange(repeats))

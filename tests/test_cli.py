@@ -1,0 +1,224 @@
+"""The command line: what it prints, and how it refuses."""
+
+import json
+import re
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxbrain as jb
+from jaxbrain.cli import main
+
+KEYS = [
+    "n_brain",
+    "n_task",
+    "penalty",
+    "risk",
+    "task_only_risk",
+    "ridge_risk",
+    "value",
+    "value_vs_ridge",
+    "exchange_rate",
+    "savings",
+]
+
+
+def run(capsys, *arguments):
+    main(list(arguments))
+    return capsys.readouterr().out
+
+
+def refused(capsys, *arguments):
+    """What is said on the error stream, after checking status 2 and silence elsewhere."""
+    with pytest.raises(SystemExit) as caught:
+        main(list(arguments))
+    printed = capsys.readouterr()
+    assert caught.value.code == 2
+    assert printed.out == ""
+    return printed.err
+
+
+def small_file(tmp_path, **changes):
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(120, 8))
+    recordings = inputs[:, :2] @ rng.normal(size=(2, 10)) + rng.normal(size=(120, 10))
+    targets = inputs[:, 0] + rng.normal(size=120)
+    arrays = {"inputs": inputs, "recordings": recordings, "targets": targets} | changes
+    np.savez(tmp_path / "study.npz", **arrays)
+    return str(tmp_path / "study.npz")
+
+
+def test_worth_as_json_is_what_the_library_says(capsys):
+    answer = json.loads(
+        run(capsys, "worth", "--preset", "small", "--n-brain", "700", "--n-task", "200", "--json")
+    )
+    expected = jb.worth(jb.presets.small().problem(), 700, 200)
+    for key in KEYS:
+        assert answer[key] == pytest.approx(float(getattr(expected, key)), rel=1e-12)
+
+
+def test_worth_of_the_fmri_study_in_words(capsys):
+    text = run(capsys, "worth")
+    assert re.search(r"18 000 brain samples \(10\.0 h\) are worth 35 [78]00 extra labels:", text)
+    assert "worse than predicting 0" in text
+
+
+def test_worth_says_what_is_shrinkage_and_what_is_not(capsys):
+    few = run(capsys, "worth", "--preset", "small", "--n-task", "40", "--task-snr", "0.05")
+    many = run(capsys, "worth", "--preset", "small", "--n-task", "5000", "--n-brain", "5000")
+    assert "shrinkage" in few
+    assert "which needs no recordings to shrink, they are worth" in many
+
+
+def test_infinite_numbers_are_null_with_a_note(capsys):
+    answer = json.loads(run(capsys, "worth", "--preset", "small", "--n-task", "20", "--json"))
+    assert answer["task_only_risk"] is None
+    assert "task_only_risk is infinite" in answer["notes"]
+
+
+def test_hours_are_samples_of_the_fmri_preset(capsys):
+    answer = json.loads(run(capsys, "worth", "--hours", "20", "--n-task", "100000", "--json"))
+    assert answer["n_brain"] == 36_000
+    assert answer["hours"] == 20
+
+
+def test_a_config_describes_a_study_and_flags_take_precedence(capsys, tmp_path):
+    config = tmp_path / "study.toml"
+    config.write_text(
+        """
+        n_brain = 2_000
+        n_task = 500
+        task_snr = 0.5
+        misalignment = 0.2
+        samples_per_hour = 100
+        [problem]
+        input_dim = 100
+        latent_dim = 4
+        recording_dim = 40
+        latent_noise = [0.5, 0.4, 0.3, 0.2]
+        recording_noise = 4.0
+        gain = 30.0
+        """
+    )
+    answer = json.loads(run(capsys, "worth", "--config", str(config), "--hours", "30", "--json"))
+    problem = jb.Problem(
+        input_dim=100,
+        latent_dim=4,
+        recording_dim=40,
+        latent_noise=jnp.array([0.5, 0.4, 0.3, 0.2]),
+        gain=30.0,
+        recording_noise=4.0,
+        aligned_power=jnp.full(4, 0.2),
+        misaligned_power=0.2,
+        task_noise=2.0,
+    )
+    assert answer["n_brain"] == 3_000
+    assert answer["value"] == pytest.approx(float(jb.value(problem, 3_000, 500)), rel=1e-12)
+
+
+def test_every_fault_of_a_config_is_told_at_once(capsys, tmp_path):
+    config = tmp_path / "study.toml"
+    config.write_text(
+        """
+        n_brain = "many"
+        hours = 3
+        colour = "red"
+        misalignment = 1.5
+        [problem]
+        input_dim = 10.5
+        gain = 1.0
+        voxels = 3
+        """
+    )
+    said = refused(
+        capsys, "worth", "--config", str(config), "--plot", str(tmp_path / "no" / "a.png")
+    )
+    for fault in (
+        "n_brain must be a number",
+        "say the same thing",
+        "'colour' is not known",
+        "between 0 and 1",
+        "input_dim must be a whole number",
+        "'voxels' is not known",
+        "latent_dim is missing",
+        "task_snr is missing",
+        "there is no folder",
+    ):
+        assert fault in said
+    assert list(tmp_path.iterdir()) == [config]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("worth", "--n-brain", "4000"), "cannot teach a subspace of 4096 inputs"),
+        (("worth", "--n-brain", "9000", "--hours", "3"), "say the same thing"),
+        (("worth", "--preset", "small", "--hours", "3"), "samples_per_hour"),
+        (("worth", "--misalignment", "1.2"), "between 0 and 1"),
+        (("worth", "--task-snr", "-1"), "task_snr must be greater than 0"),
+        (("worth", "--n-task", "nan"), "n_task must be a number"),
+        (("worth", "--config", "absent.toml"), "no such file"),
+        (("worth", "--preset", "eeg"), "preset"),
+        (("fit", "absent.npz"), "no such file"),
+        (("fit",), "file"),
+    ],
+)
+def test_wrong_arguments_are_refused(capsys, arguments, said):
+    assert said in refused(capsys, *arguments)
+
+
+def test_a_plot_is_drawn_and_never_overwritten_unasked(capsys, tmp_path):
+    plot = tmp_path / "savings.png"
+    arguments = ("worth", "--preset", "small", "--plot", str(plot))
+    run(capsys, *arguments)
+    drawn = plot.read_bytes()
+    assert drawn.startswith(b"\x89PNG")
+    assert len(drawn) > 10_000
+    assert "pass --overwrite" in refused(capsys, *arguments)
+    plot.write_bytes(b"old")
+    run(capsys, *arguments, "--overwrite")
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_fit_prints_errors_differences_and_a_verdict(capsys, tmp_path):
+    path = small_file(tmp_path)
+    text = run(capsys, "fit", path, "--repeats", "8", "--rank", "2", "--per-target")
+    for name in ("least squares", "ridge", "BEFS", "two penalties", "random", "shuffled"):
+        assert name in text
+    assert "60 brain, 30 task and 30 test rows" in text
+    answer = json.loads(run(capsys, "fit", path, "--repeats", "8", "--rank", "2", "--json"))
+    error = answer["errors"]["ridge"]
+    assert f"{error['mean']:.4f}" in text
+    assert error["low"] < error["mean"] < error["high"]
+    assert answer["verdict"] in text
+    gap = answer["errors"]["befs"]["mean"] - error["mean"]
+    assert answer["differences_to_ridge"]["befs"]["mean"] == pytest.approx(gap)
+
+
+def test_fit_is_reproducible_by_its_seed(capsys, tmp_path):
+    path = small_file(tmp_path)
+    arguments = ("fit", path, "--repeats", "4", "--rank", "2", "--json", "--seed")
+    first, again, other = (run(capsys, *arguments, seed) for seed in ("1", "1", "2"))
+    assert first == again
+    assert first != other
+
+
+def test_fit_refuses_arrays_that_it_cannot_use(capsys, tmp_path):
+    path = small_file(tmp_path, targets=np.full(120, np.nan), recordings=np.zeros((119, 10)))
+    said = refused(capsys, "fit", path)
+    assert "targets holds NaN" in said
+    assert "recordings is constant" in said
+
+
+def test_importing_the_library_changes_no_flag_and_loads_no_plotting():
+    code = (
+        "import jax; before = dict(jax.config.values); import jaxbrain, sys;"
+        "assert dict(jax.config.values) == before;"
+        "assert 'matplotlib' not in sys.modules;"
+        "print(jaxbrain.value(jaxbrain.Problem.isotropic(10, 2, 1., .1, .5), 50, 50).dtype)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "float32"

@@ -1,0 +1,316 @@
+"""The verdict on a user's own arrays."""
+
+import importlib.util
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from scipy import stats
+
+from jaxbrain.pilot import (
+    ESTIMATORS,
+    PilotError,
+    choose_rank,
+    evaluate,
+    pilot_data,
+    read_pilot,
+    split_sizes,
+    summarise,
+    whiten,
+)
+
+ROOT = Path(__file__).parent.parent
+REAL = ROOT.parent / "shared" / "data" / "szinte2024" / "v1.npz"
+
+
+def study(seed=0, n=400, d=12, k=2, p=20, aligned=True, noise=0.5):
+    """Recordings of a k-dimensional subspace, and two tasks inside (or outside) it."""
+    rng = np.random.default_rng(seed)
+    inputs = rng.normal(size=(n, d)) + 3.0
+    latents = inputs[:, :k] + 0.2 * rng.normal(size=(n, k))
+    recordings = latents @ rng.normal(size=(k, p)) + noise * rng.normal(size=(n, p)) - 5.0
+    weights = np.zeros((d, 2))
+    weights[slice(0, k) if aligned else slice(k, 2 * k)] = rng.normal(size=(k, 2))
+    targets = inputs @ weights + 0.7 * rng.normal(size=(n, 2)) + 100.0
+    return inputs, recordings, targets
+
+
+def shared(**options):
+    inputs, recordings, targets = study(**options)
+    return pilot_data(inputs=inputs, recordings=recordings, targets=targets)
+
+
+def means(evaluation):
+    errors = np.asarray(evaluation.errors).mean(axis=(1, 2))
+    return dict(zip(ESTIMATORS, errors, strict=True))
+
+
+def reference_errors(data, evaluation, key, repeat):
+    """One repeat, written out in NumPy: same rows, everything else independent."""
+    n_brain, n_task, n_test = evaluation.sizes
+    key_rows, key_shuffle, key_random = jax.random.split(jax.random.fold_in(key, repeat), 3)
+    order = np.asarray(jax.random.permutation(jax.random.split(key_rows)[0], len(data.targets)))
+    brain, labelled = order[:n_brain], order[n_brain:]
+    task, test = labelled[:n_task], labelled[n_task : n_task + n_test]
+    d = data.input_dim
+    x, r = (a[brain] - a[brain].mean(0) for a in (data.brain_inputs, data.recordings))
+
+    def subspace(rows):
+        solution = np.linalg.lstsq(x, rows, rcond=None)[0]
+        v = np.linalg.svd(x @ solution, full_matrices=False)[2][: evaluation.rank].T
+        return np.linalg.qr(solution @ v)[0]
+
+    shuffled = r[np.asarray(jax.random.permutation(key_shuffle, n_brain))]
+    gaussian = np.asarray(jax.random.normal(key_random, (d, evaluation.rank)))
+    bases = {
+        "befs": subspace(r),
+        "random_subspace": np.linalg.qr(gaussian)[0],
+        "shuffled_recordings": subspace(shuffled),
+        "ridge": np.zeros((d, 1)),
+    }
+    scale = np.mean((data.task_inputs - data.task_inputs.mean(0)) ** 2)
+    grid = scale * np.append(np.logspace(-4, 3, 22), 1e9)
+
+    def weights(inputs, targets, basis, penalty, inside):
+        projection = basis @ basis.T
+        matrix = inputs.T @ inputs / len(inputs) + inside * projection
+        matrix = matrix + penalty * (np.eye(d) - projection)
+        return np.linalg.solve(matrix, inputs.T @ targets / len(inputs))
+
+    def predict(rows, new, basis, penalty, inside):
+        a, b = data.task_inputs[rows], data.targets[rows]
+        w = weights(a - a.mean(0), b - b.mean(0), basis, penalty, inside)
+        return b.mean(0) + (data.task_inputs[new] - a.mean(0)) @ w
+
+    spread = data.targets[task].std(0)
+    n_fold = -(-n_task // 5)
+
+    def score(basis, penalty, inside):
+        total = 0.0
+        for fold in range(5):
+            rows = np.roll(task, -fold * n_fold)
+            held_out, kept = rows[:n_fold], rows[n_fold:]
+            missed = data.targets[held_out] - predict(kept, held_out, basis, penalty, inside)
+            total += np.mean((missed / spread) ** 2)
+        return total
+
+    def test_error(basis, insides):
+        choices = [(score(basis, p, i), p, i) for i in insides for p in grid]
+        _, penalty, inside = min(choices)
+        missed = data.targets[test] - predict(task, test, basis, penalty, inside)
+        return np.mean(missed**2, axis=0) / data.targets.var(0)
+
+    errors = {name: test_error(basis, [0.0]) for name, basis in bases.items()}
+    inside_grid = scale * np.logspace(-4, 2, 9)
+    errors["befs_two_penalties"] = test_error(bases["befs"], inside_grid)
+    missed = data.targets[test] - predict(task, test, bases["ridge"], 0.0, 0.0)
+    errors["task_only"] = np.mean(missed**2, axis=0) / data.targets.var(0)
+    return np.stack([errors[name] for name in ESTIMATORS])
+
+
+def test_each_repeat_is_what_numpy_computes():
+    data = shared(n=120)
+    sizes = split_sizes(data, 60, 24, 30)
+    key = jax.random.key(3)
+    evaluation = evaluate(data, sizes, 3, key, rank=2)
+    for repeat in range(3):
+        expected = reference_errors(data, evaluation, key, repeat)
+        np.testing.assert_allclose(evaluation.errors[:, repeat], expected, rtol=1e-5)
+
+
+def test_aligned_recordings_beat_ridge_and_controls_do_not():
+    errors = means(evaluate(shared(), split_sizes(shared(), 200, 20, 100), 40, jax.random.key(0)))
+    assert errors["befs"] < 0.9 * errors["ridge"]
+    assert errors["ridge"] < min(errors["random_subspace"], errors["shuffled_recordings"])
+
+
+def test_misaligned_recordings_do_not_help():
+    data = shared(aligned=False)
+    errors = means(evaluate(data, split_sizes(data, 200, 20, 100), 40, jax.random.key(0)))
+    assert errors["befs"] > 0.98 * errors["ridge"]
+
+
+def test_repeats_do_not_depend_on_how_many_there_are():
+    data = shared(n=120)
+    sizes = split_sizes(data)
+    few, many = (evaluate(data, sizes, n, jax.random.key(1), rank=2).errors for n in (3, 31))
+    np.testing.assert_allclose(few, many[:, :3], rtol=1e-9)
+
+
+def test_rank_is_recovered_and_ignores_targets():
+    data = shared()
+    sizes = split_sizes(data)
+    assert choose_rank(data, sizes, 5, jax.random.key(0)) == 2
+    other = data._replace(targets=data.targets[::-1] * 7.0)
+    assert choose_rank(other, sizes, 5, jax.random.key(0)) == 2
+
+
+def test_separate_rows_give_the_same_story():
+    inputs, recordings, targets = study(n=500)
+    data = pilot_data(
+        brain_inputs=inputs[:300],
+        recordings=recordings[:300],
+        task_inputs=inputs[300:],
+        targets=targets[300:, 0],
+    )
+    evaluation = evaluate(data, split_sizes(data, n_task=20), 40, jax.random.key(0))
+    errors = means(evaluation)
+    assert evaluation.sizes == (300, 20, 180)
+    assert errors["befs"] < 0.9 * errors["ridge"]
+
+
+def test_too_few_task_rows_leave_least_squares_undefined_only():
+    data = shared(n=120)
+    errors = means(evaluate(data, split_sizes(data, 60, 12, 40), 4, jax.random.key(0), rank=2))
+    assert np.isnan(errors.pop("task_only"))
+    assert all(np.isfinite(error) for error in errors.values())
+
+
+def test_whitened_components_are_white_and_say_their_share():
+    data = shared()
+    white, part = whiten(data, 5)
+    np.testing.assert_allclose(
+        white.brain_inputs.T @ white.brain_inputs / 400, np.eye(5), atol=1e-10
+    )
+    spectrum = np.linalg.eigvalsh(np.cov(data.brain_inputs.T))[::-1]
+    assert part == pytest.approx(spectrum[:5].sum() / spectrum.sum())
+    assert whiten(data, 12)[1] == pytest.approx(1.0)
+
+
+def test_summary_is_students_interval_and_counts_failures():
+    for n in (2, 3, 4, 6, 30, 300):
+        values = np.random.default_rng(n).normal(size=n)
+        summary = summarise(np.append(values, np.nan))
+        low, high = stats.t.interval(0.95, n - 1, values.mean(), stats.sem(values))
+        assert (summary.low, summary.high) == pytest.approx((low, high), rel=1e-2, abs=1e-2)
+        assert summary.failed == 1
+    assert np.isnan(summarise(np.array([1.0, np.nan])).mean)
+
+
+INPUTS, RECORDINGS, TARGETS = study(n=60)
+
+
+def with_nan(array):
+    return np.where(np.arange(array.size).reshape(array.shape) == 3, np.nan, array)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"inputs": INPUTS, "recordings": RECORDINGS}, "'targets' is missing"),
+        (
+            {"inputs": INPUTS, "recordings": RECORDINGS, "targets": TARGETS, "x": 1},
+            "'x' is not known",
+        ),
+        (
+            {"inputs": INPUTS[:9], "recordings": RECORDINGS, "targets": TARGETS},
+            "recordings has 60 rows",
+        ),
+        (
+            {"inputs": INPUTS, "recordings": RECORDINGS, "targets": TARGETS[:9]},
+            "targets has 9 rows",
+        ),
+        (
+            {"inputs": with_nan(INPUTS), "recordings": RECORDINGS, "targets": TARGETS},
+            "inputs holds NaN",
+        ),
+        (
+            {"inputs": INPUTS, "recordings": RECORDINGS * 0, "targets": TARGETS},
+            "recordings is constant",
+        ),
+        (
+            {"inputs": INPUTS[:, 0], "recordings": RECORDINGS, "targets": TARGETS},
+            "inputs must have rows",
+        ),
+        (
+            {"inputs": INPUTS[:, :1], "recordings": RECORDINGS, "targets": TARGETS},
+            "at least 2 columns",
+        ),
+        (
+            {"inputs": INPUTS, "recordings": RECORDINGS, "targets": TARGETS.astype(str)},
+            "targets must hold",
+        ),
+        (
+            {
+                "brain_inputs": INPUTS,
+                "recordings": RECORDINGS,
+                "task_inputs": INPUTS[:, 1:],
+                "targets": TARGETS,
+            },
+            "brain_inputs has 12 columns",
+        ),
+    ],
+)
+def test_wrong_arrays_are_named(arrays, said):
+    with pytest.raises(PilotError, match=said):
+        pilot_data(**arrays)
+
+
+def test_all_problems_are_told_at_once():
+    with pytest.raises(PilotError) as caught:
+        pilot_data(inputs=with_nan(INPUTS), recordings=RECORDINGS * 0, targets=with_nan(TARGETS))
+    assert len(caught.value.problems) == 3
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ({"n_brain": 10}, "n_brain = 10 rows cannot teach"),
+        ({"n_brain": 70}, "only 60 recorded rows"),
+        ({"n_task": 3}, "too few to choose a penalty"),
+        ({"n_test": 1}, "too few to test"),
+        ({"n_brain": 30, "n_task": 20, "n_test": 20}, "only 30 rows left"),
+    ],
+)
+def test_sizes_that_cannot_be_are_named(sizes, said):
+    data = pilot_data(inputs=INPUTS, recordings=RECORDINGS, targets=TARGETS)
+    with pytest.raises(PilotError, match=said):
+        split_sizes(data, **sizes)
+
+
+def test_collinear_inputs_and_impossible_ranks_are_named():
+    doubled = np.concatenate([INPUTS[:, :6], INPUTS[:, :6]], axis=1)
+    data = pilot_data(inputs=doubled, recordings=RECORDINGS, targets=TARGETS)
+    with pytest.raises(PilotError, match="6 independent directions"):
+        evaluate(data, split_sizes(data), 3, jax.random.key(0), rank=2)
+    data = pilot_data(inputs=INPUTS, recordings=RECORDINGS, targets=TARGETS)
+    with pytest.raises(PilotError, match="rank = 12") as caught:
+        evaluate(data, split_sizes(data), 1, jax.random.key(0), rank=12)
+    assert len(caught.value.problems) == 2
+    with pytest.raises(PilotError, match="rank cannot be chosen"):
+        evaluate(data, split_sizes(data, n_brain=15), 3, jax.random.key(0))
+    with pytest.raises(PilotError, match="components must lie between 2 and 12"):
+        whiten(data, 13)
+
+
+def test_files_that_are_no_arrays_are_refused(tmp_path):
+    with pytest.raises(PilotError, match="no such file"):
+        read_pilot(tmp_path / "absent.npz")
+    (tmp_path / "text.npz").write_text("hello")
+    with pytest.raises(PilotError, match="cannot be read"):
+        read_pilot(tmp_path / "text.npz")
+    pickled = np.array([{"a": 1}], dtype=object)
+    np.savez(tmp_path / "pickled.npz", inputs=pickled, recordings=RECORDINGS, targets=TARGETS)
+    with pytest.raises(PilotError, match="cannot be read"):
+        read_pilot(tmp_path / "pickled.npz")
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the recordings are not part of the package")
+def test_real_recordings_beat_ridge_and_both_beat_the_controls(tmp_path):
+    """V1 responses to moving bars teach inputs that help to predict other vertices."""
+    path = ROOT / "notebooks" / "prepare_szinte2024.py"
+    spec = importlib.util.spec_from_file_location("prepare_szinte2024", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    script.prepare(REAL, tmp_path / "v1_fit.npz")
+    data, _ = whiten(read_pilot(tmp_path / "v1_fit.npz"), 20)
+    evaluation = evaluate(data, split_sizes(data, 80, 30, 40), 100, jax.random.key(0), rank=3)
+    errors = dict(zip(ESTIMATORS, np.asarray(evaluation.errors).mean(axis=2), strict=True))
+    for better, worse in (
+        ("befs", "ridge"),
+        ("ridge", "shuffled_recordings"),
+        ("ridge", "random_subspace"),
+    ):
+        paired = summarise(errors[worse] - errors[better])
+        assert paired.low > 0, (better, worse)
