@@ -30,8 +30,10 @@ def expected_misalignment(
     - `n_brain`: number of recorded samples, a number or an array. Infinite gives m itself. One
       number below d + 2, where the encoding stage has no solution to rely on, is an error; such
       entries of an array give NaN.
-    - `order="finite"`: deterministic equivalent, right at every n_brain > d + 1, with the correction
-      for directions estimated in channel space if the problem knows its channels.
+    - `order="finite"`: deterministic equivalent at every n_brain > d + 1, with the correction for
+      directions estimated in channel space if the problem knows its channels. Within 1 % for k/d up to
+      0.1 and 3 % up to 0.3, save where directions are about to be lost (6 %); coarser, up to 6 %
+      at n_brain > 1.2 d and 20 % below, as k nears d/2. Above d/2 another form takes over.
     - `order="first"`: m + γ/(n_brain − d − 1), the paper's large-sample law, which exceeds ‖β‖²
       near n_brain ~ d.
 
@@ -77,24 +79,48 @@ def _expected_misalignment(problem: Problem, n_brain: Array, order: str) -> Arra
 
 def _lost_directions(problem: Problem, n: Array) -> tuple[Array, Array]:
     """tr(I − Π) and Σ c² (1 − π): how much of the sensitive subspace, and of the task, is missed."""
-    start = problem.input_dim / (n - problem.input_dim - 1)
     shrinkage = _matrix_shrinkage if problem.is_matrix_form else _spectrum_shrinkage
     kept_and_lost = shrinkage(problem, n)
     trace = jnp.trace if problem.is_matrix_form else jnp.sum
     times = jnp.matmul if problem.is_matrix_form else jnp.multiply
 
+    if problem.latent_dim <= problem.outside_dim:
+        missing = _second_order(problem, n, kept_and_lost, trace, times)
+    else:
+        # More latents than directions outside: the expansion would miss more directions than can be
+        # missed. This form cannot.
+        missing = _free(problem, n, kept_and_lost, trace)
+    return trace(missing), jnp.sum(problem.aligned_power * missing)
+
+
+def _second_order(problem: Problem, n: Array, kept_and_lost, trace, times) -> Array:
+    # a = t1(b; d, n) with b = tr Σ'(I + a Σ')⁻¹ = tr F / a, where D = kept and F = I − D = lost.
     def mismatch(a):
-        # a = t1(b; d, n) with b = tr Σ'(I + a Σ')⁻¹ = tr F / a.
         b = trace(kept_and_lost(a)[1]) / a
         return a - resolvent(b, jnp.ones_like(b), problem.input_dim, n).t1
 
-    a = implicit_root(mismatch, start)
+    a = implicit_root(mismatch, problem.input_dim / (n - problem.input_dim - 1))
     kept, lost = kept_and_lost(a)
     tau = trace(lost) / problem.input_dim
     delta = trace(kept) / problem.input_dim
-    # I − Π for Π = D + τ F² + δ D F, with D = kept and F = I − D = lost.
-    missing = lost - tau * times(lost, lost) - delta * times(kept, lost)
-    return trace(missing), jnp.sum(problem.aligned_power * missing)
+    # I − Π for Π = D + τ F² + δ D F.
+    return lost - tau * times(lost, lost) - delta * times(kept, lost)
+
+
+def _free(problem: Problem, n: Array, kept_and_lost, trace) -> Array:
+    # I − Π = F/(1 + tr F/q) at a = (t/(d − tr F)) (q + tr F), t = t1(b; d, n), b t = tr F. The quadratic
+    # of t1 gives t without b: leading order first, then its finite-size term y = b t2.
+    d, q = problem.input_dim, problem.outside_dim
+
+    def mismatch(a):
+        lost = trace(kept_and_lost(a)[1])
+        lead = (d - lost) / (n - d + lost)
+        y = lost * (lead + 1) / (2 * lost + lost / lead + n - d)
+        return a - (q + lost) / (n - d - 1 + lost) * (1 - y / (d - lost))
+
+    half = problem.latent_dim / 2
+    lost = kept_and_lost(implicit_root(mismatch, (q + half) / (n - d - 1 + half)))[1]
+    return lost / (1 + trace(lost) / q)
 
 
 def _confusion_root(spread: int, strength: Array, noise: Array) -> Array:

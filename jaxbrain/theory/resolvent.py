@@ -44,7 +44,6 @@ def resolvent(numerator: Array, denominator: Array, q: Array | int, n: Array) ->
 
     lead_x, lead_root = _positive_root(r, rc, (n - q) * rc + r, jnp.zeros_like(r), q)
     lead_t = rc * lead_x
-    lead_t2 = rc * lead_t * (lead_t + 1) / lead_root
     y = r * lead_t * (lead_t + 1) / lead_root  # c t2 at leading order
 
     x, root = _positive_root(r, rc, (n - q - 1) * rc + r, y, q)
@@ -54,12 +53,16 @@ def resolvent(numerator: Array, denominator: Array, q: Array | int, n: Array) ->
     curvature = y * ((2 * lead_t + 1) + lead_sum / lead_root) / lead_root
     z = x * (t + 1) + lead_x * (lead_t + 1) * rc / lead_root - curvature
     c_t2 = r * rc * z / root
+    # t1 − c t2 without their difference: (q − c t)(t + 1) = (n − 1) t + y, and the same at leading
+    # order with n t.
+    lead_noise = rc * n * lead_t / ((lead_t + 1) * lead_root)
+    noise = rc * (((n - 1) * t + y) / (t + 1) - 2 * r * lead_noise * (lead_noise + 1) / lead_root) / root
     return Resolvent(
         t1=t,
         c_t2=c_t2,
         c2_t2=r**2 * z / root,
-        noise=rc * (x - r * z / root),
-        excess=r * x * (t + 1) + r * lead_t2 / jnp.where(rc == 0, 1.0, rc),
+        noise=noise,
+        excess=r * x * (t + 1) + y,
     )
 
 
@@ -86,7 +89,7 @@ def _trace(c: Array, q: Array, n: Array) -> Array:
     infinite = jnp.isinf(c)
     finite = jnp.where(infinite, 1.0, c)
     moments = resolvent(finite, jnp.ones_like(finite), q, n)
-    exists = (c > 0) | (n > q + 1)
+    exists = ~(c <= 0) | (n > q + 1)
     return jnp.where(infinite, 0.0, jnp.where(exists, moments.t1, jnp.inf))
 
 

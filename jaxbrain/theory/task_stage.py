@@ -35,6 +35,8 @@ def task_stage(
     learnable = n_task > k + 1
     n = jnp.where(learnable, n_task, 2.0 * problem.input_dim + 2)
     top, bottom = _ratio(noise * q, misalignment, n, penalty)
+    solvable = learnable & ((top > 0) | (n > problem.input_dim + 1))
+    top = jnp.where(solvable, top, 1.0)
     moments = resolvent(top, bottom, q, n - k)
     outside = misalignment * moments.c2_t2 / q + noise * moments.noise
     inflation = (n - 1) / (n - k - 1)
@@ -50,7 +52,6 @@ def task_stage(
     extra = noise * inflation * (moments.excess + suboptimal) / finite_risk
     # Without a penalty the k + q directions need n > d + 1 labels: below that the error of least
     # squares has no mean, and neither estimator is worth more than the other.
-    solvable = learnable & ((top > 0) | (n > problem.input_dim + 1))
     return TaskStage(
         risk=jnp.where(solvable, finite_risk, jnp.inf),
         extra_samples=jnp.where(solvable, extra, problem.input_dim + 1 - n_task),
@@ -90,9 +91,11 @@ def _task_only_risk(problem: Problem, n: Array) -> Array:
 def _ridge_risk(problem: Problem, n: Array, penalty: Array | None) -> Array:
     d, noise, power = problem.input_dim, problem.task_noise, problem.total_power
     top, bottom = _ratio(noise * d, power, n, penalty)
+    exists = (top > 0) | (n > d + 1)
+    top = jnp.where(exists, top, 1.0)
     moments = resolvent(top, bottom, d, n)
     finite_risk = power * moments.c2_t2 / d + noise * moments.noise
-    return jnp.where((top > 0) | (n > d + 1), finite_risk, jnp.inf)
+    return jnp.where(exists, finite_risk, jnp.inf)
 
 
 @partial(jax.jit, static_argnames="order")
