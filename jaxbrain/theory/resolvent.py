@@ -56,7 +56,11 @@ def resolvent(numerator: Array, denominator: Array, q: Array | int, n: Array) ->
     # t1 − c t2 without their difference: (q − c t)(t + 1) = (n − 1) t + y, and the same at leading
     # order with n t.
     lead_noise = rc * n * lead_t / ((lead_t + 1) * lead_root)
-    noise = rc * (((n - 1) * t + y) / (t + 1) - 2 * r * lead_noise * (lead_noise + 1) / lead_root) / root
+    noise = (
+        rc
+        * (((n - 1) * t + y) / (t + 1) - 2 * r * lead_noise * (lead_noise + 1) / lead_root)
+        / root
+    )
     return Resolvent(
         t1=t,
         c_t2=c_t2,

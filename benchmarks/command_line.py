@@ -1,0 +1,66 @@
+"""What a user waits for: imports, `jaxbrain worth` from a cold start, `jaxbrain fit` on recordings.
+
+    python -m benchmarks.command_line [FILE.npz]
+
+FILE.npz is what notebooks/prepare_szinte2024.py makes; without it `fit` runs on simulated arrays of the
+same shapes.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from ._measure import process_seconds, store
+
+PEERS = "import jax, equinox, optax, numpy"
+FIT = [
+    "--components",
+    "20",
+    "--rank",
+    "3",
+    "--n-brain",
+    "80",
+    "--n-task",
+    "30",
+    "--n-test",
+    "40",
+    "--repeats",
+    "300",
+]
+
+
+def simulated(path: Path) -> None:
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(150, 144))
+    recordings = inputs[:, :3] @ rng.normal(size=(3, 2268)) + rng.normal(size=(150, 2268))
+    targets = inputs[:, :3] @ rng.normal(size=(3, 40)) + rng.normal(size=(150, 40))
+    np.savez(path, inputs=inputs, recordings=recordings, targets=targets)
+
+
+def main() -> None:
+    python = [sys.executable, "-c"]
+    program = [sys.executable, "-c", "from jaxbrain.cli import main; main()"]
+    with tempfile.TemporaryDirectory() as folder:
+        if len(sys.argv) > 1:
+            file, data = Path(sys.argv[1]), "real recordings"
+        else:
+            file, data = Path(folder) / "simulated.npz", "simulated arrays"
+            simulated(file)
+        store(
+            "command_line",
+            {
+                "import_jax_equinox_optax": process_seconds([*python, PEERS], 9),
+                "import_the_same_and_jaxbrain": process_seconds([*python, f"{PEERS}, jaxbrain"], 9),
+                "worth_from_a_cold_start": process_seconds([*program, "worth"]),
+                "fit_data": data,
+                "fit_300_repeats_rank_given": process_seconds(
+                    [*program, "fit", str(file), *FIT], 3
+                ),
+            },
+        )
+
+
+if __name__ == "__main__":
+    main()
