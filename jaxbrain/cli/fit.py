@@ -141,7 +141,9 @@ def _as_json(evaluation: Evaluation, done: list[str], per_target: bool) -> dict:
 
 def _as_text(evaluation: Evaluation, done: list[str], per_target: bool) -> str:
     summaries = _summaries(evaluation)
-    rows = [("", "held-out error", "95 % interval", "minus ridge", "95 % interval")]
+    rows: list[tuple[str, ...]] = [
+        ("", "held-out error", "95 % interval", "minus ridge", "95 % interval")
+    ]
     for name, (error, gap) in summaries.items():
         if not math.isfinite(error.mean):
             rows.append((_LABELS[name], "undefined", "too few rows", "", ""))

@@ -98,7 +98,7 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
     task = {name: numbers[name] for name in ("task_snr", "misalignment") if name in numbers}
     try:
         problem = (
-            getattr(presets, preset)(**task).problem()
+            getattr(presets, str(preset))(**task).problem()
             if described is None
             else _described_problem(table, task)
         )
@@ -179,7 +179,7 @@ def _problem_table(table: Any, problems: list[str]) -> dict[str, Any]:
     return table
 
 
-def _described_problem(table: dict[str, Any], task: dict[str, float]) -> Problem:
+def _described_problem(table: dict[str, Any], task: dict[str, Any]) -> Problem:
     """Task weights of length 1, spread evenly over the latents."""
     if "encoding_noise" in table:
         return Problem.isotropic(**table, **task)

@@ -112,7 +112,7 @@ def wishart_resolvent_trace(c: Real, q: Real, n: Real) -> Float[Array, "..."]:
     - `q`: size of the matrix. `n`: degrees of freedom; neither needs to be whole.
 
     Relative error of order 1/n²: it neglects c Var tr (W + c)⁻¹. Worst where q and n are within a
-    few units of each other and c q is below 1.
+    few units of each other and c q is below about 10.
 
     **Source.** Derived here: docs/theory.md, "The resolvent trace".
     """
