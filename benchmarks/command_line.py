@@ -6,15 +6,21 @@ FILE.npz is what notebooks/prepare_szinte2024.py makes; without it `fit` runs on
 same shapes.
 """
 
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from ._measure import process_seconds, store
+from ._measure import process_seconds, spread, store
 
-PEERS = "import jax, equinox, optax, numpy"
+IMPORT = """
+import time, jax, equinox, optax
+start = time.perf_counter()
+import jaxbrain
+print(time.perf_counter() - start)
+"""
 FIT = [
     "--components",
     "20",
@@ -40,7 +46,9 @@ def simulated(path: Path) -> None:
 
 
 def main() -> None:
-    python = [sys.executable, "-c"]
+    import_times = [
+        float(subprocess.check_output([sys.executable, "-c", IMPORT], text=True)) for _ in range(9)
+    ]
     program = [sys.executable, "-c", "from jaxbrain.cli import main; main()"]
     with tempfile.TemporaryDirectory() as folder:
         if len(sys.argv) > 1:
@@ -51,8 +59,7 @@ def main() -> None:
         store(
             "command_line",
             {
-                "import_jax_equinox_optax": process_seconds([*python, PEERS], 9),
-                "import_the_same_and_jaxbrain": process_seconds([*python, f"{PEERS}, jaxbrain"], 9),
+                "import_beyond_jax_equinox_optax": spread(import_times),
                 "worth_from_a_cold_start": process_seconds([*program, "worth"]),
                 "fit_data": data,
                 "fit_300_repeats_rank_given": process_seconds(
