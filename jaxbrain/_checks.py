@@ -66,9 +66,9 @@ def check_shape(name: str, value: AnyArray, shape: Sequence[int | str], remedy: 
         raise ValueError(f"{name} must have shape {wanted}, but it has shape {actual}: {remedy}")
 
 
-def check_finite(name: str, value: AnyArray) -> None:
+def check_finite(name: str, value: Real) -> None:
     """Raise if a known value holds NaN or infinity."""
-    if is_concrete(value) and not bool(np.all(np.isfinite(np.asarray(value)))):
+    if is_concrete(value) and not bool(np.all(np.isfinite(np.asarray(value, dtype=float)))):
         raise ValueError(f"{name} holds NaN or infinite entries: remove or replace them first")
 
 

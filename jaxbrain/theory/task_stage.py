@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._checks import as_real, check_choice, check_positive
+from .._checks import as_real, check_choice, check_finite, check_positive
 from .._typing import Real
 from ..models import Problem
 from .brain_stage import ORDERS, expected_misalignment
@@ -116,7 +116,8 @@ def check_penalty(problem: Problem, penalty: Real | None) -> Array | None:
 
 
 def check_n_task(problem: Problem, n_task: Real) -> Array:
-    """The number of labels as an array; raises where it is negative."""
+    """The number of labels as an array; raises where it is negative or not finite."""
+    check_finite("n_task", n_task)
     check_positive("n_task", n_task, zero_allowed=True)
     return as_real("n_task", n_task, problem.task_noise)
 
