@@ -457,13 +457,16 @@ def test_negative_penalties_are_refused(penalty):
         jb.ridge_risk(SPECTRUM, 50, penalty)
 
 
-@pytest.mark.parametrize("n_task", [-1, np.nan])
-def test_negative_numbers_of_labels_are_refused(n_task):
+@pytest.mark.parametrize(
+    ("n_task", "said"),
+    [(-1, "at least 0"), (np.nan, "NaN or infinite"), (np.inf, "NaN or infinite")],
+)
+def test_numbers_of_labels_that_cannot_be_are_refused(n_task, said):
     for call in (
         lambda: jb.risk(SPECTRUM, 60, n_task),
         lambda: jb.optimal_penalty(SPECTRUM, 60, n_task),
         lambda: jb.task_only_risk(SPECTRUM, n_task),
         lambda: jb.ridge_risk(SPECTRUM, n_task),
     ):
-        with pytest.raises(ValueError, match="n_task must be at least 0"):
+        with pytest.raises(ValueError, match=f"n_task .*{said}"):
             call()
