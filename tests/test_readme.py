@@ -1,0 +1,39 @@
+"""What the README shows runs as it stands."""
+
+import json
+import re
+from pathlib import Path
+
+import jax
+import pytest
+
+import jaxbrain as jb
+from jaxbrain.cli import main
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def block(language):
+    return re.search(rf"```{language}\n(.*?)```", README, re.DOTALL).group(1)
+
+
+def test_the_python_example_runs_and_tells_the_worth(capsys):
+    names = {}
+    exec(block("python"), names)
+    first, second, slope = capsys.readouterr().out.splitlines()
+    problem = jb.presets.fmri(task_snr=0.1, misalignment=0.1).problem()
+    value = jb.value(problem, 18_000, 100_000)
+    assert first.startswith(f"{float(value):.0f} labels")
+    assert second.startswith(f"{float(names['answer'].value_vs_ridge):.0f} against ridge")
+    expected = (jb.value(problem, 18_001, 100_000) - jb.value(problem, 17_999, 100_000)) / 2
+    assert float(slope) == pytest.approx(float(expected), rel=1e-5)
+    error = jax.numpy.sum((names["weights"] - names["model"].task_weights) ** 2)
+    assert error < jb.task_only_risk(names["model"].problem(), 100) / 3
+
+
+def test_the_example_config_is_understood(capsys, tmp_path):
+    (tmp_path / "study.toml").write_text(block("toml"))
+    main(["worth", "--config", str(tmp_path / "study.toml"), "--json"])
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["n_brain"], answer["n_task"]) == (20_000, 5_000)
+    assert answer["value"] > 0
