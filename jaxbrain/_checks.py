@@ -31,6 +31,8 @@ def as_floats(**arguments: Any) -> list[Array]:
     """
     kinds = []
     for name, value in arguments.items():
+        if value is None:
+            raise ValueError(f"{name} must be a number or an array of numbers, but it is None")
         try:
             dtype = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
         except (TypeError, ValueError) as problem:

@@ -31,7 +31,8 @@ def save_savings(
     matplotlib.use("Agg", force=False)
     import matplotlib.pyplot as plt
 
-    labels = np.geomspace(max(problem.latent_dim + 2, n_task / 30), n_task * 100, 200)
+    fewest = max(problem.latent_dim + 2, n_task / 30)
+    labels = np.geomspace(fewest, max(100 * n_task, 1000 * fewest), 200)
     amounts = [n_brain * factor for factor in (0.25, 0.5, 1.0, 2.0, 10.0)]
     amounts = np.array([amount for amount in amounts if amount > problem.input_dim + 1])
     against = {

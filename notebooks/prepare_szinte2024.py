@@ -37,4 +37,6 @@ def prepare(source: Path, destination: Path, seed: int = 0) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     prepare(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -79,6 +79,17 @@ def test_infinite_numbers_are_null_with_a_note(capsys):
     assert "task_only_risk is infinite" in answer["notes"]
 
 
+def test_too_few_labels_leave_the_value_undefined(capsys):
+    arguments = ("worth", "--preset", "small", "--n-task", "7")
+    answer = json.loads(run(capsys, *arguments, "--json"))
+    assert answer["risk"] is None
+    assert answer["value"] is None
+    assert "value is undefined" in answer["notes"]
+    text = run(capsys, *arguments)
+    assert "cannot even be read out" in text
+    assert "savings" not in text
+
+
 def test_hours_are_samples_of_the_fmri_preset(capsys):
     answer = json.loads(run(capsys, "worth", "--hours", "20", "--n-task", "100000", "--json"))
     assert answer["n_brain"] == 36_000
@@ -162,6 +173,10 @@ def test_every_fault_of_a_config_is_told_at_once(capsys, tmp_path):
         (("worth", "--n-task", "nan"), "n_task must be a number"),
         (("worth", "--config", "absent.toml"), "no such file"),
         (("worth", "--preset", "eeg"), "preset"),
+        (("worth", "--n-brain", "1e300"), "n_brain must be at most"),
+        (("worth", "--n-task", "-1"), "n_task must be at least 0"),
+        (("worth", "--plot", "a" * 300 + ".png"), "cannot be written"),
+        (("fit", "absent.npz", "--seed", "-1", "--repeats", "1"), "repeats = 1"),
         (("fit", "absent.npz"), "no such file"),
         (("fit",), "file"),
     ],
@@ -196,6 +211,20 @@ def test_fit_prints_errors_differences_and_a_verdict(capsys, tmp_path):
     assert answer["verdict"] in text
     gap = answer["errors"]["befs"]["mean"] - error["mean"]
     assert answer["differences_to_ridge"]["befs"]["mean"] == pytest.approx(gap)
+
+
+def test_verdict_needs_more_than_a_gain_over_ridge(capsys, tmp_path):
+    """Recordings of noise, or a control that does as well, must not pass for help."""
+    rng = np.random.default_rng(1)
+    inputs = rng.normal(size=(120, 8))
+    path = small_file(tmp_path, inputs=inputs, recordings=rng.normal(size=(120, 10)))
+    assert "recordings help" not in run(capsys, "fit", path, "--repeats", "20", "--rank", "2")
+    every = inputs @ np.ones(8) + 0.3 * rng.normal(size=120)
+    uneven = inputs * np.array([1, 1, 1, 1, 1, 1, 1, 1000.0])
+    path = small_file(tmp_path, inputs=uneven, recordings=inputs[:, :4], targets=every)
+    text = run(capsys, "fit", path, "--repeats", "20", "--rank", "3")
+    assert "recordings help" not in text
+    assert "variances differ" in text
 
 
 def test_fit_is_reproducible_by_its_seed(capsys, tmp_path):

@@ -70,7 +70,8 @@ def reference_errors(data, evaluation, key, repeat):
         "ridge": np.zeros((d, 1)),
     }
     scale = np.mean((data.task_inputs - data.task_inputs.mean(0)) ** 2)
-    grid = scale * np.append(np.logspace(-4, 3, 22), 1e9)
+    unpenalised = [0.0] if n_task - -(-n_task // 5) > d + 1 else []
+    grid = scale * np.concatenate([unpenalised, np.logspace(-4, 3, 22), [1e9]])
 
     def weights(inputs, targets, basis, penalty, inside):
         projection = basis @ basis.T
@@ -102,16 +103,17 @@ def reference_errors(data, evaluation, key, repeat):
         return np.mean(missed**2, axis=0) / data.targets.var(0)
 
     errors = {name: test_error(basis, [0.0]) for name, basis in bases.items()}
-    inside_grid = scale * np.logspace(-4, 2, 9)
+    inside_grid = scale * np.append(0.0, np.logspace(-4, 2, 9))
     errors["befs_two_penalties"] = test_error(bases["befs"], inside_grid)
     missed = data.targets[test] - predict(task, test, bases["ridge"], 0.0, 0.0)
     errors["task_only"] = np.mean(missed**2, axis=0) / data.targets.var(0)
     return np.stack([errors[name] for name in ESTIMATORS])
 
 
-def test_each_repeat_is_what_numpy_computes():
+@pytest.mark.parametrize("n_task", [15, 24])
+def test_each_repeat_is_what_numpy_computes(n_task):
     data = shared(n=120)
-    sizes = split_sizes(data, 60, 24, 30)
+    sizes = split_sizes(data, 60, n_task, 30)
     key = jax.random.key(3)
     evaluation = evaluate(data, sizes, 3, key, rank=2)
     for repeat in range(3):
@@ -176,6 +178,20 @@ def test_whitened_components_are_white_and_say_their_share():
     spectrum = np.linalg.eigvalsh(np.cov(data.brain_inputs.T))[::-1]
     assert part == pytest.approx(spectrum[:5].sum() / spectrum.sum())
     assert whiten(data, 12)[1] == pytest.approx(1.0)
+
+
+def test_units_do_not_matter():
+    data = shared(n=120)
+    sizes = split_sizes(data, 60, 24, 30)
+    scaled = data._replace(
+        brain_inputs=data.brain_inputs * 1e-120,
+        task_inputs=data.task_inputs * 1e-120,
+        recordings=data.recordings * 1e120,
+        targets=data.targets * np.array([1e100, 1e-100]),
+    )
+    here, there = (evaluate(d, sizes, 3, jax.random.key(0)) for d in (data, scaled))
+    assert here.rank == there.rank
+    np.testing.assert_allclose(here.errors, there.errors, rtol=1e-6)
 
 
 def test_summary_is_students_interval_and_counts_failures():
@@ -287,6 +303,13 @@ def test_collinear_inputs_and_impossible_ranks_are_named():
 def test_files_that_are_no_arrays_are_refused(tmp_path):
     with pytest.raises(PilotError, match="no such file"):
         read_pilot(tmp_path / "absent.npz")
+    whole = tmp_path / "whole.npz"
+    np.savez(whole, inputs=INPUTS, recordings=RECORDINGS, targets=TARGETS)
+    (tmp_path / "cut.npz").write_bytes(whole.read_bytes()[:-100])
+    np.save(tmp_path / "single.npy", INPUTS)
+    for name in ("cut.npz", "single.npy"):
+        with pytest.raises(PilotError, match="cannot be read"):
+            read_pilot(tmp_path / name)
     (tmp_path / "text.npz").write_text("hello")
     with pytest.raises(PilotError, match="cannot be read"):
         read_pilot(tmp_path / "text.npz")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -19,12 +20,18 @@ def output_problems(path: Path | None, overwrite: bool, suffixes: tuple[str, ...
     if path is None:
         return []
     problems = []
+    try:
+        found = {"folder": path.parent.is_dir(), "is_folder": path.is_dir(), "is": path.exists()}
+    except OSError as error:
+        return [f"{path}: cannot be written ({error.strerror})"]
     if path.suffix.lower() not in suffixes:
         problems.append(f"{path}: the name must end in {' or '.join(suffixes)}")
-    if path.is_dir():
+    if found["is_folder"]:
         problems.append(f"{path} is a folder: name a file in it")
-    elif not path.parent.is_dir():
+    elif not found["folder"]:
         problems.append(f"{path}: there is no folder {path.parent}")
-    elif path.exists() and not overwrite:
+    elif found["is"] and not overwrite:
         problems.append(f"{path} exists already: pass --overwrite to replace it")
+    elif not os.access(path if found["is"] else path.parent, os.W_OK):
+        problems.append(f"{path}: there is no permission to write it")
     return problems

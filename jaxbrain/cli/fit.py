@@ -57,6 +57,16 @@ def fit(
 
     from ..pilot import PilotError, evaluate, read_pilot, split_sizes, whiten
 
+    problems = [
+        f"{name} = {number} must lie between {low} and {high}"
+        for name, number, low, high in (
+            ("seed", seed, 0, 2**32 - 1),
+            ("repeats", repeats, 2, 1_000_000),
+        )
+        if not low <= number <= high
+    ]
+    if problems:
+        raise UserError(problems)
     try:
         data = read_pilot(file)
         original_dim, share = data.input_dim, None
@@ -86,8 +96,14 @@ def _what_was_done(
         f"{original_dim} inputs as they are"
         if share is None
         else f"{data.input_dim} whitened principal components of {original_dim} inputs "
-        f"({100 * share:.1f} % of their variance)"
+        f"({100 * share:.1f} % of their variance; computed from the inputs of all rows)"
     )
+    variances = data.brain_inputs.var(axis=0)
+    if variances.max() > 100 * variances.min():
+        inputs += (
+            f"; their variances differ {variances.max() / variances.min():.0f}-fold, which penalties "
+            "do not forgive: standardise them, or use --components"
+        )
     how = "chosen by cross-validated encoding error" if rank_chosen else "as given"
     rows = "shared rows, kept apart" if data.shared_rows else "separate rows"
     return [
@@ -103,13 +119,20 @@ def _what_was_done(
 
 def _summaries(evaluation: Evaluation) -> dict[str, tuple[Summary, Summary]]:
     """For each estimator its error, and its paired difference to ridge."""
-    from ..pilot import ESTIMATORS, summarise
+    from ..pilot import summarise
 
-    errors = dict(zip(ESTIMATORS, np.asarray(evaluation.errors).mean(axis=2), strict=True))
+    errors = _by_repeat(evaluation)
     return {
         name: (summarise(error), summarise(error - errors["ridge"]))
         for name, error in errors.items()
     }
+
+
+def _by_repeat(evaluation: Evaluation) -> dict[str, np.ndarray]:
+    """Errors of each estimator in each repeat, averaged over targets."""
+    from ..pilot import ESTIMATORS
+
+    return dict(zip(ESTIMATORS, np.asarray(evaluation.errors).mean(axis=2), strict=True))
 
 
 def _as_json(evaluation: Evaluation, done: list[str], per_target: bool) -> dict:
@@ -128,10 +151,10 @@ def _as_json(evaluation: Evaluation, done: list[str], per_target: bool) -> dict:
         "sizes": evaluation.sizes._asdict(),
         "errors": {name: plain(error) for name, (error, _) in summaries.items()},
         "differences_to_ridge": {name: plain(gap) for name, (_, gap) in summaries.items()},
-        "verdict": _verdict(summaries),
+        "verdict": _verdict(evaluation),
     }
     if per_target:
-        means = np.nanmean(np.asarray(evaluation.errors), axis=1)
+        means = _per_target_means(evaluation)
         answer["errors_per_target"] = {
             name: [value if math.isfinite(value) else None for value in row.tolist()]
             for name, row in zip(ESTIMATORS, means, strict=True)
@@ -157,7 +180,7 @@ def _as_text(evaluation: Evaluation, done: list[str], per_target: bool) -> str:
     lines = [*done, "", *_aligned(rows)]
     if per_target:
         lines += ["", *_per_target(evaluation)]
-    return "\n".join([*lines, "", _verdict(summaries)])
+    return "\n".join([*lines, "", _verdict(evaluation)])
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
@@ -172,44 +195,62 @@ def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
 def _per_target(evaluation: Evaluation) -> list[str]:
     from ..pilot import ESTIMATORS
 
-    errors = np.asarray(evaluation.errors)
-    means = np.where(np.isnan(errors).all(axis=1), np.nan, np.nansum(errors, axis=1))
-    means = means / np.maximum(np.isfinite(errors).sum(axis=1), 1)
+    means = _per_target_means(evaluation)
     rows = [("target", *(_LABELS[name] for name in ESTIMATORS))]
     rows += [
-        (str(number), *(f"{value:.4f}" for value in row)) for number, row in enumerate(means.T)
+        (str(number), *(f"{value:.4f}" if math.isfinite(value) else "undefined" for value in row))
+        for number, row in enumerate(means.T)
     ]
     return _aligned(rows)
 
 
-def _verdict(summaries: dict[str, tuple[Summary, Summary]]) -> str:
-    best = min(("befs", "befs_two_penalties"), key=lambda name: summaries[name][0].mean)
-    error, gap = summaries[best]
-    ridge = summaries["ridge"][0].mean
-    controls = ("random_subspace", "shuffled_recordings")
-    control = min(summaries[name][0].mean for name in controls)
-    change = 100 * abs(gap.mean) / ridge
-    caution = " The intervals are about splits of these rows, not about new recordings."
+def _per_target_means(evaluation: Evaluation) -> np.ndarray:
+    """Errors averaged over the repeats that did not fail, shape (estimators, targets)."""
+    errors = np.asarray(evaluation.errors)
+    succeeded = np.isfinite(errors)
+    totals = np.sum(np.where(succeeded, errors, 0.0), axis=1)
+    counts = succeeded.sum(axis=1)
+    return np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
+
+
+def _verdict(evaluation: Evaluation) -> str:
+    from ..pilot import summarise
+
+    errors = _by_repeat(evaluation)
+    summaries = {name: summarise(error) for name, error in errors.items()}
+
+    def lowest(names: tuple[str, ...]) -> str:
+        defined = [name for name in names if math.isfinite(summaries[name].mean)]
+        return min(defined, key=lambda name: summaries[name].mean, default=names[0])
+
+    best = lowest(("befs", "befs_two_penalties"))
+    rival = lowest(("task_only", "ridge"))
+    control = lowest(("random_subspace", "shuffled_recordings"))
+    gap = summarise(errors[best] - errors[rival])
+    beyond_control = summarise(errors[best] - errors[control])
     if not math.isfinite(gap.mean):
         return "No verdict: too many splits failed. Describe the inputs by fewer components."
-    if gap.high < 0 and error.mean < control:
+    change = 100 * abs(gap.mean) / summaries[rival].mean
+    against = f"({summaries[best].mean:.3g} against {summaries[rival].mean:.3g})"
+    caution = " The intervals are about splits of these rows, not about new recordings."
+    if gap.high < 0 and beyond_control.high < 0:
         return (
-            f"The recordings help: {_LABELS[best]} has {change:.0f} % less held-out error than ridge "
-            f"({error.mean:.3g} against {ridge:.3g}), and the controls do not "
-            f"(at best {control:.3g})." + caution
+            f"The recordings help: {_LABELS[best]} has {change:.0f} % less held-out error than "
+            f"{_LABELS[rival]} {against}, and less than the better of the controls "
+            f"({summaries[control].mean:.3g})." + caution
         )
     if gap.high < 0:
         return (
-            f"{_LABELS[best]} has {change:.0f} % less held-out error than ridge, but a control does "
-            f"as well ({control:.3g} against {error.mean:.3g}): the gain is not due to what the "
-            "recordings say." + caution
+            f"{_LABELS[best]} has {change:.0f} % less held-out error than {_LABELS[rival]} {against}, "
+            f"but not clearly less than a control ({summaries[control].mean:.3g}): this does not show "
+            "that the recordings are what helps." + caution
         )
     if gap.low > 0:
         return (
             f"The recordings do not help here: {_LABELS[best]} has {change:.0f} % more held-out error "
-            f"than ridge ({error.mean:.3g} against {ridge:.3g})." + caution
+            f"than {_LABELS[rival]} {against}." + caution
         )
     return (
-        f"No difference can be seen between {_LABELS[best]} and ridge ({error.mean:.3g} against "
-        f"{ridge:.3g}): more repeats or more rows would tell." + caution
+        f"No difference can be seen between {_LABELS[best]} and {_LABELS[rival]} {against}: more "
+        "repeats or more rows may tell." + caution
     )

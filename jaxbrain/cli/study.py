@@ -12,6 +12,7 @@ from ..models import Problem, presets
 from .errors import UserError
 
 PRESETS = ("fmri", "small")
+_LARGEST = 1e15
 _DEFAULT_SAMPLES = {"fmri": (18_000.0, 5_000.0), "small": (500.0, 100.0)}
 _TOP_LEVEL = (
     "preset",
@@ -127,7 +128,7 @@ def _read_toml(path: Path, problems: list[str]) -> dict[str, Any]:
             settings = tomllib.load(file)
     except FileNotFoundError as error:
         raise UserError([f"{path}: there is no such file"]) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UserError([f"{path}: cannot be read as TOML ({error})"]) from error
     known = (*_TOP_LEVEL, "problem")
     problems += [
@@ -139,10 +140,14 @@ def _read_toml(path: Path, problems: list[str]) -> dict[str, Any]:
 
 
 def _number(name: str, value: Any, problems: list[str]) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    zero_allowed = name in ("misalignment", "n_task")
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         problems.append(f"{name} must be a number, but it is {value!r}")
-    elif value < 0 or (value == 0 and name not in ("misalignment", "n_task")):
-        problems.append(f"{name} must be greater than 0, but it is {value:g}")
+    elif value > _LARGEST:
+        problems.append(f"{name} must be at most {_LARGEST:g}")
+    elif value < 0 or (value == 0 and not zero_allowed):
+        bound = "at least 0" if zero_allowed else "greater than 0"
+        problems.append(f"{name} must be {bound}, but it is {max(value, -_LARGEST):g}")
     else:
         return float(value)
     return math.nan
@@ -171,11 +176,18 @@ def _problem_table(table: Any, problems: list[str]) -> dict[str, Any]:
     for name in ("input_dim", "latent_dim", "recording_dim"):
         if name in table and (isinstance(table[name], bool) or not isinstance(table[name], int)):
             problems.append(f"[problem] {name} must be a whole number, but it is {table[name]!r}")
+        elif name in table and not 1 <= table[name] <= 1_000_000:
+            problems.append(f"[problem] {name} must lie between 1 and 1 000 000")
     for name in (*channels, "encoding_noise"):
         entries = table.get(name, 0.0)
         entries = entries if isinstance(entries, list) else [entries]
-        if any(isinstance(e, bool) or not isinstance(e, int | float) for e in entries):
-            problems.append(f"[problem] {name} must be a number or a list of numbers")
+        if any(
+            isinstance(e, bool) or not isinstance(e, int | float) or not 0 <= e <= _LARGEST
+            for e in entries
+        ):
+            problems.append(
+                f"[problem] {name} must be a number between 0 and {_LARGEST:g}, or a list of such"
+            )
     return table
 
 

@@ -64,24 +64,32 @@ def worth(
     answer = compute_worth(study.problem, study.n_brain, study.n_task)
     numbers = {name: float(value) for name, value in answer._asdict().items()}
     beyond_ridge = bool(numbers.pop("worse_than_predicting_zero"))
+    if math.isinf(numbers["risk"]):
+        # Too few labels to read the subspace out: nothing that could be compared.
+        undefined = ("value", "value_vs_ridge", "exchange_rate", "savings")
+        numbers |= dict.fromkeys(undefined, math.nan)
+    if plot is not None:
+        from ..figures import save_savings
+
+        try:
+            save_savings(study.problem, study.n_brain, study.n_task, study.samples_per_hour, plot)
+        except OSError as error:
+            raise UserError([f"{plot}: cannot be written ({error.strerror})"]) from error
     if json:
         print(_as_json(study, numbers, beyond_ridge))
     else:
         print(_as_table(study, numbers, beyond_ridge))
-    if plot is not None:
-        from ..figures import save_savings
-
-        save_savings(study.problem, study.n_brain, study.n_task, study.samples_per_hour, plot)
 
 
 def _as_json(study: Study, numbers: dict[str, float], beyond_ridge: bool) -> str:
     # JSON knows no infinity: such a number is null, and a note says what it stands for.
+    kinds = {math.inf: "infinite", -math.inf: "minus infinity"}
     notes = [
-        f"{name} is infinite" if value > 0 else f"{name} is minus infinity"
+        f"{name} is {kinds.get(value, 'undefined')}"
         for name, value in numbers.items()
-        if math.isinf(value)
+        if not math.isfinite(value)
     ]
-    if beyond_ridge:
+    if beyond_ridge and math.isfinite(numbers["risk"]):
         notes.append("risk is at least that of predicting 0: value_vs_ridge stands at -n_task")
     fields = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
     extra = {"hours": study.hours, "worse_than_predicting_zero": beyond_ridge, "notes": notes}
@@ -102,16 +110,18 @@ def _as_table(study: Study, numbers: dict[str, float], beyond_ridge: bool) -> st
         ("risk, least squares on labels alone", f"{numbers['task_only_risk']:.4g}"),
         ("risk, ridge on labels alone", f"{numbers['ridge_risk']:.4g}"),
         ("risk of predicting 0", f"{power:.4g}"),
-        ("value against least squares", thousands(numbers["value"]) + " labels"),
-        (
-            "value against ridge",
-            "none: worse than predicting 0"
-            if beyond_ridge
-            else thousands(numbers["value_vs_ridge"]) + " labels",
-        ),
-        ("exchange rate", f"{numbers['exchange_rate']:.3g} labels a brain sample"),
-        ("savings", f"{100 * numbers['savings']:.1f} % of the labels"),
     ]
+    if math.isfinite(numbers["risk"]):
+        against_ridge = thousands(numbers["value_vs_ridge"]) + " labels"
+        rows += [
+            ("value against least squares", thousands(numbers["value"]) + " labels"),
+            (
+                "value against ridge",
+                "none: worse than predicting 0" if beyond_ridge else against_ridge,
+            ),
+            ("exchange rate", f"{numbers['exchange_rate']:.3g} labels a brain sample"),
+            ("savings", f"{100 * numbers['savings']:.1f} % of the labels"),
+        ]
     width = max(len(name) for name, _ in rows)
     table = "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
     return f"{table}\n\n{_verdict(study, numbers, beyond_ridge)}"
@@ -122,7 +132,7 @@ def _verdict(study: Study, numbers: dict[str, float], beyond_ridge: bool) -> str
     start = f"{_samples(study, 'brain samples ')} are worth {labels} extra labels"
     if not math.isfinite(numbers["risk"]):
         return (
-            f"With {thousands(numbers['n_task'])} labels the subspace cannot even be read out "
+            f"With labels numbering {thousands(numbers['n_task'])} the subspace cannot even be read out "
             f"({study.problem.latent_dim} latents): more labels first, then recordings."
         )
     if beyond_ridge:
@@ -151,7 +161,9 @@ def _samples(study: Study, noun: str = "") -> str:
 
 def thousands(number: float) -> str:
     """A count with thin groups of three digits, as text."""
-    return f"{number:,.0f}".replace(",", " ") if math.isfinite(number) else f"{number}"
+    if not math.isfinite(number):
+        return f"{number}"
+    return f"{round(number):,}".replace(",", " ")
 
 
 def _rounded(number: float) -> float:

@@ -9,7 +9,14 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import as_floats, check_finite, check_integer, check_positive, check_shape
+from .._checks import (
+    as_floats,
+    check_finite,
+    check_integer,
+    check_positive,
+    check_shape,
+    is_concrete,
+)
 from .._linalg import leading_eigenspace
 from .._typing import AnyArray, Real
 from ..models import LinearGaussianModel
@@ -59,7 +66,18 @@ def encode(
         check_positive_for(
             f"n = {n} recorded samples leave {d} inputs undetermined", "ridge", ridge
         )
-    return _encode(inputs, recordings, ridge, rank)
+    basis = _encode(inputs, recordings, ridge, rank)
+    check_solution("inputs", basis)
+    return basis
+
+
+def check_solution(name: str, solution: Array) -> None:
+    """Raise if a solution that can be looked at is not finite."""
+    if is_concrete(solution) and not bool(jnp.all(jnp.isfinite(solution))):
+        raise ValueError(
+            f"{name} leave the solution undetermined: they are collinear, hold NaN or infinite "
+            "entries, or the penalty is lost in rounding; use fewer inputs or a larger penalty"
+        )
 
 
 def check_positive_for(reason: str, name: str, value: Array) -> None:

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from .._checks import as_floats, check_integer, check_positive, check_shape, is_concrete
 from .._typing import AnyArray, Real
-from .encoding import check_positive_for
+from .encoding import check_positive_for, check_solution
 
 
 def task_only(inputs: AnyArray, targets: AnyArray) -> Float[Array, "d *t"]:
@@ -38,7 +38,7 @@ def task_only(inputs: AnyArray, targets: AnyArray) -> Float[Array, "d *t"]:
     if inputs.shape[0] < inputs.shape[1]:
         raise ValueError(f"{_too_few(inputs)}: use ridge, or befs with a penalty")
     zero = jnp.zeros((), inputs.dtype)
-    return _solve(inputs, targets, None, zero, zero)
+    return _finite(_solve(inputs, targets, None, zero, zero))
 
 
 def ridge(inputs: AnyArray, targets: AnyArray, penalty: Real) -> Float[Array, "d *t"]:
@@ -60,7 +60,7 @@ def ridge(inputs: AnyArray, targets: AnyArray, penalty: Real) -> Float[Array, "d
     check_positive("penalty", penalty, zero_allowed=True)
     if inputs.shape[0] < inputs.shape[1]:
         check_positive_for(_too_few(inputs), "penalty", penalty)
-    return _solve(inputs, targets, None, penalty, penalty)
+    return _finite(_solve(inputs, targets, None, penalty, penalty))
 
 
 def befs(
@@ -98,6 +98,8 @@ def befs(
 
     **Source.** Stage two of BEFS, Lewis et al., arXiv:2605.09243; the inside penalty is ours.
     """
+    if basis is None:
+        raise ValueError("basis is None: pass the subspace that encode returns, or use ridge")
     inputs, targets, basis = _checked(inputs, targets, basis)
     penalty, inside_penalty = (
         value.astype(inputs.dtype)
@@ -105,7 +107,7 @@ def befs(
     )
     check_shape("penalty", penalty, (), "one number; befs_path takes several")
     _check_penalties(inputs, basis, "penalty", penalty, inside_penalty)
-    return _solve(inputs, targets, basis, penalty, inside_penalty)
+    return _finite(_solve(inputs, targets, basis, penalty, inside_penalty))
 
 
 def befs_path(
@@ -128,6 +130,8 @@ def befs_path(
     Returns weights of shape (l, d) or (l, d, t). Differentiable in the penalties and the targets; for
     derivatives in inputs and basis use `befs`.
     """
+    if basis is None:
+        raise ValueError("basis is None: pass the subspace that encode returns, or use ridge")
     inputs, targets, basis = _checked(inputs, targets, basis)
     penalties, inside_penalty = (
         value.astype(inputs.dtype)
@@ -135,7 +139,7 @@ def befs_path(
     )
     check_shape("penalties", penalties, ("l",), "a list of penalties; befs takes a single one")
     _check_penalties(inputs, basis, "penalties", penalties, inside_penalty)
-    return _path_weights(inputs, targets, basis, penalties, inside_penalty)
+    return _finite(_path_weights(inputs, targets, basis, penalties, inside_penalty))
 
 
 class PenaltyPath(NamedTuple):
@@ -258,9 +262,11 @@ def _checked(inputs: AnyArray, targets: AnyArray, basis: AnyArray | None = None)
     arrays = {"inputs": inputs, "targets": targets}
     if basis is not None:
         arrays["basis"] = basis
+    precision = _precision(basis)
     checked = as_floats(**arrays)
     check_shape("inputs", checked[0], ("n", "d"), "one row a sample")
     n, d = checked[0].shape
+    check_integer("the number of rows of inputs", n, 1)
     if checked[1].ndim not in (1, 2) or checked[1].shape[0] != n:
         raise ValueError(
             f"targets must have shape ({n},) or ({n}, t), but it has shape {checked[1].shape}: "
@@ -269,16 +275,27 @@ def _checked(inputs: AnyArray, targets: AnyArray, basis: AnyArray | None = None)
     if basis is not None:
         check_shape("basis", checked[2], (d, "k"), "one row for each input")
         check_integer("the number of columns of basis", checked[2].shape[1], 1, d - 1)
-        _check_orthonormal(checked[2])
+        _check_orthonormal(checked[2], precision)
     return checked
 
 
-def _check_orthonormal(basis: Array) -> None:
+def _finite(weights: Array) -> Array:
+    check_solution("inputs and targets", weights)
+    return weights
+
+
+def _precision(basis: AnyArray | None) -> float:
+    # A basis computed in single precision is orthonormal to single precision, whatever follows.
+    single = getattr(basis, "dtype", None) == np.float32
+    return float(np.finfo(np.float32 if single else np.float64).eps)
+
+
+def _check_orthonormal(basis: Array, precision: float) -> None:
     if not is_concrete(basis):
         return
     columns = np.asarray(basis)
     off = np.max(np.abs(columns.T @ columns - np.eye(columns.shape[1])))
-    if not off <= 1e3 * len(columns) * np.finfo(columns.dtype).eps:
+    if not off <= 1e3 * len(columns) * max(precision, np.finfo(columns.dtype).eps):
         raise ValueError(
             f"basis must have orthonormal columns, but its Gram matrix is off by {off:.2g}: "
             "pass jnp.linalg.qr(basis)[0], which spans the same"

@@ -27,9 +27,10 @@ ESTIMATORS = (
 """The estimators compared: two without recordings, BEFS with one and with two penalties, and BEFS
 with two controls in place of the learned subspace."""
 
-# Penalties a sample relative to the mean variance of an input: from no effect to no freedom.
+# Penalties a sample relative to the mean variance of an input: from no effect to no freedom. A
+# penalty of 0 joins them where the rows determine all weights.
 _GRID = np.concatenate([np.logspace(-4, 3, 22), [np.inf]])
-_INSIDE_GRID = np.logspace(-4, 2, 9)
+_INSIDE_GRID = np.concatenate([[0.0], np.logspace(-4, 2, 9)])
 _FOLDS = 5
 _REPEATS_FOR_RANK = 30
 _NUMBERS_AT_ONCE = 2e7
@@ -77,7 +78,7 @@ def split_sizes(
     if n_task is None:
         n_task = left // 2 if data.shared_rows else 2 * left // 3
     if n_test is None:
-        n_test = left - n_task
+        n_test = max(left - n_task, 0)
     d, problems = data.input_dim, []
     if n_brain < d + 2:
         problems.append(
@@ -136,7 +137,7 @@ def evaluate(
         )
     if largest < 1:
         problems.append(f"n_task = {sizes.n_task} rows are too few for any subspace")
-    scale, collinear = _input_scale(data)
+    collinear = _collinear(data.brain_inputs)
     if collinear:
         problems.append(
             f"the {data.input_dim} inputs are collinear ({collinear} independent directions): "
@@ -144,12 +145,12 @@ def evaluate(
         )
     if problems:
         raise PilotError(problems)
+    data = _rescaled(data)
     arrays = tuple(jnp.asarray(array) for array in data[:4])
     if rank is None:
         rank = choose_rank(data, sizes, min(repeats, _REPEATS_FOR_RANK), key)
-    errors = _all_repeats(arrays, key, jnp.asarray(scale), sizes, data.shared_rows, rank, repeats)
-    variances = jnp.var(arrays[3], axis=0)
-    return Evaluation(errors / variances[None, None], rank, sizes)
+    errors = _all_repeats(arrays, key, sizes, data.shared_rows, rank, repeats)
+    return Evaluation(errors, rank, sizes)
 
 
 class Summary(NamedTuple):
@@ -215,13 +216,36 @@ def choose_rank(data: PilotData, sizes: SplitSizes, repeats: int, key: PRNGKeyAr
     return int(jnp.argmin(jnp.mean(errors, axis=0))) + 1
 
 
-def _input_scale(data: PilotData) -> tuple[float, int]:
-    """Mean variance of an input, and the rank of the inputs if they are collinear (else 0)."""
-    centred = data.task_inputs - data.task_inputs.mean(axis=0)
-    strengths = np.linalg.svd(data.brain_inputs - data.brain_inputs.mean(axis=0), compute_uv=False)
-    tolerance = strengths[0] * max(data.brain_inputs.shape) * np.finfo(float).eps
-    rank = int(np.sum(strengths > tolerance))
-    return float(np.mean(centred**2)), rank if rank < data.input_dim else 0
+def _rescaled(data: PilotData) -> PilotData:
+    """Inputs of mean variance 1, recordings of mean variance 1, each target of variance 1.
+
+    No answer depends on these units; the grid of penalties and the arithmetic do.
+    """
+
+    def unit(array: np.ndarray, axis: int | None) -> np.ndarray:
+        array = array / np.max(np.abs(array), axis=axis, keepdims=True)
+        centred = array - array.mean(axis=0)
+        return array / np.sqrt(np.mean(centred**2, axis=axis, keepdims=True))
+
+    if data.shared_rows:
+        brain_inputs = task_inputs = unit(data.brain_inputs, None)
+    else:
+        both = unit(np.concatenate([data.brain_inputs, data.task_inputs]), None)
+        brain_inputs, task_inputs = np.split(both, [len(data.brain_inputs)])
+    return data._replace(
+        brain_inputs=brain_inputs,
+        recordings=unit(data.recordings, None),
+        task_inputs=task_inputs,
+        targets=unit(data.targets, 0),
+    )
+
+
+def _collinear(inputs: np.ndarray) -> int:
+    """The rank of the inputs if their columns depend on each other, else 0."""
+    inputs = inputs / np.max(np.abs(inputs))
+    strengths = np.linalg.svd(inputs - inputs.mean(axis=0), compute_uv=False)
+    rank = int(np.sum(strengths > strengths[0] * max(inputs.shape) * np.finfo(float).eps))
+    return rank if rank < inputs.shape[1] else 0
 
 
 def _rows(
@@ -255,7 +279,6 @@ def _centred(array: Array) -> Array:
 def _all_repeats(
     arrays: tuple[Array, Array, Array, Array],
     key: PRNGKeyArray,
-    scale: Array,
     sizes: SplitSizes,
     shared_rows: bool,
     rank: int,
@@ -263,9 +286,10 @@ def _all_repeats(
 ) -> Float[Array, "e r t"]:
     brain_inputs, recordings, task_inputs, targets = arrays
     n_rows, d = (brain_inputs.shape[0], task_inputs.shape[0]), brain_inputs.shape[1]
-    grid = scale * jnp.asarray(_GRID, targets.dtype)
-    inside_grid = scale * jnp.asarray(_INSIDE_GRID, targets.dtype)
     n_fold = _fold_size(sizes.n_task)
+    determined = sizes.n_task - n_fold > d + 1
+    grid = jnp.asarray(np.append(0.0, _GRID) if determined else _GRID, targets.dtype)
+    inside_grid = jnp.asarray(_INSIDE_GRID, targets.dtype)
 
     def one_repeat(number: Array) -> Array:
         key_rows, key_shuffle, key_random = jr.split(jr.fold_in(key, number), 3)
@@ -307,7 +331,9 @@ def _all_repeats(
 
         errors = jax.vmap(test_error)(paths, best)
         if sizes.n_task > d + 1:
-            task_only = test_error(jax.tree.map(lambda leaf: leaf[0], paths), jnp.zeros_like(scale))
+            task_only = test_error(
+                jax.tree.map(lambda leaf: leaf[0], paths), jnp.zeros((), grid.dtype)
+            )
         else:
             task_only = jnp.full_like(errors[0], jnp.nan)
         two_penalties = errors[4 + jnp.argmin(jnp.min(scores[4:], axis=1))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,11 +53,14 @@ def read_pilot(path: Path | str) -> PilotData:
     **Raises** `PilotError`, a `ValueError` that lists every problem at once.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as stream:
+            file = np.load(stream, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ValueError("it holds a single array without a name")
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError as problem:
         raise PilotError([f"{path}: there is no such file"]) from problem
-    except (OSError, ValueError, AttributeError, EOFError) as problem:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as problem:
         raise PilotError(
             [f"{path}: cannot be read as an .npz file of plain arrays ({problem})"]
         ) from problem
@@ -125,10 +130,13 @@ def _checked(name: str, array: np.ndarray, problems: list[str]) -> np.ndarray:
         problems.append(f"{name} must have rows and columns, but its shape is {array.shape}")
         return array
     array = array.astype(float)
+    # Numbers near the ends of the floating-point range are as good as no numbers.
+    array = np.where(np.abs(array) > 1e150, np.inf, array)
     bad_rows = np.flatnonzero(~np.all(np.isfinite(array), axis=1))
     if len(bad_rows):
         problems.append(
-            f"{name} holds NaN or infinity in {_count(bad_rows, 'row')}: remove those rows"
+            f"{name} holds NaN, infinity or numbers beyond 1e150 in {_count(bad_rows, 'row')}: "
+            "remove those rows"
         )
         return array
     constant = np.flatnonzero(np.ptp(array, axis=0) == 0)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from .._checks import as_real, check_choice, is_concrete
 from .._linalg import implicit_root, spectral_function
 from .._typing import Real
-from ..models import Problem
+from ..models import LinearGaussianModel, Problem
 from .resolvent import resolvent
 
 ORDERS = ("finite", "first")
@@ -51,8 +51,21 @@ def expected_misalignment(
     return _expected_misalignment(problem, check_n_brain(problem, n_brain), order)
 
 
+def check_problem(problem: Problem) -> None:
+    """Raise unless this is one problem: not a model, and not a stack of problems."""
+    if isinstance(problem, LinearGaussianModel):
+        raise ValueError("problem is a LinearGaussianModel: pass model.problem(), its summary")
+    if not isinstance(problem, Problem):
+        raise ValueError(
+            f"problem must be a jaxbrain.Problem, but it is a {type(problem).__name__}"
+        )
+    if problem.task_noise.ndim:
+        raise ValueError("problem is a stack of problems: map over them with jax.vmap")
+
+
 def check_n_brain(problem: Problem, n_brain: Real) -> Array:
     """The sample number as an array; raises on a single known number that is too small."""
+    check_problem(problem)
     number = as_real("n_brain", n_brain, problem.task_noise)
     least = problem.input_dim + 1
     if number.ndim == 0 and is_concrete(number) and not number > least:

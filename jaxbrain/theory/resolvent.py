@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._checks import as_floats
+from .._checks import as_floats, check_positive
 from .._typing import Real
 
 
@@ -116,4 +116,7 @@ def wishart_resolvent_trace(c: Real, q: Real, n: Real) -> Float[Array, "..."]:
 
     **Source.** Derived here: docs/theory.md, "The resolvent trace".
     """
-    return _trace(*as_floats(c=c, q=q, n=n))
+    numbers = as_floats(c=c, q=q, n=n)
+    for name, number in zip(("c", "q", "n"), numbers, strict=True):
+        check_positive(name, number, zero_allowed=name == "c")
+    return _trace(*numbers)

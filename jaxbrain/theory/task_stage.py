@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from .._checks import as_real, check_choice, check_finite, check_positive
 from .._typing import Real
 from ..models import Problem
-from .brain_stage import ORDERS, expected_misalignment
+from .brain_stage import ORDERS, check_problem, expected_misalignment
 from .resolvent import resolvent
 
 
@@ -38,7 +38,7 @@ def task_stage(
     solvable = learnable & ((top > 0) | (n > problem.input_dim + 1))
     top = jnp.where(solvable, top, 1.0)
     moments = resolvent(top, bottom, q, n - k)
-    outside = misalignment * moments.c2_t2 / q + noise * moments.noise
+    outside = _mean_square(misalignment * moments.c2_t2 / q + noise * moments.noise)
     inflation = (n - 1) / (n - k - 1)
     finite_risk = outside * inflation + noise * k / (n - k - 1)
     # R_TOS − R has no cancellation when written in t1(0) − t1(c); what is left over vanishes
@@ -56,6 +56,11 @@ def task_stage(
         risk=jnp.where(solvable, finite_risk, jnp.inf),
         extra_samples=jnp.where(solvable, extra, problem.input_dim + 1 - n_task),
     )
+
+
+def _mean_square(error: Array) -> Array:
+    # Negative only where the resolvent trace has lost its accuracy: no number is better than that.
+    return jnp.where(error < 0, jnp.nan, error)
 
 
 def _ratio(optimal_top: Array, optimal_bottom: Array, n: Array, penalty: Array | None):
@@ -94,7 +99,7 @@ def _ridge_risk(problem: Problem, n: Array, penalty: Array | None) -> Array:
     exists = (top > 0) | (n > d + 1)
     top = jnp.where(exists, top, 1.0)
     moments = resolvent(top, bottom, d, n)
-    finite_risk = power * moments.c2_t2 / d + noise * moments.noise
+    finite_risk = _mean_square(power * moments.c2_t2 / d + noise * moments.noise)
     return jnp.where(exists, finite_risk, jnp.inf)
 
 
@@ -111,15 +116,18 @@ def check_penalty(problem: Problem, penalty: Real | None) -> Array | None:
     """The penalty as an array, or None for the optimal one; raises where it is negative."""
     if penalty is None:
         return None
-    check_positive("penalty", penalty, zero_allowed=True)
-    return as_real("penalty", penalty, problem.task_noise)
+    number = as_real("penalty", penalty, problem.task_noise)
+    check_positive("penalty", number, zero_allowed=True)
+    return number
 
 
 def check_n_task(problem: Problem, n_task: Real) -> Array:
     """The number of labels as an array; raises where it is negative or not finite."""
-    check_finite("n_task", n_task)
-    check_positive("n_task", n_task, zero_allowed=True)
-    return as_real("n_task", n_task, problem.task_noise)
+    check_problem(problem)
+    number = as_real("n_task", n_task, problem.task_noise)
+    check_finite("n_task", number)
+    check_positive("n_task", number, zero_allowed=True)
+    return number
 
 
 def risk(
@@ -150,7 +158,9 @@ def risk(
       large-sample law.
 
     Returns the broadcast shape, in the units of ‖β‖². Infinite where the error has no mean:
-    n_task <= latent_dim + 1, or penalty 0 with n_task <= input_dim + 1.
+    n_task <= latent_dim + 1, or penalty 0 with n_task <= input_dim + 1. Where n_task is within one or two
+    of input_dim and n_task · penalty · input_dim is below about 10, the trace has no good closed form:
+    coarse there, and NaN where it would be negative.
 
     **Source.** Finite: derived here, docs/theory.md, "The task stage". First order: Lewis et al.,
     arXiv:2605.09243.
@@ -205,7 +215,8 @@ def ridge_risk(problem: Problem, n_task: Real, penalty: Real | None = None) -> F
     - `penalty`: λ a sample, in (1/n_task)‖y − Xβ‖² + λ‖β‖²; `None` takes the optimal
       σ² d / (n_task ‖β‖²), at which the risk is σ² E tr (XᵀX + n_task λ)⁻¹.
 
-    Units of ‖β‖². Infinite for penalty 0 and n_task <= input_dim + 1.
+    Units of ‖β‖². Infinite for penalty 0 and n_task <= input_dim + 1. As in `risk`, coarse or NaN for
+    n_task within one or two of input_dim and a penalty next to nothing.
 
     **Source.** docs/theory.md, "Baselines"; relative error of order 1/n_task².
     """
