@@ -251,3 +251,10 @@ def test_importing_the_library_changes_no_flag_and_loads_no_plotting():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "float32"
+
+
+def test_a_model_in_place_of_its_problem_is_told_apart():
+    """Without the annotations that these tests execute, as a user has it."""
+    code = "import jaxbrain as jb; jb.value(jb.presets.small(), 600, 50)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "ValueError: problem is a LinearGaussianModel: pass model.problem()" in done.stderr

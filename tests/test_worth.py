@@ -571,3 +571,31 @@ def test_ridge_is_the_harder_rival(misalignment, task_noise, n_brain, n_task):
     )
     against_ridge = float(jb.value(problem, n_brain, n_task, baseline="ridge"))
     assert -n_task <= against_ridge < float(jb.value(problem, n_brain, n_task))
+
+
+def test_stacks_are_refused_by_name():
+    """A stack of problems without vmap would read as a problem in matrix form."""
+    one = jb.Problem.isotropic(24, 4, 1.0, 0.2, 0.5)
+    stack = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), one)
+    for call in (
+        lambda problem: jb.worth(problem, 60, 50),
+        lambda problem: jb.value(problem, 60, 50),
+        lambda problem: jb.expected_misalignment(problem, 60),
+        lambda problem: jb.ridge_risk(problem, 50),
+        lambda problem: jb.task_only_risk(problem, 50),
+    ):
+        with pytest.raises(ValueError, match=r"jax\.vmap"):
+            call(stack)
+
+
+def test_no_risk_is_negative_and_no_penalty_beats_the_best_one():
+    """Also next to n_task = d, where the trace is at its worst; NaN is the only other answer."""
+    problem = jb.Problem.isotropic(24, 4, 1.0, 0.2, 0.5)
+    penalties = jnp.logspace(-6, 4, 200)[None, :]
+    n_task = jnp.asarray([10.0, 22.0, 23.0, 24.0, 25.0, 26.0, 40.0, 200.0])[:, None]
+    risks = jb.risk(problem, 60, n_task, penalties)
+    ridge = jb.ridge_risk(problem, n_task, penalties)
+    assert not jnp.any(risks < 0)
+    assert not jnp.any(ridge < 0)
+    finite = jnp.where(penalties * n_task * 24 > 10, risks, jnp.inf)
+    assert jnp.all(finite >= jb.risk(problem, 60, n_task) * (1 - 1e-3))
