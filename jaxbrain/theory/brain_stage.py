@@ -36,8 +36,8 @@ def expected_misalignment(
       entries of an array give NaN.
     - `order="finite"`: deterministic equivalent at every n_brain > d + 1, with the correction for
       directions estimated in channel space if the problem knows its channels. Within 1 % of
-      simulation in most settings and 3 % in all but a few, at worst 6 % where recordings are so noisy
-      that directions are about to be lost.
+      simulation in most settings and 3 % in all but a few; 6 % seen where recordings are so noisy
+      that directions are about to be lost, and up to 9 % at k = d − 1.
     - `order="first"`: m + γ/(n_brain − d − 1), the paper's large-sample law, which exceeds ‖β‖²
       near n_brain ~ d.
 
