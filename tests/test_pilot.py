@@ -180,6 +180,14 @@ def test_whitened_components_are_white_and_say_their_share():
     assert whiten(data, 12)[1] == pytest.approx(1.0)
 
 
+def test_a_target_that_is_constant_among_the_task_rows_fails_no_split():
+    data = shared(n=120)
+    rare = (np.arange(120) % 30 == 0).astype(float)[:, None]
+    data = data._replace(targets=np.concatenate([data.targets, rare], axis=1))
+    errors = evaluate(data, split_sizes(data, 60, 24, 30), 20, jax.random.key(0), rank=2).errors
+    assert np.all(np.isfinite(errors))
+
+
 def test_units_do_not_matter():
     data = shared(n=120)
     sizes = split_sizes(data, 60, 24, 30)

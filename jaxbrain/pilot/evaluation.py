@@ -267,7 +267,7 @@ def _fold_size(n: int) -> int:
 
 def _repeats_at_once(repeats: int, n_fold: int, n_targets: int) -> int:
     """As many repeats in one vmapped batch as keep its predictions within bounds."""
-    numbers = (4 + len(_INSIDE_GRID)) * len(_GRID) * n_fold * n_targets
+    numbers = (3 + len(_INSIDE_GRID)) * len(_GRID) * n_fold * n_targets
     return int(np.clip(_NUMBERS_AT_ONCE // numbers, 1, min(repeats, 25)))
 
 
@@ -299,14 +299,16 @@ def _all_repeats(
         learned, shuffled = map_factorisations(lambda rows: encode(seen, rows, rank), both, 2)
         random = random_subspace(key_random, d, rank).astype(seen.dtype)
         # All regressions in one batch: no subspace at all (ridge) is one whose weights are 0.
-        subspaces = [jnp.zeros_like(learned), learned, random, shuffled]
+        # The learned subspace comes last, with BEFS proper (inside penalty 0) before the others.
+        subspaces = [jnp.zeros_like(learned), random, shuffled]
         subspaces = jnp.stack(subspaces + [learned] * len(_INSIDE_GRID))
-        inside = jnp.concatenate([jnp.asarray([jnp.inf, 0.0, 0.0, 0.0], grid.dtype), inside_grid])
+        inside = jnp.concatenate([jnp.asarray([jnp.inf, 0.0, 0.0], grid.dtype), inside_grid])
 
         inputs, labels = task_inputs[task], targets[task]
         # One penalty serves all targets: much steadier than one each where rows are few. Each
         # target counts by its own variance.
-        spread = jnp.std(labels, axis=0)[None, None, None]
+        spread = jnp.std(labels, axis=0)
+        spread = jnp.where(spread > 0, spread, 1.0)[None, None, None]
 
         def cross_validation_errors(fold: Array) -> Array:
             rows = jnp.roll(jnp.arange(sizes.n_task), -fold * n_fold)
@@ -320,6 +322,8 @@ def _all_repeats(
             return jnp.mean(missed**2, axis=(2, 3))
 
         scores = jnp.sum(jax.lax.map(cross_validation_errors, jnp.arange(_FOLDS)), axis=0)
+        # Where a fold's rows happen to leave the weights undetermined, a penalty of 0 is no choice.
+        scores = jnp.where(jnp.isnan(scores), jnp.inf, scores)
         paths, x_mean = _fit(inputs, subspaces, inside)
         best = grid[jnp.argmin(scores, axis=1)]
         y_mean = jnp.mean(labels, axis=0, keepdims=True)
@@ -336,8 +340,8 @@ def _all_repeats(
             )
         else:
             task_only = jnp.full_like(errors[0], jnp.nan)
-        two_penalties = errors[4 + jnp.argmin(jnp.min(scores[4:], axis=1))]
-        return jnp.stack([task_only, errors[0], errors[1], two_penalties, errors[2], errors[3]])
+        two_penalties = errors[3 + jnp.argmin(jnp.min(scores[3:], axis=1))]
+        return jnp.stack([task_only, errors[0], errors[3], two_penalties, errors[1], errors[2]])
 
     at_once = _repeats_at_once(repeats, n_fold, targets.shape[1])
     by_repeat = map_factorisations(one_repeat, jnp.arange(repeats), at_once)
