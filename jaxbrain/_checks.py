@@ -105,6 +105,20 @@ def check_covariance(name: str, value: Array) -> None:
         )
 
 
+def check_orthonormal(name: str, value: Array, remedy: str) -> None:
+    """Raise if the columns of a known matrix are not orthonormal."""
+    if not is_concrete(value):
+        return
+    columns = np.asarray(value)
+    width = columns.shape[1]
+    overlap = np.max(np.abs(columns.T @ columns - np.eye(width)))
+    if overlap > 100 * width * np.finfo(columns.dtype).eps:
+        raise ValueError(
+            f"{name} must have orthonormal columns, but its Gram matrix is off by "
+            f"{float(overlap):.2g}: {remedy}"
+        )
+
+
 def check_between(name: str, value: Real, low: float | int, high: float | int) -> None:
     """Raise if a known value leaves the interval [low, high]."""
     if is_concrete(value) and not bool(

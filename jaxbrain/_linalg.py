@@ -88,20 +88,30 @@ def map_factorisations(function: Callable, xs, batch_size: int):
     return jax.lax.map(function, xs, batch_size=batch_size)
 
 
-def implicit_root(function: Callable[[Array], Array], start: Array, max_steps: int = 60) -> Array:
+def implicit_root(
+    function: Callable[[Array], Array],
+    start: Array,
+    max_steps: int = 60,
+    scale: Array | float = 0.0,
+) -> Array:
     """Root of a scalar function by Newton's method, with the derivative of the implicit function.
 
     Derivatives with respect to whatever `function` closes over come from the implicit function
     theorem, in forward and in reverse mode; the iterations are never unrolled. Ends when a step no
     longer changes the root beyond rounding, or with NaN when it has not done so after `max_steps`.
+    `scale` is the size of the numbers that `function` subtracts, where the root may be far smaller.
     """
+    scale = jax.lax.stop_gradient(jnp.asarray(scale, start.dtype))
 
     def newton(residual, start):
         tolerance = 4 * jnp.finfo(start.dtype).eps
 
+        def size(root):
+            return jnp.maximum(jnp.abs(root), scale)
+
         def unfinished(state):
             root, step, count = state
-            return (count < max_steps) & (jnp.abs(step) > tolerance * jnp.abs(root))
+            return (count < max_steps) & (jnp.abs(step) > tolerance * size(root))
 
         def improve(state):
             root, _, count = state
@@ -112,9 +122,42 @@ def implicit_root(function: Callable[[Array], Array], start: Array, max_steps: i
         infinite = jnp.full_like(start, jnp.inf)
         root, step, _ = jax.lax.while_loop(unfinished, improve, (start, infinite, 0))
         # Two ulps away from the tolerance Newton may cycle: accept anything near convergence.
-        settled = jnp.isfinite(root) & (jnp.abs(step) <= 1e3 * tolerance * jnp.abs(root))
+        settled = jnp.isfinite(root) & (jnp.abs(step) <= 1e3 * tolerance * size(root))
         return jnp.where(settled, root, jnp.nan)
 
     return jax.lax.custom_root(
         function, start, newton, lambda linear, y: y / linear(jnp.ones_like(y))
     )
+
+
+def implicit_minimum(function: Callable[[Array], Array], grid: Array) -> tuple[Array, Array]:
+    """Where a scalar function is smallest, with the derivative of the implicit function.
+
+    Takes the best point of an ascending grid, and between its neighbours the zero of the slope, by
+    bisection. Also returns −1 or 1 where the best point is an end of the grid, which is then the
+    answer, and 0 otherwise.
+    """
+    heights = jax.lax.stop_gradient(jax.vmap(function)(grid))
+    lowest = jnp.argmin(jnp.where(jnp.isnan(heights), jnp.inf, heights))
+    last = grid.shape[0] - 1
+    low = grid[jnp.maximum(lowest - 1, 0)]
+    high = grid[jnp.minimum(lowest + 1, last)]
+    at_end = jnp.where(lowest == 0, -1, jnp.where(lowest == last, 1, 0))
+
+    def bisect(slope, middle):
+        def halve(_, bracket):
+            low, high = bracket
+            middle = (low + high) / 2
+            rising = slope(middle) > 0
+            return jnp.where(rising, low, middle), jnp.where(rising, middle, high)
+
+        low_end, high_end = jax.lax.fori_loop(0, 60, halve, (low, high))
+        return (low_end + high_end) / 2
+
+    minimum = jax.lax.custom_root(
+        jax.grad(function),
+        (low + high) / 2,
+        bisect,
+        lambda linear, y: y / linear(jnp.ones_like(y)),
+    )
+    return jnp.where(at_end == 0, minimum, grid[lowest]), at_end

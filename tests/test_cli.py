@@ -21,6 +21,7 @@ KEYS = [
     "ridge_risk",
     "value",
     "value_vs_ridge",
+    "information_value",
     "exchange_rate",
     "savings",
 ]
@@ -62,15 +63,45 @@ def test_worth_as_json_is_what_the_library_says(capsys):
 
 def test_worth_of_the_fmri_study_in_words(capsys):
     text = run(capsys, "worth")
-    assert re.search(r"18 000 brain samples \(10\.0 h\) are worth 35 [78]00 extra labels:", text)
+    assert re.search(r"18 000 brain samples \(10\.0 h\) are worth 35 [78]00 extra labels", text)
     assert "worse than predicting 0" in text
+    verdict = text.splitlines()[-1]
+    assert "mere shrinkage" in verdict
+    knowledge = jb.information_value(jb.presets.fmri().problem(), 18_000, 5_000)
+    found = re.search(r"measured against ridge regression, is worth ([\d ]+) labels", verdict)
+    assert int(found.group(1).replace(" ", "")) == pytest.approx(float(knowledge), rel=5e-3)
 
 
 def test_worth_says_what_is_shrinkage_and_what_is_not(capsys):
-    few = run(capsys, "worth", "--preset", "small", "--n-task", "40", "--task-snr", "0.05")
-    many = run(capsys, "worth", "--preset", "small", "--n-task", "5000", "--n-brain", "5000")
-    assert "shrinkage" in few
-    assert "which needs no recordings to shrink, they are worth" in many
+    def verdict(*arguments):
+        return run(capsys, "worth", "--preset", "small", *arguments).splitlines()[-1]
+
+    few = verdict("--n-task", "200", "--n-brain", "80", "--task-snr", "0.05")
+    many = verdict("--n-task", "5000", "--n-brain", "5000")
+    blind = verdict("--misalignment", "0.91", "--n-brain", "70", "--n-task", "70")
+    assert "mere shrinkage, since" in few
+    assert "a part of which is mere shrinkage" in many
+    assert "the information in them" in many
+    assert "worth next to nothing for this task" in blind
+
+
+def test_what_if_ranks_the_elasticities(capsys):
+    arguments = ("worth", "--preset", "small", "--n-brain", "700", "--n-task", "200", "--what-if")
+    answer = json.loads(run(capsys, *arguments, "--json"))["elasticities"]
+    problem = jb.presets.small().problem()
+    for measure in ("value", "information_value"):
+        expected = jb.elasticities(problem, 700, 200, measure=measure)._asdict()
+        assert answer[measure] == pytest.approx({k: float(v) for k, v in expected.items()})
+    lines = run(capsys, *arguments).splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("one percent more"))
+    shown = [float(line.split("%")[0].split()[-1]) for line in lines[start + 1 : start + 8]]
+    assert [abs(change) for change in shown] == sorted(map(abs, shown), reverse=True)
+    assert sorted(shown) == pytest.approx(sorted(answer["value"].values()), abs=6e-4)
+
+
+def test_too_few_labels_for_the_subspace_still_tell_what_is_known(capsys):
+    text = run(capsys, "worth", "--preset", "small", "--n-task", "5")
+    assert "cannot even be read out unpenalised (6 latents), but the information" in text
 
 
 def test_infinite_numbers_are_null_with_a_note(capsys):

@@ -20,11 +20,16 @@ def block(language):
 def test_the_python_example_runs_and_tells_the_worth(capsys):
     names = {}
     exec(block("python"), names)
-    first, second, slope = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().out.splitlines()
+    (first, second, knowledge, slope), (bought, off_brain) = lines[:4], lines[-2:]
     problem = jb.presets.fmri(task_snr=0.1, misalignment=0.1).problem()
     value = jb.value(problem, 18_000, 100_000)
     assert first.startswith(f"{float(value):.0f} labels")
     assert second.startswith(f"{float(names['answer'].value_vs_ridge):.0f} against ridge")
+    known = jb.information_value(problem, 18_000, 100_000)
+    assert knowledge == f"{float(known):.0f} of knowledge, shrinkage apart"
+    assert bought.startswith(f"buy {float(names['plan'].n_brain):.0f} brain samples")
+    assert float(off_brain.split()[0]) > float(value)
     expected = (jb.value(problem, 18_001, 100_000) - jb.value(problem, 17_999, 100_000)) / 2
     assert float(slope) == pytest.approx(float(expected), rel=1e-5)
     error = jax.numpy.sum((names["weights"] - names["model"].task_weights) ** 2)

@@ -13,13 +13,13 @@ from jax.flatten_util import ravel_pytree
 import jaxbrain as jb
 
 # n_brain, E‖K̂β‖², task SNR, n_task, best penalty, risk, value against least squares and against
-# ridge, for d = 4096, k = 410, encoding noise 0.54, m = 0.1. At the first point the risk is above
-# 1: worse than predicting 0.
+# ridge, information value, for d = 4096, k = 410, encoding noise 0.54, m = 0.1. At the first point
+# the risk is above 1: worse than predicting 0. tests/test_risk.py checks E‖K̂β‖² by simulation.
 REFERENCE_POINTS = [
-    (18_000, 0.210946, 0.1, 5_000, 34.9473, 1.117467, 35_751.3, -5_000.0),
-    (18_000, 0.210946, 0.1, 100_000, 1.747367, 0.1767436, 135_845.2, 94_161.0),
-    (36_000, 0.1521995, 1.0, 10_000, 2.421821, 0.1597968, 19_729.6, 14_978.8),
-    (36_000, 0.1521995, 1.0, 1_000_000, 0.02421821, 0.004024637, 21_828.6, 17_716.1),
+    (18_000, 0.2107637, 0.1, 5_000, 34.97755, 1.117279, 35_757.50, -5_000.0, 21_743.45),
+    (18_000, 0.2107637, 0.1, 100_000, 1.748878, 0.1766682, 135_944.0, 94_260.19, 97_075.40),
+    (36_000, 0.1521432, 1.0, 10_000, 2.422718, 0.1597640, 19_734.82, 14_984.24, 15_434.91),
+    (36_000, 0.1521432, 1.0, 1_000_000, 0.02422718, 0.004024605, 21_836.69, 17_724.20, 17_774.92),
 ]
 
 
@@ -66,7 +66,7 @@ every_form = pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS.
 
 @pytest.mark.parametrize("point", REFERENCE_POINTS)
 def test_reference_points_to_five_digits(point):
-    n_brain, missed, task_snr, n_task, penalty, risk, value, value_vs_ridge = point
+    n_brain, missed, task_snr, n_task, penalty, risk, value, value_vs_ridge, information = point
     problem = jb.Problem.isotropic(4096, 410, task_snr, 0.1, 0.54)
     arguments = problem, n_brain, n_task
 
@@ -78,6 +78,7 @@ def test_reference_points_to_five_digits(point):
     assert float(jb.risk(*arguments)) == five_digits(risk)
     assert float(jb.value(*arguments)) == five_digits(value)
     assert float(jb.value(*arguments, baseline="ridge")) == five_digits(value_vs_ridge)
+    assert float(jb.information_value(*arguments)) == five_digits(information)
     assert float(jb.value(*arguments, order="first")) != five_digits(value)
 
 
@@ -133,6 +134,7 @@ def test_summary_holds_what_the_functions_of_its_names_return(penalty):
         "ridge_risk": jb.ridge_risk(problem, n_task),
         "value": jb.value(*arguments),
         "value_vs_ridge": jb.value(*arguments, baseline="ridge"),
+        "information_value": jb.information_value(problem, n_brain, n_task),
         "exchange_rate": jb.exchange_rate(*arguments),
         "savings": jb.savings(*arguments),
         "worse_than_predicting_zero": risk >= float(problem.total_power),
@@ -182,6 +184,64 @@ def test_value_saturates_where_misalignment_takes_over():
     assert float(jb.value(problem, np.inf, 1e10)) == pytest.approx(ceiling, rel=1e-7)
     assert float(jb.value(problem, 1e10, 1e10)) == pytest.approx(ceiling, rel=1e-7)
     assert float(jb.value(problem, 60, 1e10)) != pytest.approx(ceiling, rel=0.2)
+
+
+@every_form
+@pytest.mark.parametrize("n_brain", [60.0, np.inf])
+def test_unlimited_labels_leave_the_asymptotic_law(problem, n_brain):
+    """What remains of the value when labels abound, and that it is the limit."""
+    missed = float(jb.expected_misalignment(problem, n_brain))
+    power = float(problem.total_power)
+    law = 0.7 * 21**2 / (24 * missed)
+    ridge = 0.7 * 24 / power
+    # The mean of the two best penalties c_i = σ² M_i/E‖P_iβ‖², less what ridge has of it.
+    informed = 0.7 * (3**2 / (power - missed) + 21**2 / missed) / 24 - ridge
+    for quantity, limit in (
+        (jb.value, law),
+        (lambda *arguments: jb.value(*arguments, baseline="ridge"), law - ridge),
+        (jb.information_value, informed),
+    ):
+        assert float(quantity(problem, n_brain, np.inf)) == pytest.approx(limit, rel=1e-12)
+        off = [float(quantity(problem, n_brain, n)) / limit - 1 for n in (1e5, 1e6)]
+        assert off[0] / off[1] == pytest.approx(10, rel=1e-2)
+    for baseline in ("ols", "ridge"):
+        assert float(jb.savings(problem, n_brain, np.inf, baseline=baseline)) == 0
+
+
+def test_a_penalty_held_for_ever_loses_without_end():
+    problem = spectrum_problem()
+    for baseline, nothing in (("ols", 0.0), ("ridge", -0.7 * 24)):
+        for order in ("finite", "first"):
+            options = {"baseline": baseline, "order": order}
+            free = float(jb.value(problem, 60, np.inf, 0.0, **options))
+            assert free == pytest.approx(nothing, rel=1e-12)
+            assert float(jb.savings(problem, 60, np.inf, 0.0, **options)) == 0
+            for penalty in (1e-6, 0.3, np.inf):
+                assert float(jb.value(problem, 60, np.inf, penalty, **options)) == -np.inf
+                assert float(jb.savings(problem, 60, np.inf, penalty, **options)) == -np.inf
+
+
+@pytest.mark.parametrize("baseline", ["ols", "ridge"])
+def test_a_perfect_subspace_saves_the_same_share_for_ever(baseline):
+    """k unknowns instead of d, however many the labels."""
+    problem = spectrum_problem(misaligned_power=0.0)
+    for n_task in (1e9, np.inf):
+        saved = float(jb.savings(problem, np.inf, n_task, baseline=baseline))
+        assert saved == pytest.approx(21 / 24, rel=1e-7)
+    assert float(jb.value(problem, np.inf, np.inf, baseline=baseline)) == np.inf
+
+
+def test_summary_at_unlimited_labels_holds_no_nan():
+    for problem, n_brain in (
+        (spectrum_problem(), 60.0),
+        (spectrum_problem(), np.inf),
+        (spectrum_problem(misaligned_power=0.0), 60.0),
+    ):
+        for penalty in (None, 0.0, 0.3):
+            summary = jb.worth(problem, n_brain, np.inf, penalty)
+            for name, entry in summary._asdict().items():
+                if not (name == "exchange_rate" and np.isinf(summary.value) and np.isinf(n_brain)):
+                    assert not np.isnan(entry), name
 
 
 def test_wholly_misaligned_brain_is_worth_shrinkage_only():
@@ -284,15 +344,44 @@ def test_value_holds_in_single_precision_at_any_number_of_labels(
         assert float(naive - n_task) != pytest.approx(exact, rel=0.01)
 
 
+@pytest.mark.parametrize("baseline", ["ols", "ridge"])
+@pytest.mark.parametrize("n_task", [1e3, 1e5, 1e7, 1e9])
+def test_value_at_a_given_penalty_holds_in_single_precision(single_precision, n_task, baseline):
+    """Below, at and above the best one, where its parts no longer cancel."""
+    for factor in (1e-3, 0.1, 0.5, 3.0, 10.0):
+        with jax.enable_x64(True):
+            penalty = factor * float(jb.optimal_penalty(spectrum_problem(), 60, n_task))
+            exact = float(jb.value(spectrum_problem(), 60, n_task, penalty, baseline=baseline))
+        value = jb.value(spectrum_problem(), 60, n_task, penalty, baseline=baseline)
+        assert value.dtype == jnp.float32
+        assert float(value) == pytest.approx(exact, rel=1e-4)
+
+
+@pytest.mark.parametrize("n_task", [6.0, 20.0, 25.0])
+@pytest.mark.parametrize("penalty", [1e-12, 1e-9, 1e-6, 1e-3])
+def test_value_below_the_number_of_inputs_holds_at_the_smallest_penalties(n_task, penalty):
+    """There d + 1 + σ²d/R − n is a sum of positive numbers, whatever the penalty."""
+    risk = float(jb.risk(spectrum_problem(), 60, n_task, penalty))
+    worth = 25 - n_task + 0.7 * 24 / risk
+    value = float(jb.value(spectrum_problem(), 60, n_task, penalty))
+    assert value == pytest.approx(worth, rel=1e-12)
+    with jax.enable_x64(False):
+        single = jb.value(spectrum_problem(), 60, n_task, penalty)
+        assert single.dtype == jnp.float32
+        assert float(single) == pytest.approx(worth, rel=1e-5)
+
+
 @pytest.mark.parametrize("point", REFERENCE_POINTS)
 def test_imaging_scale_holds_in_single_precision(single_precision, point):
-    n_brain, _, task_snr, n_task, _, risk, value, value_vs_ridge = point
+    n_brain, _, task_snr, n_task, _, risk, value, value_vs_ridge, information = point
     problem = jb.Problem.isotropic(4096, 410, task_snr, 0.1, 0.54)
     assert jb.value(problem, n_brain, n_task).dtype == jnp.float32
     assert float(jb.risk(problem, n_brain, n_task)) == pytest.approx(risk, rel=1e-4)
     assert float(jb.value(problem, n_brain, n_task)) == pytest.approx(value, rel=1e-4)
     against_ridge = jb.value(problem, n_brain, n_task, baseline="ridge")
     assert float(against_ridge) == pytest.approx(value_vs_ridge, rel=1e-4)
+    informed = jb.information_value(problem, n_brain, n_task)
+    assert float(informed) == pytest.approx(information, rel=1e-4)
 
 
 # Derivatives.
@@ -310,6 +399,7 @@ QUANTITIES = {
     "value": jb.value,
     "value at the best penalty": lambda p, nb, nt, penalty: jb.value(p, nb, nt),
     "value against ridge": lambda *arguments: jb.value(*arguments, baseline="ridge"),
+    "information_value": lambda p, nb, nt, penalty: jb.information_value(p, nb, nt),
     "exchange_rate": jb.exchange_rate,
     "savings": jb.savings,
 }

@@ -14,6 +14,7 @@ from .._checks import (
     check_covariance,
     check_finite,
     check_integer,
+    check_orthonormal,
     check_positive,
     check_shape,
     is_concrete,
@@ -117,14 +118,10 @@ class LinearGaussianModel(eqx.Module):
         if canonical:
             _check_full_rank("encoder", encoder, "drop latents that repeat others")
             encoder, readout, latent_noise = _canonical_gauge(encoder, readout, latent_noise)
-        elif is_concrete(encoder):
-            columns = np.asarray(encoder)
-            overlap = np.max(np.abs(columns.T @ columns - np.eye(k)))
-            if overlap > 100 * k * jnp.finfo(encoder.dtype).eps:
-                raise ValueError(
-                    "encoder must have orthonormal columns, but its Gram matrix is off by "
-                    f"{float(overlap):.2g}: pass canonical=True to re-gauge any matrix of full rank"
-                )
+        else:
+            check_orthonormal(
+                "encoder", encoder, "pass canonical=True to re-gauge any matrix of full rank"
+            )
         self.encoder, self.readout = encoder, readout
         self.latent_noise, self.recording_noise = latent_noise, recording_noise
         self.task_weights, self.task_noise = task_weights, task_noise

@@ -13,16 +13,19 @@ from .._checks import check_choice
 from .._linalg import implicit_root
 from .._typing import Real
 from ..models import Problem
-from .brain_stage import ORDERS, check_n_brain, expected_misalignment
-from .resolvent import leading_t2
+from .brain_stage import ORDERS, check_n_brain, learned_subspace
+from .resolvent import resolvent
+from .shift import BlockShift, check_shift
 from .task_stage import (
+    TaskStage,
+    best_penalty,
     check_n_task,
     check_penalty,
-    optimal_penalty,
     ridge_risk,
     task_only_risk,
     task_stage,
 )
+from .two_penalties import information_stage
 
 BASELINES = ("ols", "ridge")
 
@@ -34,6 +37,7 @@ def value(
     penalty: Real | None = None,
     *,
     baseline: str = "ols",
+    shift: BlockShift | None = None,
     order: str = "finite",
 ) -> Float[Array, "..."]:
     """How many extra labels the recordings are worth.
@@ -44,18 +48,22 @@ def value(
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
     >>> round(float(jb.value(problem, n_brain=18_000, n_task=100_000)))
-    135845
+    135944
     >>> round(float(jb.value(problem, n_brain=18_000, n_task=100_000, baseline="ridge")))
-    94161
+    94260
 
-    - `n_brain`, `n_task`, `penalty`, `order`: as in `risk`; they broadcast.
+    - `n_brain`, `n_task`, `penalty`, `order`: as in `risk`; they broadcast. With an infinite n_task the
+      value is what remains when labels abound, σ²(d − k)²/(d E‖K̂β‖²) without a shift.
     - `baseline`: what that somebody uses. `"ols"`, ordinary least squares, is the paper's; part of
       the value is then mere shrinkage, which needs no brain. `"ridge"` is ridge regression at its
       best penalty; the value can be negative, since BEFS leaves its subspace unpenalised. Where the
       error is no better than that of predicting 0, which ridge reaches without any label, the
       value is −n_task.
+    - `shift`: as in `risk`, for both sides of the comparison. Only against `"ols"`: under a shift the
+      error of ridge regression need not fall with the labels.
 
-    Returns the broadcast shape, in labels. Computed without the difference of two large numbers, so
+    Returns the broadcast shape, in labels. Beside few labels it can be far above that limit, since least
+    squares then fails altogether. Computed without the difference of two large numbers, so
     that it holds in single precision at any n_task. Where the error is infinite, least squares
     at n_task = input_dim + 1 is as bad: value input_dim + 1 − n_task.
 
@@ -64,9 +72,14 @@ def value(
     """
     check_choice("baseline", baseline, BASELINES)
     check_choice("order", order, ORDERS)
-    missed = expected_misalignment(problem, n_brain, order=order)
-    n_task = check_n_task(problem, n_task)
-    return _value(problem, missed, n_task, check_penalty(problem, penalty), baseline, order)
+    n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
+    penalty, shift = check_penalty(problem, penalty), check_shift(problem, shift)
+    if shift is not None and baseline == "ridge":
+        raise ValueError(
+            "baseline 'ridge' has no value under a shift, where its error need not fall with the "
+            "labels: compare risk with ridge_risk, or take baseline 'ols'"
+        )
+    return _value(problem, n_brain, n_task, penalty, shift, baseline, order)
 
 
 def exchange_rate(
@@ -76,6 +89,7 @@ def exchange_rate(
     penalty: Real | None = None,
     *,
     baseline: str = "ols",
+    shift: BlockShift | None = None,
     order: str = "finite",
 ) -> Float[Array, "..."]:
     """How many labels one recorded sample is worth, on average: value / n_brain.
@@ -83,11 +97,11 @@ def exchange_rate(
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
     >>> round(float(jb.exchange_rate(problem, n_brain=18_000, n_task=100_000)), 3)
-    7.547
+    7.552
 
     Arguments and source as in `value`. Labels a brain sample.
     """
-    worth = value(problem, n_brain, n_task, penalty, baseline=baseline, order=order)
+    worth = value(problem, n_brain, n_task, penalty, baseline=baseline, shift=shift, order=order)
     return worth / check_n_brain(problem, n_brain)
 
 
@@ -98,6 +112,7 @@ def savings(
     penalty: Real | None = None,
     *,
     baseline: str = "ols",
+    shift: BlockShift | None = None,
     order: str = "finite",
 ) -> Float[Array, "..."]:
     """Share of the labels that recordings make superfluous: value / (n_task + value).
@@ -111,8 +126,20 @@ def savings(
     without recordings; negative where recordings do harm, −∞ where the error is no better than
     that of predicting 0.
     """
-    worth = value(problem, n_brain, n_task, penalty, baseline=baseline, order=order)
-    return worth / (check_n_task(problem, n_task) + worth)
+    worth = value(problem, n_brain, n_task, penalty, baseline=baseline, shift=shift, order=order)
+    return _share(problem, worth, check_n_task(problem, n_task))
+
+
+def _share(problem: Problem, worth: Array, n_task: Array) -> Array:
+    # Next to unlimited labels a finite value is nothing; an infinite one, where nothing is missed, is that
+    # of regression in k dimensions instead of d.
+    limited = ~jnp.isinf(n_task)
+    unlimited = jnp.where(
+        jnp.isinf(worth),
+        jnp.where(worth > 0, 1 - problem.latent_dim / problem.input_dim, -jnp.inf),
+        0.0,
+    )
+    return jnp.where(limited, worth / (jnp.where(limited, n_task, 1.0) + worth), unlimited)
 
 
 class Worth(NamedTuple):
@@ -126,6 +153,7 @@ class Worth(NamedTuple):
     ridge_risk: Array
     value: Array
     value_vs_ridge: Array
+    information_value: Array
     exchange_rate: Array
     savings: Array
     worse_than_predicting_zero: Array
@@ -139,7 +167,9 @@ def worth(problem: Problem, n_brain: Real, n_task: Real, penalty: Real | None = 
     >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
     >>> answer = jb.worth(problem, n_brain=18_000, n_task=5_000)
     >>> round(float(answer.value)), bool(answer.worse_than_predicting_zero)
-    (35751, True)
+    (35758, True)
+    >>> round(float(answer.information_value))
+    21743
 
     Arguments, broadcasting and sources as in `value`; each field is what the function of that name
     returns at `order="finite"`, `penalty` the one used. One compiled call.
@@ -154,51 +184,110 @@ def worth(problem: Problem, n_brain: Real, n_task: Real, penalty: Real | None = 
 
 @jax.jit
 def _worth(problem, n_brain, n_task, penalty):
-    arguments = (problem, n_brain, n_task)
-    used = optimal_penalty(*arguments) if penalty is None else penalty
-    missed = expected_misalignment(problem, n_brain)
-    risk = task_stage(problem, missed, n_task, penalty, "finite").risk
-    against_ols = value(*arguments, penalty)
+    subspace = learned_subspace(problem, n_brain, None, "finite")
+    stage = task_stage(problem, subspace, n_task, penalty, "finite")
+    against_ols = stage.extra_samples
     return Worth(
         n_brain=n_brain,
         n_task=n_task,
-        penalty=used,
-        risk=risk,
+        penalty=best_penalty(problem, subspace, n_task) if penalty is None else penalty,
+        risk=stage.risk,
         task_only_risk=task_only_risk(problem, n_task),
         ridge_risk=ridge_risk(problem, n_task),
         value=against_ols,
-        value_vs_ridge=value(*arguments, penalty, baseline="ridge"),
+        value_vs_ridge=_against_ridge(problem, stage, n_task),
+        information_value=value_of_information(problem, subspace.misalignment, n_task),
         exchange_rate=against_ols / n_brain,
-        savings=against_ols / (n_task + against_ols),
-        worse_than_predicting_zero=risk >= problem.total_power,
+        savings=_share(problem, against_ols, n_task),
+        worse_than_predicting_zero=stage.risk >= problem.total_power,
     )
 
 
 @partial(jax.jit, static_argnames=("baseline", "order"))
-def _value(problem, misalignment, n_task, penalty, baseline, order):
-    stage = task_stage(problem, misalignment, n_task, penalty, order)
+def _value(problem, n_brain, n_task, penalty, shift, baseline, order):
+    subspace = learned_subspace(problem, n_brain, shift, order)
+    stage = task_stage(problem, subspace, n_task, penalty, order)
     if baseline == "ols":
         return stage.extra_samples
-    d, noise, power = problem.input_dim, problem.task_noise, problem.total_power
     if order == "first":
-        return stage.extra_samples - noise * d / power
-    hopeless = stage.risk >= power
-    shape = jnp.broadcast_shapes(jnp.shape(stage.risk), jnp.shape(n_task))
-    arrays = (
-        jnp.where(hopeless, power / 2, stage.risk) / noise,
-        jnp.where(hopeless, 0.0, stage.extra_samples),
-        n_task,
-    )
-    t, extra, n = (jnp.broadcast_to(array, shape).ravel() for array in arrays)
-    worth = jax.vmap(partial(_against_ridge, noise * d / power, d))(t, extra, n).reshape(shape)
-    return jnp.where(hopeless, -n_task, worth)
+        return stage.extra_samples - _ridge_gain(problem)
+    return _against_ridge(problem, stage, n_task)
 
 
-def _against_ridge(c: Array, d: int, t: Array, extra: Array, n_task: Array) -> Array:
-    # Optimal ridge with n labels reaches t = risk/σ² where c t² + (c + n − d − 1) t − d + c t2 = 0;
-    # the samples of least squares, extra = d/t + d + 1 − n_task, take the large numbers out.
-    def mismatch(worth):
-        n = jnp.maximum(n_task + worth, 0.0)
-        return worth - extra + c * (1 + t + leading_t2(c, d, n) / t)
+def information_value(problem: Problem, n_brain: Real, n_task: Real) -> Float[Array, "..."]:
+    """How many extra labels the information in the recordings is worth, shrinkage apart.
 
-    return implicit_root(mismatch, extra - c * (1 + t))
+    Against least squares part of the value of recordings is mere shrinkage, and without a penalty
+    on its subspace BEFS can lose to ridge regression. Here both sides shrink as well as they can:
+    BEFS with its two best penalties, inside and outside of the learned subspace, against ridge at
+    its best penalty.
+
+    >>> import jaxbrain as jb
+    >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
+    >>> round(float(jb.information_value(problem, n_brain=18_000, n_task=5_000)))
+    21743
+
+    Arguments and broadcasting as in `value`. In labels. Never negative, and 0 exactly where the
+    subspace holds no more of the task than a random one would, E‖P̂β‖²/k = E‖K̂β‖²/(d − k). Infinite
+    n_task gives the limit, and n_task = 0 gives 0.
+
+    **Source.** Ours: docs/theory.md, "Two penalties".
+    """
+    n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
+    return _information_value(problem, n_brain, n_task)
+
+
+@jax.jit
+def _information_value(problem, n_brain, n_task):
+    missed = learned_subspace(problem, n_brain, None, "finite").misalignment
+    return value_of_information(problem, missed, n_task)
+
+
+def value_of_information(problem: Problem, misalignment: Array, n_task: Array) -> Array:
+    """Labels that optimal ridge needs beyond `n_task` to be as good as the two best penalties."""
+    stage = information_stage(problem, misalignment, n_task)
+    # A Bayesian with more knowledge is never worse; below 0 is what the closed forms neglect.
+    return jnp.maximum(_against_ridge(problem, stage, n_task), 0.0)
+
+
+def labels_without_brain(problem: Problem, risk: Array, baseline: str) -> Array:
+    """How many labels the baseline needs for this risk, without any recordings."""
+    least_squares = problem.input_dim + 1 + problem.task_noise * problem.input_dim / risk
+    if baseline == "ols":
+        return least_squares
+    return _against_ridge(problem, TaskStage(risk, least_squares), jnp.zeros_like(risk))
+
+
+def _ridge_gain(problem: Problem) -> Array:
+    # What ridge regression is worth against least squares when labels abound.
+    return problem.task_noise * problem.input_dim / problem.total_power
+
+
+def _ridge_extra(c: Array, d: int, n: Array) -> Array:
+    # q − (n − q − 1) t1 = excess makes d/t1 + d + 1 − n this, free of the difference of large numbers.
+    ridge = resolvent(c, jnp.ones_like(c), d, n)
+    return ridge.excess / ridge.t1
+
+
+def _against_ridge(problem: Problem, stage: TaskStage, n_task: Array) -> Array:
+    """Labels that optimal ridge needs beyond `n_task` to be as good as this stage."""
+    d, noise, power = problem.input_dim, problem.task_noise, problem.total_power
+    c = noise * d / power
+    unlimited = jnp.isinf(n_task)
+    hopeless = (stage.risk >= power) | unlimited
+    # One label, worth itself, stands for the cells without an answer.
+    one = jnp.ones_like(c)
+    extra = jnp.where(hopeless, _ridge_extra(c, d, one), stage.extra_samples)
+    safe_n_task = jnp.where(hopeless, one, n_task)
+
+    def solve(extra, n_task):
+        def mismatch(worth):
+            return worth - extra + _ridge_extra(c, d, jnp.maximum(n_task + worth, 0.0))
+
+        ridge = _ridge_extra(c, d, n_task)
+        return implicit_root(mismatch, extra - ridge, scale=jnp.abs(extra) + jnp.abs(ridge))
+
+    cells = jnp.broadcast_arrays(extra, safe_n_task)
+    worth = jax.vmap(solve)(*(cell.ravel() for cell in cells)).reshape(cells[0].shape)
+    limit = stage.extra_samples - _ridge_gain(problem)
+    return jnp.where(unlimited, limit, jnp.where(hopeless, -n_task, worth))

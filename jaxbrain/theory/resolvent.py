@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -13,9 +14,9 @@ from .._typing import Real
 
 
 class Resolvent(NamedTuple):
-    """What the task stage needs of t1 = E tr (W + c)⁻¹ and t2 = E tr (W + c)⁻²; all >= 0.
+    """What the task stage needs of t1 = E tr (W + c)⁻¹, t2 = E tr (W + c)⁻², t11 = E [tr (W + c)⁻¹]².
 
-    Each entry is finite for every c from 0 (where t1 is) to infinity.
+    All at least 0 for whole n and q, and finite for every c from 0 (where t1 is) to infinity.
     """
 
     t1: Array
@@ -23,69 +24,73 @@ class Resolvent(NamedTuple):
     """c t2."""
     c2_t2: Array
     """c² t2: the share of unlearned directions, times q."""
+    c2_t11: Array
+    """c² t11, with the variance at leading order, 2 n q/((c + n − q)² + 4 c q)²: for c q >= 4 within 1 %."""
     noise: Array
     """t1 − c t2."""
     excess: Array
-    """(N − q − 1)(t1 at c = 0 − t1) = c (t1² + t1 + t2 at leading order)."""
+    """(n − q − 1)(t1 at c = 0 − t1) = q − (n − q − 1) t1."""
 
 
 def resolvent(numerator: Array, denominator: Array, q: Array | int, n: Array) -> Resolvent:
     """Moments of the resolvent at c = numerator/denominator, W ~ Wishart_q(n, I).
 
     Taking c as a ratio keeps both ends, c = 0 and c = ∞, inside the domain: everything below is
-    written in r = c/(1 + c) and r̄ = 1/(1 + c), with t = r̄ x, so that nothing overflows or cancels.
-
-    Leading order (Marchenko and Pastur): c t² + (c + n − q) t − q = 0.
-    With the first finite-size term of the real Wishart loop equation:
-    c t² + (c + n − q − 1) t − q + y = 0, y = −c dt_lead/dc.
+    written in r = c/(c + s) and r̄ = 1/(c + s), s = n + q, so that nothing overflows or cancels.
     """
-    total = numerator + denominator
+    scale = n + q
+    total = numerator + scale * denominator
     r, rc = numerator / total, denominator / total
+    # With fewer rows than columns q − n eigenvalues are zero, and the others are those of rows and
+    # columns exchanged. Once c outweighs the zeros nothing is gained by telling them apart.
+    exchanged = (n < q) & ((r < q * rc) | (n < 1))
+    void = jnp.where(exchanged, q - n, 0.0)
+    trace = partial(_trace_of_rest, q=jnp.where(exchanged, n, q), n=jnp.where(exchanged, q, n))
+    (x, excess, spread), (dx, _, _) = jax.jvp(trace, (r, rc), (scale * r * rc, -r * rc))
 
-    lead_x, lead_root = _positive_root(r, rc, (n - q) * rc + r, jnp.zeros_like(r), q)
-    lead_t = rc * lead_x
-    y = r * lead_t * (lead_t + 1) / lead_root  # c t2 at leading order
-
-    x, root = _positive_root(r, rc, (n - q - 1) * rc + r, y, q)
-    t = rc * x
-    # dy/dc = t2_lead + c dt2_lead/dc, by differentiating the quadratics once more.
-    lead_sum = (n + q) * rc + r
-    curvature = y * ((2 * lead_t + 1) + lead_sum / lead_root) / lead_root
-    z = x * (t + 1) + lead_x * (lead_t + 1) * rc / lead_root - curvature
-    c_t2 = r * rc * z / root
-    # t1 − c t2 without their difference: (q − c t)(t + 1) = (n − 1) t + y, and the same at leading
-    # order with n t.
-    lead_noise = rc * n * lead_t / ((lead_t + 1) * lead_root)
-    noise = (
-        rc
-        * (((n - 1) * t + y) / (t + 1) - 2 * r * lead_noise * (lead_noise + 1) / lead_root)
-        / root
-    )
+    void_trace = void * rc / jnp.where(exchanged, r, 1.0)
+    t1 = rc * x + void_trace
     return Resolvent(
-        t1=t,
-        c_t2=c_t2,
-        c2_t2=r**2 * z / root,
-        noise=noise,
-        excess=r * x * (t + 1) + y,
+        t1=t1,
+        c_t2=rc * (r * x - dx) + void_trace,
+        c2_t2=r * (r * x - dx) + void,
+        c2_t11=(r * x + void) ** 2 + spread,
+        noise=rc * (scale * rc * x + dx),
+        excess=jnp.where(exchanged, q + (void + 1) * t1, excess),
     )
 
 
-def _positive_root(r: Array, rc: Array, b: Array, y: Array, q: Array | int) -> tuple[Array, Array]:
-    # Root t = rc x of c t² + b' t − (q − y) = 0 with b' = b/rc, and the square root of the
-    # discriminant, times rc. For b > 0 and b <= 0 each form adds numbers of one sign.
-    root = jnp.sqrt(b**2 + 4 * r * rc * (q - y))
-    positive = b > 0
-    for_positive = 2 * (q - y) / jnp.where(positive, b + root, 1.0)
-    for_negative = (root - b) / jnp.where(positive, 1.0, 2 * r * rc)
-    return jnp.where(positive, for_positive, for_negative), root
+def _trace_of_rest(r: Array, rc: Array, q: Array | int, n: Array) -> tuple[Array, Array, Array]:
+    """x in E tr (W + c)⁻¹ = r̄ x, q − (n − q − 1) E tr (W + c)⁻¹, and c² Var tr (W + c)⁻¹.
 
+    Padé's form of the first two finite-size terms, t1 = t (1 + ε/(1 − η/ε)), where t is the leading
+    root, and t ε and t η are the terms of order 1/n and 1/n²: docs/theory.md, "The resolvent trace".
+    """
+    gap = n - q
+    # S = root/r̄ is the square root of the discriminant (c + gap)² + 4 c q; t = r̄ x. In units of it,
+    # cu = c/S and ru = 1/S.
+    root = jnp.sqrt((r + gap * rc) ** 2 + 4 * r * rc * q)
+    x = 2 * q / (r + gap * rc + root)
+    t, ct, cu, ru = rc * x, r * x, r / root, rc / root
+    # ε = (1 − ρ)/S, where ρ = c t2/t, all at leading order.
+    rho = cu * (t + 1)
+    epsilon = (ct + gap) * ru**2
+    # 1 − η/ε = 1 − ε + second, in which the variance c Var tr (W + c)⁻¹ = 2 c n q/S⁴ is one part.
+    slope = (cu * (gap + 2 * q) + gap * (gap * ru)) * ru  # 1 − c S'/S
+    variance = ru * cu * n * (1 + (r + gap * rc) / root) / (ct + gap)
+    second = ru * (epsilon * ct + cu * (cu + (n + q) * ru)) + variance
+    second += rho * (slope - ct * ru) / (ct + gap)
+    # Below ε/2 only where n is within one or two of q and c q ≪ 1: the smallest eigenvalue rules, no
+    # expansion holds, and this much is a cap on what one makes of it. At c = 0 the form is exact.
+    pade = 1 - epsilon + second
+    capped = (pade < epsilon / 2) & (r > 0)
+    pade = jnp.where(capped, epsilon / 2, pade)
 
-def leading_t2(c: Array, q: Array | int, n: Array) -> Array:
-    """E tr (W + c)⁻² at leading order, for c > 0."""
-    r, rc = c / (1 + c), 1 / (1 + c)
-    x, root = _positive_root(r, rc, (n - q) * rc + r, jnp.zeros_like(r), q)
-    t = rc * x
-    return rc * t * (t + 1) / root
+    # q − (n − q − 1) t1 without the difference of two numbers near q.
+    nearness = cu * (cu + 2 * ru * (gap + 2 * q)) / (1 + gap * ru)  # 1 − gap/S
+    remainder = jnp.where(capped, (1.5 - gap) * epsilon, nearness + gap * ru * rho + second)
+    excess = ct * (t + 1) + t * remainder / pade
+    return x * (1 + epsilon / pade), excess, 2 * n * q * (cu * ru) ** 2
 
 
 @jax.jit
@@ -111,8 +116,8 @@ def wishart_resolvent_trace(c: Real, q: Real, n: Real) -> Float[Array, "..."]:
     - `c`: at least 0. At 0 the trace is finite only for n > q + 1, otherwise infinite.
     - `q`: size of the matrix. `n`: degrees of freedom; neither needs to be whole.
 
-    Relative error of order 1/n²: it neglects c Var tr (W + c)⁻¹. Worst where q and n are within a
-    few units of each other and c q is below about 10.
+    Relative error of order 1/n³: within 0.4 % of simulation for c q >= 4 and 2 % for c q >= 1, whatever
+    n. Coarse only where n is within three of q and c q is below about 0.5.
 
     **Source.** Derived here: docs/theory.md, "The resolvent trace".
     """

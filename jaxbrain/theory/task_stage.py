@@ -9,11 +9,28 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._checks import as_real, check_choice, check_finite, check_positive
-from .._typing import Real
+from .._checks import (
+    as_floats,
+    as_real,
+    check_choice,
+    check_covariance,
+    check_orthonormal,
+    check_positive,
+    check_shape,
+)
+from .._linalg import implicit_minimum
+from .._typing import AnyArray, Real
 from ..models import Problem
-from .brain_stage import ORDERS, check_problem, expected_misalignment
+from ..models.problem import check_dimensions
+from .brain_stage import (
+    ORDERS,
+    LearnedSubspace,
+    check_n_brain,
+    check_problem,
+    learned_subspace,
+)
 from .resolvent import resolvent
+from .shift import BlockShift, check_shift
 
 
 class TaskStage(NamedTuple):
@@ -24,43 +41,86 @@ class TaskStage(NamedTuple):
 
 
 def task_stage(
-    problem: Problem, misalignment: Array, n_task: Array, penalty: Array | None, order: str
+    problem: Problem, subspace: LearnedSubspace, n_task: Array, penalty: Array | None, order: str
 ) -> TaskStage:
-    """Risk given the expected misalignment; `penalty=None` is the optimal one."""
-    if order == "first":
-        return _first_order(problem, misalignment, n_task, penalty)
-    k, q, noise = problem.latent_dim, problem.outside_dim, problem.task_noise
+    """Risk given the learned subspace; `penalty=None` is the best one for white test inputs."""
+    solve = _first_order if order == "first" else penalised_regression
+    return solve(
+        subspace, problem.task_noise, problem.latent_dim, problem.input_dim, n_task, penalty
+    )
+
+
+def penalised_regression(
+    subspace: LearnedSubspace, noise: Array, k: int, d: int, n_task: Array, penalty: Array | None
+) -> TaskStage:
+    """Risk of regression in d dimensions that leaves k of them unpenalised; k = 0 is ridge."""
+    q = d - k
+    unlimited = jnp.isinf(n_task)
+    learnable = ~unlimited & ((n_task > k + 1) if k else (n_task >= 0))
+    n = jnp.where(learnable, n_task, 2.0 * d + 2)
     # Profiling out the k unpenalised directions leaves ridge in q dimensions with n − k rows, and
     # c = n λ. At the optimum c = σ² q / E‖K̂β‖², infinite when nothing is missed.
-    learnable = n_task > k + 1
-    n = jnp.where(learnable, n_task, 2.0 * problem.input_dim + 2)
-    top, bottom = _ratio(noise * q, misalignment, n, penalty)
-    solvable = learnable & ((top > 0) | (n > problem.input_dim + 1))
+    top, bottom = _ratio(noise * q, subspace.misalignment, n, penalty)
+    solvable = learnable & ((top > 0) | (n > d + 1))
     top = jnp.where(solvable, top, 1.0)
     moments = resolvent(top, bottom, q, n - k)
-    outside = _mean_square(misalignment * moments.c2_t2 / q + noise * moments.noise)
-    inflation = (n - 1) / (n - k - 1)
-    finite_risk = outside * inflation + noise * k / (n - k - 1)
-    # R_TOS − R has no cancellation when written in t1(0) − t1(c); what is left over vanishes
-    # at the optimal penalty, where c E‖K̂β‖² = σ² q.
-    suboptimal = (
-        0.0
-        if penalty is None
-        else (n - problem.input_dim - 1)
-        * (moments.c_t2 - moments.c2_t2 * misalignment / (noise * q))
+
+    # Error in the penalised block, and how it spreads over its directions: c² E Gββ'G = c² (b + a ββ').
+    block = subspace.misalignment * moments.c2_t2 / q + noise * moments.noise
+    if q == 1:
+        along, across = moments.c2_t2, jnp.zeros_like(moments.c2_t2)
+    else:
+        along = (moments.c2_t11 + 2 * moments.c2_t2) / (q * (q + 2))
+        across = jnp.maximum(q * moments.c2_t2 - moments.c2_t11, 0.0) / (q * (q + 2) * (q - 1))
+    bias = across * subspace.misalignment * subspace.outside + (along - across) * subspace.missed
+    profiled = subspace.inside / (n - k - 1) if k else jnp.zeros_like(n)
+    risk = (noise + block) * profiled + noise * moments.noise / q * subspace.outside + bias
+
+    # (n − d − 1)(R_TOS − R), by t1(0) − t1(c) rather than by the difference of two risks.
+    least_squares = n - d - 1
+    gain = profiled * (
+        noise * (moments.excess + least_squares * moments.c_t2)
+        - least_squares * moments.c2_t2 * subspace.misalignment / q
     )
-    extra = noise * inflation * (moments.excess + suboptimal) / finite_risk
+    gain += noise * (moments.excess + least_squares * moments.c_t2) / q * subspace.outside
+    gain -= least_squares * bias
+
+    # Negative beyond rounding only where the resolvent trace has lost its accuracy: no number is better.
+    rounding = 1e3 * jnp.finfo(risk.dtype).eps * (noise + subspace.misalignment)
+    wrong = (block < 0) | (risk < -rounding * (subspace.inside + subspace.outside))
+    risk = jnp.where(wrong, jnp.nan, jnp.maximum(risk, 0.0))
+    limit = _unlimited_labels(subspace, noise, q, penalty)
     # Without a penalty the k + q directions need n > d + 1 labels: below that the error of least
     # squares has no mean, and neither estimator is worth more than the other.
     return TaskStage(
-        risk=jnp.where(solvable, finite_risk, jnp.inf),
-        extra_samples=jnp.where(solvable, extra, problem.input_dim + 1 - n_task),
+        risk=jnp.where(unlimited, limit.risk, jnp.where(solvable, risk, jnp.inf)),
+        extra_samples=jnp.where(
+            unlimited, limit.extra_samples, jnp.where(solvable, gain / risk, d + 1 - n_task)
+        ),
     )
 
 
-def _mean_square(error: Array) -> Array:
-    # Negative only where the resolvent trace has lost its accuracy: no number is better than that.
-    return jnp.where(error < 0, jnp.nan, error)
+def _unlimited_labels(
+    subspace: LearnedSubspace, noise: Array, q: int, penalty: Array | None
+) -> TaskStage:
+    # With c fixed the error dies out and the gain stays; with a fixed λ what is missed is shrunk by
+    # 1/(1 + λ) for ever.
+    if penalty is None:
+        gain = _lasting_gain(subspace, noise, q)
+        return TaskStage(jnp.zeros_like(gain), gain)
+    hard = jnp.isinf(penalty)
+    share = jnp.where(hard, 1.0, penalty / (1 + jnp.where(hard, 1.0, penalty)))
+    risk = share**2 * subspace.missed
+    return TaskStage(risk, jnp.where(risk > 0, -jnp.inf, 0.0))
+
+
+def _lasting_gain(subspace: LearnedSubspace, noise: Array, q: int) -> Array:
+    # (2 σ² c tr K̂Σ − c² βᵀK̂ΣK̂β)/(σ² tr Σ) at c = σ² q/E‖K̂β‖².
+    something = subspace.misalignment > 0
+    missed = jnp.where(something, subspace.misalignment, 1.0)
+    gain = 2 * subspace.outside / q - subspace.missed / missed
+    gain *= noise * q**2 / (missed * (subspace.inside + subspace.outside))
+    return jnp.where(something, gain, jnp.inf)
 
 
 def _ratio(optimal_top: Array, optimal_bottom: Array, n: Array, penalty: Array | None):
@@ -73,43 +133,37 @@ def _ratio(optimal_top: Array, optimal_bottom: Array, n: Array, penalty: Array |
 
 
 def _first_order(
-    problem: Problem, misalignment: Array, n: Array, penalty: Array | None
+    subspace: LearnedSubspace, noise: Array, k: int, d: int, n: Array, penalty: Array | None
 ) -> TaskStage:
-    # R = R_TOS − gain, gain = (2 σ² q c − E m̂ c²)/n², worth n² gain/(σ² d) samples.
-    noise, d, q = problem.task_noise, problem.input_dim, problem.outside_dim
-    gain_n2 = (
-        (noise * q) ** 2 / misalignment
-        if penalty is None
-        else n * penalty * (2 * noise * q - n * penalty * misalignment)
-    )
-    return TaskStage(
-        risk=_task_only_risk(problem, n) - gain_n2 / n**2, extra_samples=gain_n2 / (noise * d)
-    )
+    # R = R_TOS − gain, gain = (2 σ² c tr K̂Σ − c² βᵀK̂ΣK̂β)/n², worth n² gain/(σ² tr Σ) samples.
+    total = noise * (subspace.inside + subspace.outside)
+    risk = _least_squares_risk(total, d, n)
+    if penalty is None:
+        extra = _lasting_gain(subspace, noise, d - k)
+        return TaskStage(risk - total * extra / n**2, extra)
+    gain = penalty * (2 * noise * subspace.outside / n - penalty * subspace.missed)
+    unlimited = jnp.isinf(n)
+    extra = jnp.where(unlimited, 1.0, n) ** 2 * gain / total
+    lasting = jnp.where(gain < 0, -jnp.inf, 0.0)
+    return TaskStage(risk - gain, jnp.where(unlimited, lasting, extra))
 
 
-def _task_only_risk(problem: Problem, n: Array) -> Array:
-    excess = n - problem.input_dim - 1
+def _least_squares_risk(noise: Array, d: int, n: Array) -> Array:
+    excess = n - d - 1
     safe = jnp.where(excess > 0, excess, 1.0)
-    return jnp.where(excess > 0, problem.task_noise * problem.input_dim / safe, jnp.inf)
+    return jnp.where(excess > 0, noise / safe, jnp.inf)
 
 
-def _ridge_risk(problem: Problem, n: Array, penalty: Array | None) -> Array:
-    d, noise, power = problem.input_dim, problem.task_noise, problem.total_power
-    top, bottom = _ratio(noise * d, power, n, penalty)
-    exists = (top > 0) | (n > d + 1)
-    top = jnp.where(exists, top, 1.0)
-    moments = resolvent(top, bottom, d, n)
-    finite_risk = _mean_square(power * moments.c2_t2 / d + noise * moments.noise)
-    return jnp.where(exists, finite_risk, jnp.inf)
-
-
-@partial(jax.jit, static_argnames="order")
-def _risk(problem, misalignment, n_task, penalty, order):
-    return task_stage(problem, misalignment, n_task, penalty, order).risk
-
-
-_task_only_risk_jit = jax.jit(_task_only_risk)
-_ridge_risk_jit = jax.jit(_ridge_risk)
+def everything(problem: Problem, shift: BlockShift | None) -> LearnedSubspace:
+    """The case of no learned subspace: P̂ = 0, everything is missed, as for ridge regression."""
+    power = problem.total_power
+    if shift is None:
+        total, missed = jnp.full_like(power, problem.input_dim), power
+    else:
+        total = shift.trace(problem)
+        missed = shift.sensitive * problem.total_aligned_power
+        missed += shift.missed * problem.misaligned_power
+    return LearnedSubspace(power, jnp.zeros_like(power), total, missed)
 
 
 def check_penalty(problem: Problem, penalty: Real | None) -> Array | None:
@@ -122,12 +176,17 @@ def check_penalty(problem: Problem, penalty: Real | None) -> Array | None:
 
 
 def check_n_task(problem: Problem, n_task: Real) -> Array:
-    """The number of labels as an array; raises where it is negative or not finite."""
+    """The number of labels as an array; raises where it is negative or NaN."""
     check_problem(problem)
     number = as_real("n_task", n_task, problem.task_noise)
-    check_finite("n_task", number)
     check_positive("n_task", number, zero_allowed=True)
     return number
+
+
+@partial(jax.jit, static_argnames="order")
+def _risk(problem, n_brain, n_task, penalty, shift, order):
+    subspace = learned_subspace(problem, n_brain, shift, order)
+    return task_stage(problem, subspace, n_task, penalty, order).risk
 
 
 def risk(
@@ -136,9 +195,10 @@ def risk(
     n_task: Real,
     penalty: Real | None = None,
     *,
+    shift: BlockShift | None = None,
     order: str = "finite",
 ) -> Float[Array, "..."]:
-    """Test error of learning a task with the help of brain recordings: excess risk E‖β̂ − β‖².
+    """Test error of learning a task with the help of brain recordings: excess risk E‖β̂ − β‖²_Σ.
 
     The two-stage estimator (BEFS) learns a subspace from `n_brain` recordings and then regresses on
     `n_task` labels, penalising what leaves the subspace. Mean squared error on new labels is this
@@ -147,12 +207,16 @@ def risk(
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 1.0, 0.1, 0.54)
     >>> round(float(jb.risk(problem, n_brain=36_000, n_task=10_000)), 6)
-    0.159797
+    0.159764
 
     - `n_brain`, `n_task`: sample numbers, at least input_dim + 2 and latent_dim + 2; they broadcast with
       each other and with `penalty`. Fewer labels than inputs are fine as long as there is a penalty.
-    - `penalty`: λ a sample, in (1/n_task)‖y − Xβ‖² + λ‖K̂β‖². `None` takes the optimal one; 0 is
-      ordinary least squares; infinity confines the weights to the learned subspace.
+      Infinite ones give the limit.
+    - `penalty`: λ a sample, in (1/n_task)‖y − Xβ‖² + λ‖K̂β‖². `None` takes the one that is best for
+      test inputs like those learned from; 0 is ordinary least squares; infinity confines the
+      weights to the learned subspace. The best one under a shift is `optimal_penalty(shift=...)`.
+    - `shift`: covariance Σ of the test inputs, if it is not that of the inputs learned from. For a
+      covariance of any form and one given subspace see `subspace_risk`.
     - `order="finite"`: the task stage is exact up to the resolvent trace (relative error of order
       1/n_task²), the brain stage a deterministic equivalent. `order="first"`: the paper's
       large-sample law.
@@ -162,49 +226,182 @@ def risk(
     of input_dim and n_task · penalty · input_dim is below about 10, the trace has no good closed form:
     coarse there, and NaN where it would be negative.
 
-    **Source.** Finite: derived here, docs/theory.md, "The task stage". First order: Lewis et al.,
-    arXiv:2605.09243.
+    **Source.** Finite: derived here, docs/theory.md, "The task stage" and "Test shift". First order:
+    Lewis et al., arXiv:2605.09243.
     """
     check_choice("order", order, ORDERS)
-    missed = expected_misalignment(problem, n_brain, order=order)
-    n_task = check_n_task(problem, n_task)
-    return _risk(problem, missed, n_task, check_penalty(problem, penalty), order)
+    n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
+    penalty, shift = check_penalty(problem, penalty), check_shift(problem, shift)
+    return _risk(problem, n_brain, n_task, penalty, shift, order)
 
 
 def optimal_penalty(
-    problem: Problem, n_brain: Real, n_task: Real, *, order: str = "finite"
+    problem: Problem,
+    n_brain: Real,
+    n_task: Real,
+    *,
+    shift: BlockShift | None = None,
+    order: str = "finite",
 ) -> Float[Array, "..."]:
     """The penalty a sample that minimises the test error: λ* = σ² (d − k) / (n_task E‖K̂β‖²).
 
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 1.0, 0.1, 0.54)
     >>> round(float(jb.optimal_penalty(problem, n_brain=36_000, n_task=10_000)), 6)
-    2.421821
+    2.422718
 
     Arguments, broadcasting and orders as in `risk`. Infinite where nothing is missed (m = 0 and a
-    perfect subspace): the best penalty is then the hard constraint.
+    perfect subspace): the best penalty is then the hard constraint. Under a `shift` the best penalty
+    has no closed form at finite n_task; it is found within six decades of the one without shift, is
+    infinite where it lies beyond, and NaN where the risk is infinite (n_task <= latent_dim + 1). At large n_task, and to first order, it is
+    λ* = σ² tr K̂Σ / (n_task βᵀK̂ΣK̂β).
 
     **Source.** Exact at every n_task, given E‖K̂β‖²: docs/theory.md, "The task stage". At large
     n_task this is the schedule of Lewis et al., arXiv:2605.09243.
     """
-    missed = expected_misalignment(problem, n_brain, order=order)
-    n_task = check_n_task(problem, n_task)
-    return problem.task_noise * problem.outside_dim / (n_task * missed)
+    check_choice("order", order, ORDERS)
+    n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
+    return _optimal_penalty(problem, n_brain, n_task, check_shift(problem, shift), order)
 
 
-def task_only_risk(problem: Problem, n_task: Real) -> Float[Array, "..."]:
-    """Test error of ordinary least squares on labels alone: σ² d / (n_task − d − 1), exactly.
+@partial(jax.jit, static_argnames="order")
+def _optimal_penalty(problem, n_brain, n_task, shift, order):
+    subspace = learned_subspace(problem, n_brain, shift, order)
+    if shift is None:
+        return best_penalty(problem, subspace, n_task)
+    noise, k, q = problem.task_noise, problem.latent_dim, problem.outside_dim
+    if order == "first":
+        return noise * subspace.outside / subspace.missed / n_task
+    learnable = n_task > k + 1
+    found = _best_under_shift(subspace, noise, k, q, jnp.where(learnable, n_task, k + 2.0))
+    return jnp.where(learnable, found, jnp.nan)
+
+
+def best_penalty(problem: Problem, subspace: LearnedSubspace, n_task: Array) -> Array:
+    """λ* = σ² q/(n E‖K̂β‖²), infinite where nothing is missed."""
+    nothing = subspace.misalignment == 0
+    missed = jnp.where(nothing, 1.0, subspace.misalignment)
+    return jnp.where(nothing, jnp.inf, problem.task_noise * problem.outside_dim / missed / n_task)
+
+
+def _best_under_shift(subspace: LearnedSubspace, noise: Array, k: int, q: int, n: Array) -> Array:
+    """The penalty that minimises the risk under the covariance that `subspace` was averaged for."""
+    shape = jnp.broadcast_shapes(*(jnp.shape(x) for x in (*subspace, n)))
+    flat = [jnp.broadcast_to(x, shape).ravel() for x in (*subspace, n)]
+
+    def best(*numbers: Array) -> Array:
+        given, n = LearnedSubspace(*numbers[:-1]), numbers[-1]
+        white = noise * q / (n * given.misalignment)
+
+        # Most extra samples, least risk: the risk itself is flat to rounding where labels abound.
+        def loss(log_penalty):
+            penalty = white * jnp.exp(log_penalty)
+            return -penalised_regression(given, noise, k, k + q, n, penalty).extra_samples
+
+        grid = jnp.linspace(-14.0, 14.0, 57, dtype=n.dtype)
+        best, at_end = implicit_minimum(loss, grid)
+        return jnp.where(at_end > 0, jnp.inf, white * jnp.exp(best))
+
+    return jax.vmap(best)(*flat).reshape(shape)
+
+
+def subspace_risk(
+    basis: AnyArray,
+    task_weights: AnyArray,
+    task_noise: Real,
+    n_task: Real,
+    penalty: Real | None = None,
+    *,
+    test_covariance: AnyArray | None = None,
+) -> Float[Array, "..."]:
+    """Test error of the task stage with one given subspace, for test inputs of any covariance.
+
+    >>> import jax.numpy as jnp, jaxbrain as jb
+    >>> round(float(jb.subspace_risk(jnp.eye(6, 2), jnp.ones(6), 1.0, n_task=20)), 4)
+    0.4286
+
+    - `basis`: orthonormal basis of the subspace, shape (d, k), as `encode` or a control returns it.
+    - `task_weights` β, shape (d,); `task_noise` σ², greater than 0.
+    - `n_task`, `penalty`: as in `risk`. The default penalty is the best one for white test inputs.
+    - `test_covariance` Σ, shape (d, d). White inputs by default.
+
+    Returns the broadcast shape of `n_task` and `penalty`, in the units of βᵀΣβ: the mean over inputs and
+    labels of the task stage, which are as in the model, x ~ N(0, I). Infinite and NaN as in `risk`.
+
+    **Raises** `ValueError` that names the argument and the remedy.
+
+    **Source.** Exact up to the resolvent traces: docs/theory.md, "Test shift".
+    """
+    basis, task_weights, task_noise = as_floats(
+        basis=basis, task_weights=task_weights, task_noise=task_noise
+    )
+    check_shape("basis", basis, ("d", "k"), "one column for each direction of the subspace")
+    d, k = basis.shape
+    check_dimensions(d, k, None)
+    check_shape("task_weights", task_weights, (d,), "one weight for each input")
+    check_shape("task_noise", task_noise, (), "one variance")
+    check_orthonormal("basis", basis, "pass jnp.linalg.qr(basis)[0]")
+    check_positive("task_noise", task_noise)
+    n_task, *penalties = (
+        number.astype(basis.dtype)
+        for number in as_floats(n_task=n_task, **({} if penalty is None else {"penalty": penalty}))
+    )
+    check_positive("n_task", n_task, zero_allowed=True)
+    for number in penalties:
+        check_positive("penalty", number, zero_allowed=True)
+    if test_covariance is not None:
+        (test_covariance,) = as_floats(test_covariance=test_covariance)
+        test_covariance = test_covariance.astype(basis.dtype)
+        check_shape("test_covariance", test_covariance, (d, d), "one row and column an input")
+        check_covariance("test_covariance", test_covariance)
+    return _subspace_risk(
+        basis, task_weights, task_noise, n_task, *(penalties or [None]), test_covariance
+    )
+
+
+@jax.jit
+def _subspace_risk(basis, task_weights, task_noise, n_task, penalty, covariance):
+    d, k = basis.shape
+    missed = task_weights - basis @ (basis.T @ task_weights)
+    misalignment = jnp.sum(missed**2)
+    if covariance is None:
+        like = jnp.ones_like(misalignment)
+        subspace = LearnedSubspace(misalignment, k * like, (d - k) * like, misalignment)
+    else:
+        inside = jnp.sum(basis * (covariance @ basis))
+        outside = jnp.trace(covariance) - inside
+        subspace = LearnedSubspace(misalignment, inside, outside, missed @ (covariance @ missed))
+    return penalised_regression(subspace, task_noise, k, d, n_task, penalty).risk
+
+
+def task_only_risk(
+    problem: Problem, n_task: Real, *, shift: BlockShift | None = None
+) -> Float[Array, "..."]:
+    """Test error of ordinary least squares on labels alone: σ² tr Σ / (n_task − d − 1), exactly.
 
     >>> import jaxbrain as jb
     >>> float(jb.task_only_risk(jb.Problem.isotropic(10, 2, 1.0, 0.1, 0.5), n_task=21))
     1.0
 
-    Infinite for n_task <= input_dim + 1, where the mean does not exist. Units of ‖β‖².
+    Σ is the identity, and its trace d, unless a `shift` says otherwise. Infinite for
+    n_task <= input_dim + 1, where the mean does not exist. Units of ‖β‖².
     """
-    return _task_only_risk_jit(problem, check_n_task(problem, n_task))
+    return _task_only_risk(problem, check_n_task(problem, n_task), check_shift(problem, shift))
 
 
-def ridge_risk(problem: Problem, n_task: Real, penalty: Real | None = None) -> Float[Array, "..."]:
+@jax.jit
+def _task_only_risk(problem, n_task, shift):
+    total = everything(problem, shift).outside
+    return _least_squares_risk(problem.task_noise * total, problem.input_dim, n_task)
+
+
+def ridge_risk(
+    problem: Problem,
+    n_task: Real,
+    penalty: Real | None = None,
+    *,
+    shift: BlockShift | None = None,
+) -> Float[Array, "..."]:
     """Test error of ridge regression on labels alone, the rival that no recording is needed for.
 
     >>> import jaxbrain as jb
@@ -212,12 +409,29 @@ def ridge_risk(problem: Problem, n_task: Real, penalty: Real | None = None) -> F
     >>> round(float(jb.ridge_risk(problem, n_task=21)), 3)
     0.407
 
-    - `penalty`: λ a sample, in (1/n_task)‖y − Xβ‖² + λ‖β‖²; `None` takes the optimal
-      σ² d / (n_task ‖β‖²), at which the risk is σ² E tr (XᵀX + n_task λ)⁻¹.
+    - `penalty`: λ a sample, in (1/n_task)‖y − Xβ‖² + λ‖β‖²; `None` takes the one that is best without
+      a shift, σ² d / (n_task ‖β‖²), at which the risk is σ² E tr (XᵀX + n_task λ)⁻¹.
+    - `shift`: as in `risk`.
 
     Units of ‖β‖². Infinite for penalty 0 and n_task <= input_dim + 1. As in `risk`, coarse or NaN for
     n_task within one or two of input_dim and a penalty next to nothing.
 
     **Source.** docs/theory.md, "Baselines"; relative error of order 1/n_task².
     """
-    return _ridge_risk_jit(problem, check_n_task(problem, n_task), check_penalty(problem, penalty))
+    n_task = check_n_task(problem, n_task)
+    return _ridge_risk(
+        problem, n_task, check_penalty(problem, penalty), check_shift(problem, shift)
+    )
+
+
+@jax.jit
+def _ridge_risk(problem, n_task, penalty, shift):
+    return ridge_stage(problem, n_task, penalty, shift).risk
+
+
+def ridge_stage(
+    problem: Problem, n_task: Array, penalty: Array | None, shift: BlockShift | None
+) -> TaskStage:
+    """Ridge regression as the task stage of a subspace without dimensions."""
+    nothing = everything(problem, shift)
+    return penalised_regression(nothing, problem.task_noise, 0, problem.input_dim, n_task, penalty)

@@ -1,0 +1,334 @@
+"""How to split a collection budget between brain recordings and task labels."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._checks import as_real, check_choice, check_finite, check_positive
+from .._typing import Real
+from ..models import Problem
+from .brain_stage import check_problem, isotropic, learned_subspace
+from .exchange import BASELINES, labels_without_brain
+from .task_stage import ridge_stage, task_only_risk, task_stage
+from .two_penalties import information_stage
+
+ESTIMATORS = ("befs", "befs_two_penalties")
+
+# Numbers of recordings, from d + 2 to 1e9 d, at which the brain stage is solved. Between them a cubic
+# with the right slopes is good to about 1e-5; only final candidates are evaluated exactly.
+_NODES = 128
+_WINDOW = 32
+
+
+def favourability(problem: Problem, cost_brain: Real, cost_task: Real) -> Float[Array, "..."]:
+    """How much more a first brain sample buys than the same money spent on labels, at large budgets.
+
+    F = σ²(d − k)² cost_task / (d cost_brain γ). Above 1 recordings are worth their price, if they help
+    at all (γ > 0, see `worth_collecting`).
+
+    >>> import jaxbrain as jb
+    >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
+    >>> round(float(jb.favourability(problem, cost_brain=1.0, cost_task=0.1)), 3)
+    1.875
+
+    - `cost_brain`, `cost_task`: price of one recorded sample and of one label, in any one currency;
+      greater than 0. They broadcast.
+
+    A ratio. Infinite at γ = 0, negative where γ < 0.
+
+    **Source.** Lewis et al., arXiv:2605.09243, on budgets.
+    """
+    check_problem(problem)
+    cost_brain, cost_task = _prices(problem, cost_brain, cost_task)
+    q, d = problem.outside_dim, problem.input_dim
+    return problem.task_noise * q**2 * cost_task / (d * cost_brain * problem.gamma)
+
+
+class Collecting(NamedTuple):
+    """The two conditions for recordings to be worth collecting at large budgets, and both at once."""
+
+    teachable: Array
+    """γ > 0: more recordings bring the learned subspace closer to the task."""
+    affordable: Array
+    """Favourability above 1."""
+    worth_it: Array
+
+
+def worth_collecting(problem: Problem, cost_brain: Real, cost_task: Real) -> Collecting:
+    """Whether any recordings should be bought at all, when the budget is large.
+
+    >>> import jaxbrain as jb
+    >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
+    >>> [bool(answer) for answer in jb.worth_collecting(problem, 1.0, 0.1)]
+    [True, True, True]
+    >>> [bool(answer) for answer in jb.worth_collecting(problem, 1.0, 0.05)]
+    [True, False, False]
+
+    Arguments and source as in `favourability`. At a finite budget ask `optimal_allocation`.
+    """
+    ratio = favourability(problem, cost_brain, cost_task)
+    teachable = jnp.broadcast_to(problem.gamma > 0, ratio.shape)
+    return Collecting(teachable, ratio > 1, teachable & (ratio > 1))
+
+
+class AsymptoticAllocation(NamedTuple):
+    """The best split of a large budget, in samples, money, and a share of the money."""
+
+    n_brain: Array
+    n_task: Array
+    extra_budget: Array
+    """What somebody without recordings would have to spend on top, to be as good."""
+    saved: Array
+    """`extra_budget` over all that somebody without recordings would spend."""
+
+
+def asymptotic_allocation(
+    problem: Problem, budget: Real, cost_brain: Real, cost_task: Real
+) -> AsymptoticAllocation:
+    """The best split of a large budget: a small set of recordings whose size does not grow with it.
+
+    With favourability F: n_brain = (γ/m)(√F − 1), worth cost_task V (1 − 1/√F)² of extra budget, where
+    V = σ²(d − k)²/(d m) is the value of unlimited recordings beside unlimited labels. Nothing is
+    bought unless γ > 0 and F > 1; and never more than the budget buys.
+
+    >>> import jaxbrain as jb
+    >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
+    >>> plan = jb.asymptotic_allocation(problem, 1e6, cost_brain=1.0, cost_task=0.1)
+    >>> round(float(plan.n_brain)), f"{float(plan.saved):.4f}"
+    (6533, '0.0024')
+
+    - `budget`: money; `cost_brain`, `cost_task`: as in `favourability`. They broadcast.
+
+    Numbers of samples are not rounded. To be trusted where n_brain comes out far above input_dim and
+    the rest of the budget buys labels far above n_brain; otherwise ask `optimal_allocation`.
+
+    **Source.** Lewis et al., arXiv:2605.09243, on budgets.
+    """
+    check_problem(problem)
+    cost_brain, cost_task = _prices(problem, cost_brain, cost_task)
+    budget = as_real("budget", budget, problem.task_noise)
+    check_positive("budget", budget)
+    ratio = favourability(problem, cost_brain, cost_task)
+    worth_it = (problem.gamma > 0) & (ratio > 1)
+    root = jnp.sqrt(jnp.where(worth_it, ratio, 1.0))
+    m, q, d = problem.misaligned_power, problem.outside_dim, problem.input_dim
+    n_brain = jnp.where(worth_it, problem.gamma / m * (root - 1), 0.0)
+    n_brain = jnp.minimum(n_brain, budget / cost_brain)
+    # What n_brain recordings are worth beside unlimited labels, less their price; at the optimum
+    # cost_task V (1 − 1/√F)².
+    some = n_brain > 0
+    shortfall = jnp.where(some, m * n_brain + problem.gamma, 1.0)
+    value = problem.task_noise * q**2 * n_brain / (d * shortfall)
+    extra = jnp.where(some, cost_task * value - cost_brain * n_brain, 0.0)
+    saved = extra / (budget + extra)
+    return AsymptoticAllocation(n_brain, (budget - cost_brain * n_brain) / cost_task, extra, saved)
+
+
+class Frontier(NamedTuple):
+    """Test error along the budget line: what each affordable amount of recordings leads to."""
+
+    n_brain: Array
+    n_task: Array
+    risk: Array
+
+
+class Allocation(NamedTuple):
+    """The best split of a budget: whole samples, money, and what it compares with."""
+
+    n_brain: Array
+    n_task: Array
+    risk: Array
+    spent_on_brain: Array
+    spent_on_task: Array
+    n_task_without_brain: Array
+    """Labels that the same budget buys without recordings."""
+    risk_without_brain: Array
+    """Error of the baseline with that many labels."""
+    saved: Array
+    """Share of the money that the baseline would need for the same error."""
+    frontier: Frontier
+    """128 amounts of recordings from d + 2 on; NaN where they are not affordable."""
+
+
+def optimal_allocation(
+    problem: Problem,
+    budget: Real,
+    cost_brain: Real,
+    cost_task: Real,
+    fixed_cost_brain: Real = 0.0,
+    fixed_cost_task: Real = 0.0,
+    *,
+    estimator: str = "befs",
+    baseline: str = "ols",
+) -> Allocation:
+    """How many brain samples and how many labels to buy with a budget, to make the test error least.
+
+    >>> import jaxbrain as jb
+    >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
+    >>> plan = jb.optimal_allocation(problem, budget=50_000, cost_brain=1.0, cost_task=1.0)
+    >>> int(plan.n_brain), int(plan.n_task), f"{float(plan.risk):.4f} {float(plan.saved):.2f}"
+    (18006, 31994, '0.3111 0.63')
+
+    - `budget`: money, greater than 0. `cost_brain`, `cost_task`: price of one recorded sample and of one
+      label, greater than 0. `fixed_cost_brain`, `fixed_cost_task`: what is due as soon as there is any
+      of them (a scanner, an annotation platform), at least 0. One currency; numbers, not arrays: map
+      over many with `jax.vmap`.
+    - `estimator`: what recordings are used with, `"befs"` at its best penalty, or
+      `"befs_two_penalties"` at its two.
+    - `baseline`: what is done without any recordings, `"ols"` or (optimal) `"ridge"`. Where that is
+      best, n_brain is 0.
+
+    The numbers are whole, cost no more than the budget, and recordings are none or at least input_dim + 2,
+    where the encoding stage starts to exist. Their derivatives are zero; that of `risk` holds at given
+    numbers. Where not even the baseline is defined (too few labels for least squares) its risk is
+    infinite.
+
+    **Source.** Ours; the closed forms of `risk` and `two_penalty_risk` at their best penalties,
+    minimised along the budget line: docs/theory.md, "Budget".
+    """
+    check_problem(problem)
+    check_choice("estimator", estimator, ESTIMATORS)
+    check_choice("baseline", baseline, BASELINES)
+    money = dict(
+        budget=budget,
+        cost_brain=cost_brain,
+        cost_task=cost_task,
+        fixed_cost_brain=fixed_cost_brain,
+        fixed_cost_task=fixed_cost_task,
+    )
+    numbers = []
+    for name, given in money.items():
+        number = as_real(name, given, problem.task_noise)
+        if number.ndim:
+            raise ValueError(f"{name} must be one number: map over several with jax.vmap")
+        check_finite(name, number)
+        check_positive(name, number, zero_allowed=name.startswith("fixed"))
+        numbers.append(number)
+    return _optimal_allocation(problem, *numbers, estimator, baseline)
+
+
+def _prices(problem: Problem, cost_brain: Real, cost_task: Real) -> tuple[Array, Array]:
+    prices = []
+    for name, given in (("cost_brain", cost_brain), ("cost_task", cost_task)):
+        price = as_real(name, given, problem.task_noise)
+        check_finite(name, price)
+        check_positive(name, price)
+        prices.append(price)
+    return prices[0], prices[1]
+
+
+@partial(jax.jit, static_argnames=("estimator", "baseline"))
+def _optimal_allocation(
+    problem, budget, cost_brain, cost_task, fixed_brain, fixed_task, estimator, baseline
+):
+    fewest = problem.input_dim + 2.0
+    available = budget - fixed_brain - fixed_task
+
+    def labels_beside(n_brain):
+        """What is left for labels, as a real number."""
+        return (available - cost_brain * n_brain) / cost_task
+
+    def risk_of(misalignment, n_task):
+        if estimator == "befs":
+            stage = task_stage(problem, isotropic(problem, misalignment), n_task, None, "finite")
+        else:
+            stage = information_stage(problem, misalignment, n_task)
+        return stage.risk
+
+    def misalignment_of(n_brain):
+        return learned_subspace(problem, n_brain, None, "finite").misalignment
+
+    # The brain stage at fixed nodes, uniform in log(n − d − 1): they do not depend on money, so that
+    # mapping over prices and budgets solves it once.
+    log_last = jnp.log(jnp.asarray(1e9 * problem.input_dim, available.dtype))
+    steps = jnp.linspace(0.0, 1.0, _NODES, dtype=available.dtype) * log_last
+    nodes = problem.input_dim + 1 + jnp.exp(steps)
+    at_nodes, slopes = jax.jvp(misalignment_of, (nodes,), ((nodes - problem.input_dim - 1),))
+    width = log_last / (_NODES - 1)
+
+    def interpolated(n_brain):
+        place = jnp.log(jnp.maximum(n_brain - problem.input_dim - 1, 1.0)) / width
+        left = jnp.clip(jnp.floor(place), 0, _NODES - 2).astype(int)
+        s = jnp.clip(place - left.astype(place.dtype), 0.0, 1.0)
+        rise = at_nodes[left] * (1 + 2 * s) * (1 - s) ** 2 + at_nodes[left + 1] * s**2 * (3 - 2 * s)
+        bend = slopes[left] * s * (1 - s) ** 2 - slopes[left + 1] * s**2 * (1 - s)
+        return rise + width * bend
+
+    def rough_risk(n_brain, n_task):
+        affordable = (n_brain >= fewest) & (n_task >= 0)
+        risk = risk_of(interpolated(n_brain), jnp.maximum(n_task, 0.0))
+        return jnp.where(affordable & ~jnp.isnan(risk), risk, jnp.inf)
+
+    # Best node, then ever finer between its neighbours.
+    frontier_risk = risk_of(at_nodes, jnp.maximum(labels_beside(nodes), 0.0))
+    affordable = labels_beside(nodes) >= 0
+    best = jnp.argmin(jnp.where(affordable & ~jnp.isnan(frontier_risk), frontier_risk, jnp.inf))
+    most = jnp.maximum(available / cost_brain, fewest)
+    low = nodes[jnp.maximum(best - 1, 0)]
+    high = jnp.minimum(nodes[jnp.minimum(best + 1, _NODES - 1)], most)
+
+    def zoom(_, bracket):
+        low, high = bracket
+        points = low + (high - low) * jnp.linspace(0.0, 1.0, 17, dtype=low.dtype)
+        best = jnp.argmin(rough_risk(points, labels_beside(points)))
+        return points[jnp.maximum(best - 1, 0)], points[jnp.minimum(best + 1, 16)]
+
+    low, high = jax.lax.fori_loop(0, 4, zoom, (low, high))
+    optimum = jax.lax.stop_gradient((low + high) / 2)
+
+    # Whole numbers nearby: each number of one kind with all that the rest of the money buys of the other.
+    window = jnp.arange(-_WINDOW, _WINDOW + 1, dtype=available.dtype)
+    brain = jnp.concatenate([jnp.round(optimum) + window, jnp.array([fewest], available.dtype)])
+    labels = jnp.maximum(jnp.round(labels_beside(optimum)) + window, 0.0)
+    brain = jnp.concatenate([brain, _affordable(available - cost_task * labels, cost_brain)])
+    labels = jnp.concatenate(
+        [_affordable(available - cost_brain * brain[: 2 * _WINDOW + 2], cost_task), labels]
+    )
+    _, chosen = jax.lax.top_k(-rough_risk(brain, labels), 4)
+    brain, labels = brain[chosen], labels[chosen]
+    exact = risk_of(misalignment_of(jnp.maximum(brain, fewest)), jnp.maximum(labels, 0.0))
+    allowed = (brain >= fewest) & (labels >= 0) & ~jnp.isnan(exact)
+    allowed &= cost_brain * brain + cost_task * labels <= available
+    exact = jnp.where(allowed, exact, jnp.inf)
+    best = jnp.argmin(exact)
+
+    alone = _affordable(budget - fixed_task, cost_task)
+    if baseline == "ols":
+        risk_alone = task_only_risk(problem, alone)
+    else:
+        risk_alone = ridge_stage(problem, alone, None, None).risk
+    collect = exact[best] < risk_alone
+    n_brain = jnp.where(collect, brain[best], 0.0)
+    n_task = jnp.where(collect, labels[best], alone)
+    risk = jnp.where(collect, exact[best], risk_alone)
+    spent_on_brain = jnp.where(collect, fixed_brain + cost_brain * n_brain, 0.0)
+    spent_on_task = jnp.where(n_task > 0, fixed_task + cost_task * n_task, 0.0)
+    rival = fixed_task + cost_task * labels_without_brain(problem, risk, baseline)
+    saved = jnp.where(collect, 1 - (spent_on_brain + spent_on_task) / rival, 0.0)
+    shown = affordable & ~jnp.isnan(frontier_risk)
+    return Allocation(
+        n_brain=n_brain,
+        n_task=n_task,
+        risk=risk,
+        spent_on_brain=spent_on_brain,
+        spent_on_task=spent_on_task,
+        n_task_without_brain=alone,
+        risk_without_brain=risk_alone,
+        saved=saved,
+        frontier=Frontier(
+            *(jnp.where(shown, x, jnp.nan) for x in (nodes, labels_beside(nodes), frontier_risk))
+        ),
+    )
+
+
+def _affordable(money: Array, price: Array) -> Array:
+    """How many whole units the money buys: never one too many, whatever the rounding."""
+    number = jnp.floor(jnp.maximum(money, 0.0) / price)
+    more = number + 1
+    number = jnp.where(more * price <= money, more, number)
+    return jnp.maximum(jnp.where(number * price > money, number - 1, number), 0.0)

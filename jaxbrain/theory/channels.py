@@ -1,0 +1,362 @@
+"""Directions estimated in channel space: what they do where latents are many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from .._linalg import map_factorisations
+from ..models import Problem
+
+_NODES = 24
+# Weight of the condition that keeps the level where the count is flat, relative to the count.
+_ANCHOR = 1e-5
+_MAX_STEPS = 1500
+
+
+def effective_noise(problem: Problem, n: Array, channels: Array | int) -> tuple[Array, Array]:
+    """Encoding noise with that of directions estimated in channel space, s' = top/bottom.
+
+    Returns the pair (top, bottom), spectra or matrices as the problem has them; matrices commute.
+    Lost directions have bottom 0. NaN where the equations could not be solved.
+
+    - `n`: number of recordings, more than d + 1.
+    - `channels`: their number p >= k, which may be traced.
+
+    **Source.** Derived here, docs/theory.md, "The brain stage".
+    """
+    k, q = problem.latent_dim, problem.outside_dim
+    xi = _missed_in_sample(problem, n, channels)
+    if problem.is_matrix_form:
+        total, one = jnp.trace(xi), jnp.eye(k, dtype=xi.dtype)
+    else:
+        total, one = jnp.sum(xi), jnp.ones_like(xi)
+    # Positive root of F̄² + (n − k − nΞ/q) F̄ − nΞ = 0.
+    half = (n - k - n * total / q) / 2
+    root = jnp.sqrt(half**2 + n * total)
+    small = half > 0
+    lost = jnp.where(small, n * total / jnp.where(small, half + root, 1.0), root - half)
+    share = xi * (1 + lost / q) * n / (n - k + lost)
+    return share * ((n - k + lost) / (q + lost)), one - share
+
+
+class _Unknowns(NamedTuple):
+    """On the circle z = e^level e^(iθ): D = −zδ and T = 1 + t̃, one each a node."""
+
+    level: Array
+    D: Array
+    T: Array
+
+
+class _System(NamedTuple):
+    """Γ⁻¹ and Σenc, the noise of a channel, and the numbers n and p − k, for the equations below."""
+
+    inverse_gain: Array
+    encoding_noise: Array
+    noise: Array
+    n: Array
+    spare: Array
+    anchor: Array
+
+
+def _missed_in_sample(problem: Problem, n: Array, channels: Array | int) -> Array:
+    """ξ = E AᵀW^½ K_U W^½A / n: what the top k directions of the recorded channels miss."""
+    d, k = problem.input_dim, problem.latent_dim
+    gain = problem.gain
+    system = _System(
+        jnp.linalg.inv(gain) if problem.is_matrix_form else 1 / gain,
+        problem.encoding_noise,
+        problem.recording_noise,
+        n,
+        jnp.asarray(channels, n.dtype) - k,
+        jnp.zeros_like(n),
+    )
+    fixed = jax.lax.stop_gradient(system)
+    if problem.is_matrix_form:
+        # Start from the commuting problem that is nearest.
+        values, basis = jnp.linalg.eigh(fixed.encoding_noise)
+        gains = jnp.sum(basis * (fixed.inverse_gain @ basis), axis=0)
+        commuting = fixed._replace(inverse_gain=gains, encoding_noise=values)
+    else:
+        commuting = fixed
+    commuting = commuting._replace(anchor=_anchor(commuting, d, k))
+    fixed = fixed._replace(anchor=commuting.anchor)
+    start, settled = _solve(commuting, d, k, _first_guess(commuting, d, k))
+    if problem.is_matrix_form:
+        start, settled = _solve(fixed, d, k, start)
+    system = system._replace(anchor=fixed.anchor)
+
+    def residual(unknowns: _Unknowns) -> _Unknowns:
+        return _residual(system, d, k, unknowns)
+
+    unknowns = jax.lax.custom_root(residual, start, lambda _, x: x, partial(_arrow_solve, d - k))
+    return jnp.where(settled, _xi(system, d, k, unknowns), jnp.nan)
+
+
+def _quadrature(dtype) -> tuple[Array, Array]:
+    """Angles from 0 to π, and weights that sum to 1."""
+    u, w = np.polynomial.legendre.leggauss(_NODES)
+    u, w = (u + 1) / 2, w / 2
+    return jnp.asarray(np.pi * u**2, dtype), jnp.asarray(2 * u * w, dtype)
+
+
+def _circle(level: Array) -> Array:
+    angles, _ = _quadrature(level.dtype)
+    return jax.lax.complex(jnp.exp(level) * jnp.cos(angles), jnp.exp(level) * jnp.sin(angles))
+
+
+def _as_complex(x: Array) -> Array:
+    return jax.lax.complex(x, jnp.zeros_like(x))
+
+
+@jax.custom_jvp
+def _inverses(matrices: Array) -> Array:
+    return map_factorisations(jnp.linalg.inv, matrices, _NODES)
+
+
+@_inverses.defjvp
+def _inverses_jvp(primals, tangents):
+    (matrices,), (changes,) = primals, tangents
+    inverses = _inverses(matrices)
+    return inverses, -(inverses @ changes @ inverses)
+
+
+def _resolvent(system: _System, z: Array, D: Array, T: Array, nu: Array) -> tuple[Array, Array]:
+    """A = zΓ⁻¹ − DΣenc and R⁻¹ with R = TA − ν, for all nodes."""
+    matrix = system.inverse_gain.ndim == 2
+    lift = (slice(None), None, None) if matrix else (slice(None), None)
+    gains, noises = _as_complex(system.inverse_gain)[None], _as_complex(system.encoding_noise)[None]
+    weighted = z[lift] * gains - D[lift] * noises
+    if not matrix:
+        return weighted, 1 / (T[lift] * weighted - nu[lift])
+    eye = jnp.eye(gains.shape[-1], dtype=gains.dtype)[None]
+    return weighted, _inverses(T[lift] * weighted - nu[lift] * eye)
+
+
+def _sums(system: _System, z, D, T, nu) -> tuple[Array, Array, Array]:
+    """tr TAR⁻¹, tr R⁻¹ and tr ΣencR⁻¹, for all nodes."""
+    weighted, inverse = _resolvent(system, z, D, T, nu)
+    noises = _as_complex(system.encoding_noise)[None]
+    if system.inverse_gain.ndim == 2:
+        kept = T * jnp.sum(weighted * inverse, axis=(1, 2))
+        return (
+            kept,
+            jnp.trace(inverse, axis1=1, axis2=2),
+            jnp.sum(noises * inverse, axis=(1, 2)),
+        )
+    kept = T * jnp.sum(weighted * inverse, axis=1)
+    return kept, jnp.sum(inverse, axis=1), jnp.sum(noises * inverse, axis=1)
+
+
+def _mismatch(system: _System, d: int, k: int, z, D, T) -> tuple[Array, Array]:
+    """Of the two equations for D and T; τ is eliminated by ν = n − d + TD."""
+    nu = _as_complex(system.n) - d + T * D
+    kept, _, noisy = _sums(system, z, D, T, nu)
+    first = (T * D - (d - k) - kept) / d
+    return first, T * (1 + noisy) - 1 + _spare_noise(system, z, D)
+
+
+def _spare_noise(system: _System, z, D) -> Array:
+    # (p − k)σ²/(z − Dσ²)
+    noise = _as_complex(system.noise)
+    return _as_complex(system.spare) * noise / (z - D * noise)
+
+
+def _count_excess(system: _System, d: int, k: int, level, D) -> Array:
+    """Relative excess of tr K_U over q, with the anchor that decides where the count is flat."""
+    _, weights = _quadrature(level.dtype)
+    return jnp.sum(weights * D.real) / (d - k) - 1 + _ANCHOR * (level - system.anchor)
+
+
+def _residual(system: _System, d: int, k: int, unknowns: _Unknowns) -> _Unknowns:
+    level, D, T = unknowns
+    return _Unknowns(
+        _count_excess(system, d, k, level, D), *_mismatch(system, d, k, _circle(level), D, T)
+    )
+
+
+def _xi(system: _System, d: int, k: int, unknowns: _Unknowns) -> Array:
+    # (1/π) ∫ Re (ν/n) A R⁻¹ dθ. The parts of A are summed apart: then k × k products are few.
+    level, D, T = unknowns
+    z = _circle(level)
+    _, weights = _quadrature(level.dtype)
+    nu = _as_complex(system.n) - d + T * D
+    weighted, inverse = _resolvent(system, z, D, T, nu)
+    c = _as_complex(weights / system.n) * nu
+    if system.inverse_gain.ndim == 1:
+        return jnp.sum((c[:, None] * weighted * inverse).real, axis=0)
+    by_gain = jnp.sum(((c * z)[:, None, None] * inverse).real, axis=0)
+    by_noise = jnp.sum(((c * D)[:, None, None] * inverse).real, axis=0)
+    product = system.inverse_gain @ by_gain - system.encoding_noise @ by_noise
+    return (product + product.T) / 2
+
+
+def _two_by_two(column_D, column_T, right):
+    (a, c), (b, d), (x, y) = column_D, column_T, right
+    determinant = a * d - b * c
+    return (d * x - b * y) / determinant, (a * y - c * x) / determinant
+
+
+def _arrow_solve(q: int, linear: Callable[[_Unknowns], _Unknowns], right: _Unknowns) -> _Unknowns:
+    # Nodes know each other through the level alone: three probes tell the Jacobian.
+    one, zero = jnp.ones_like(right.D), jnp.zeros_like(right.D)
+    no_level, unit_level = jnp.zeros_like(right.level), jnp.ones_like(right.level)
+    by_D = linear(_Unknowns(no_level, one, zero))[1:]
+    by_T = linear(_Unknowns(no_level, zero, one))[1:]
+    by_level = linear(_Unknowns(unit_level, zero, zero))[1:]
+    _, weights = _quadrature(right.level.dtype)
+    free_D, free_T = _two_by_two(by_D, by_T, right[1:])
+    with_D, with_T = _two_by_two(by_D, by_T, by_level)
+    # In a gap of the spectrum the slope is zero but for quadrature errors.
+    slope = jnp.maximum(-jnp.sum(weights * with_D.real) / q, 0.0) + _ANCHOR
+    level = (right.level - jnp.sum(weights * free_D.real) / q) / slope
+    shift = _as_complex(level)
+    return _Unknowns(level, free_D - shift * with_D, free_T - shift * with_T)
+
+
+def _anchor(system: _System, d: int, k: int) -> Array:
+    """log of a level between noise and signal, if there is a gap: above noise, but not far above."""
+    size = system.n.dtype.type
+    signal = jnp.min(
+        (
+            system.n * (1 - jnp.sqrt(k / system.n)) ** 2
+            + (np.sqrt(d) - np.sqrt(k)) ** 2 * system.encoding_noise
+        )
+        / system.inverse_gain
+    )
+    noise = system.noise * (np.sqrt(d) + jnp.sqrt(system.spare)) ** 2
+    noise = jnp.where(system.spare > 0, noise, 0.0)
+    mean = (d - k) * jnp.mean(system.encoding_noise / system.inverse_gain)
+    floor = 0.1 * jnp.minimum(mean, signal)
+    noise = jnp.maximum(jnp.maximum(noise, floor), size(1e-6) * signal)
+    return jnp.log(jnp.minimum(jnp.sqrt(signal * noise), 3 * noise))
+
+
+def _first_guess(system: _System, d: int, k: int) -> _Unknowns:
+    z = _circle(system.anchor)
+    power = jnp.sum(system.encoding_noise / system.inverse_gain) + system.spare * system.noise
+    return _Unknowns(system.anchor, jnp.full_like(z, d), 1 - _as_complex(power) / z)
+
+
+class _Search(NamedTuple):
+    step: Array
+    level: Array
+    low: Array
+    high: Array
+    point: tuple[Array, ...]  # D, T, τ accepted
+    trial: tuple[Array, ...]
+    damped: tuple[Array, ...]
+    error: Array
+    forced: Array
+    done: Array
+
+
+def _solve(system: _System, d: int, k: int, start: _Unknowns) -> tuple[_Unknowns, Array]:
+    """Newton's method at all nodes, held by a damped fixed point, and a bracketed one for the level."""
+    dtype = system.n.dtype
+    eps = float(jnp.finfo(dtype).eps)
+    tolerance, close = 1e3 * eps, 1e4 * eps
+    n = _as_complex(system.n)
+    q = d - k
+    angles, weights = _quadrature(dtype)
+
+    def slaved(D, T):
+        return D, T, n / (n - d + T * D) - 1
+
+    def image(z, D, T, tau):
+        kept, trace, noisy = _sums(system, z, D, T, n / (1 + tau))
+        return (q + kept) / T, 1 - _spare_noise(system, z, D) - T * noisy, -trace
+
+    def improve(state: _Search) -> _Search:
+        z = _circle(state.level)
+        trial = state.trial
+        D, T, tau = trial
+        new = image(z, *trial)
+        error = jnp.maximum(
+            jnp.abs(new[0] - D) / jnp.abs(D),
+            jnp.maximum(jnp.abs(new[1] - T) / jnp.abs(T), jnp.abs(new[2] - tau) / jnp.abs(1 + tau)),
+        )
+        inside = ((D / z).imag < 0) & ((z * T).imag > 0) & (D.imag <= close * jnp.abs(D))
+        inside = inside & (T.imag >= -close * jnp.abs(T)) & jnp.isfinite(error)
+        accept = state.forced | (inside & ((error < 0.7 * state.error) | (error < tolerance)))
+
+        def choose(yes, no):
+            return tuple(jnp.where(accept, a, b) for a, b in zip(yes, no, strict=True))
+
+        point = choose(trial, state.point)
+        damped = choose(tuple((a + b) / 2 for a, b in zip(trial, new, strict=True)), state.damped)
+        error = jnp.where(accept, error, state.error)
+
+        # Newton's step at the trial point, and how the solution moves with the level.
+        def equations(D, T, z):
+            return _mismatch(system, d, k, z, D, T)
+
+        ones, zeros = jnp.ones_like(D), jnp.zeros_like(D)
+        height, by_D = jax.jvp(equations, (D, T, z), (ones, zeros, zeros))
+        by_T = jax.jvp(equations, (D, T, z), (zeros, ones, zeros))[1]
+        by_level = jax.jvp(equations, (D, T, z), (zeros, zeros, z))[1]
+        step_D, step_T = _two_by_two(by_D, by_T, height)
+        newton = slaved(D - step_D, T - step_T)
+        following = choose(newton, state.damped)
+
+        move_D, move_T = _two_by_two(by_D, by_T, by_level)
+        # Where Newton fails, once in a while start from the next node further from the real axis.
+        turn = jax.lax.complex(jnp.zeros_like(angles), jnp.roll(angles, -1) - angles)
+        beside = slaved(*(jnp.roll(x, -1) for x in (D, T)))
+        ready = jnp.roll(accept & (error < tolerance), -1).at[-1].set(False)
+        jump = ready & ~accept & (state.step % 4 >= 2) & (state.step % 300 < 200)
+        shifted = slaved(
+            beside[0] + turn * jnp.roll(move_D, -1), beside[1] + turn * jnp.roll(move_T, -1)
+        )
+        following = tuple(jnp.where(jump, a, b) for a, b in zip(shifted, following, strict=True))
+
+        settled = jnp.all(error < tolerance)
+        excess = _count_excess(system, d, k, state.level, point[0])
+        slope = jnp.maximum(-jnp.sum(weights * move_D.real) / q, 0.0) + _ANCHOR
+        low = jnp.where(settled & (excess <= 0), state.level, state.low)
+        high = jnp.where(settled & (excess >= 0), state.level, state.high)
+        proposal = state.level - jnp.clip(excess / slope, -3.0, 3.0)
+        proposal = jnp.where((proposal > low) & (proposal < high), proposal, (low + high) / 2)
+        done = settled & ((jnp.abs(excess) < 1e-10 + 8 * eps) | (high - low < close))
+        move = settled & ~done
+        # A small step of the level takes the solution with it.
+        change = jnp.where(move & jnp.all(accept), proposal - state.level, 0.0)
+        change = _as_complex(jnp.where(jnp.abs(change) < 0.1, change, 0.0))
+        carried = slaved(D - change * move_D, T - change * move_T)
+        again = tuple(jnp.where(change != 0, a, b) for a, b in zip(carried, point, strict=True))
+        return _Search(
+            step=state.step + 1,
+            level=jnp.where(move, proposal, state.level),
+            low=low,
+            high=high,
+            point=point,
+            trial=tuple(jnp.where(move, a, b) for a, b in zip(again, following, strict=True)),
+            damped=damped,
+            error=error,
+            forced=jnp.where(move, True, ~accept),
+            done=done,
+        )
+
+    z = _circle(start.level)
+    first = slaved(start.D, start.T)
+    infinite = jnp.full(z.shape, jnp.inf, dtype)
+    state = _Search(
+        step=jnp.zeros((), int),
+        level=start.level,
+        low=start.level - 40,
+        high=start.level + 40,
+        point=first,
+        trial=first,
+        damped=first,
+        error=infinite,
+        forced=jnp.ones(z.shape, bool),
+        done=jnp.zeros((), bool),
+    )
+    state = jax.lax.while_loop(lambda s: ~s.done & (s.step < _MAX_STEPS), improve, state)
+    return _Unknowns(state.level, state.point[0], state.point[1]), state.done

@@ -1,0 +1,164 @@
+"""What would raise the value of recordings most: elasticities, from the model down."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from .._checks import check_choice, check_finite
+from .._typing import Real
+from ..models import LinearGaussianModel, Problem
+from .brain_stage import check_n_brain, learned_subspace
+from .exchange import value_of_information
+from .task_stage import check_n_task, task_stage
+
+MEASURES = ("value", "information_value")
+
+
+class Elasticities(NamedTuple):
+    """Percent change of the value for one percent more of each thing an experimenter can act on."""
+
+    n_brain: Array
+    """Recorded samples."""
+    n_task: Array
+    """Labels."""
+    channels: Array
+    """Recording channels of the kind there are, each with its own measurement noise."""
+    recording_noise: Array
+    """Variance of the measurement noise."""
+    latent_noise: Array
+    """Variance of the neural variability."""
+    misalignment: Array
+    """Share of the task outside the brain-sensitive subspace, the length of the task kept."""
+    task_noise: Array
+    """Variance of the label noise."""
+
+
+def elasticities(
+    problem: Problem | LinearGaussianModel,
+    n_brain: Real,
+    n_task: Real,
+    *,
+    measure: str = "value",
+) -> Elasticities:
+    """What would raise the value of recordings most: its percent change for one percent of each.
+
+    >>> import jaxbrain as jb
+    >>> problem = jb.presets.fmri(task_snr=1.0).problem()
+    >>> change = jb.elasticities(problem, n_brain=18_000, n_task=10_000)
+    >>> print(f"{float(change.n_brain):.2f} {float(change.recording_noise):.2f}")
+    0.45 -0.03
+
+    - `problem`: a `Problem`, or the `LinearGaussianModel` itself. Given a model the derivatives run
+      through its readout, noise and task weights, its summary included. Channels count only where
+      they are known (`recording_dim`).
+    - `n_brain`, `n_task`: one number each, finite.
+    - `measure`: of which value, `"value"` (against least squares) or `"information_value"`.
+
+    Derivatives d log value / d log x by automatic differentiation; where the value is negative, of its
+    size, so that positive still means more value. Pure numbers. NaN where the value is 0.
+
+    **Raises** `ValueError` that names the argument and the remedy.
+
+    **Source.** Derivatives of the closed forms of `value` and `information_value`.
+    """
+    if isinstance(problem, LinearGaussianModel):
+        problem = _differentiable(problem)
+        check_n_brain(problem.problem(), n_brain)
+        summary = problem.problem()
+    else:
+        summary = problem
+    check_choice("measure", measure, MEASURES)
+    numbers = check_n_brain(summary, n_brain), check_n_task(summary, n_task)
+    for name, number in zip(("n_brain", "n_task"), numbers, strict=True):
+        check_finite(name, number)
+        if number.ndim:
+            raise ValueError(f"{name} must be one number: map over several with jax.vmap")
+    return _elasticities(problem, *numbers, measure)
+
+
+def _differentiable(model: LinearGaussianModel) -> LinearGaussianModel:
+    # The derivative of single eigenvectors does not exist where gains repeat; that of the matrix form,
+    # which a latent noise given as a matrix leads to, does.
+    noise = model.latent_noise
+    if noise.ndim:
+        return model
+    full = noise * jnp.eye(model.latent_dim, dtype=noise.dtype)
+    return eqx.tree_at(lambda model: model.latent_noise, model, full)
+
+
+@partial(jax.jit, static_argnames="measure")
+def _elasticities(problem, n_brain, n_task, measure):
+    def amount(logs: Elasticities) -> Array:
+        scale = jax.tree.map(jnp.exp, logs)
+        summary = _summary(problem, scale)
+        channels = summary.recording_dim
+        subspace = learned_subspace(
+            summary,
+            n_brain * scale.n_brain,
+            None,
+            "finite",
+            None if channels is None else channels * scale.channels,
+        )
+        labels = n_task * scale.n_task
+        if measure == "value":
+            return task_stage(summary, subspace, labels, None, "finite").extra_samples
+        return value_of_information(summary, subspace.misalignment, labels)
+
+    unchanged = Elasticities(*(jnp.zeros_like(n_brain) for _ in Elasticities._fields))
+    worth, slopes = jax.value_and_grad(amount)(unchanged)
+    return jax.tree.map(lambda slope: slope / jnp.abs(worth), slopes)
+
+
+def _summary(problem: Problem | LinearGaussianModel, scale: Elasticities) -> Problem:
+    """The summary of the problem with every ingredient times its scale."""
+    noise = (
+        problem.latent_noise * scale.latent_noise,
+        problem.recording_noise * scale.recording_noise,
+        problem.task_noise * scale.task_noise,
+    )
+    # More channels of the same kind: HᵀH in proportion, if there are channels.
+    if isinstance(problem, LinearGaussianModel):
+        scaled = eqx.tree_at(
+            lambda model: (
+                model.readout,
+                model.latent_noise,
+                model.recording_noise,
+                model.task_noise,
+            ),
+            problem,
+            (problem.readout * jnp.sqrt(scale.channels), *noise),
+        ).problem()
+    else:
+        more = problem.gain if problem.recording_dim is None else problem.gain * scale.channels
+        scaled = eqx.tree_at(
+            lambda summary: (
+                summary.gain,
+                summary.latent_noise,
+                summary.recording_noise,
+                summary.task_noise,
+            ),
+            problem,
+            (more, *noise),
+        )
+    # What is missed grows at the expense of what is not, in proportion, or evenly where that is nothing
+    # but rounding.
+    grown = scaled.misaligned_power * (scale.misalignment - 1)
+    aligned, total = scaled.aligned_power, scaled.total_aligned_power
+    some = total > 1e6 * jnp.finfo(total.dtype).eps ** 2 * scaled.total_power
+    even = jnp.eye(scaled.latent_dim, dtype=aligned.dtype) if aligned.ndim == 2 else 1.0
+    aligned = jnp.where(
+        some,
+        aligned * (1 - grown / jnp.where(some, total, 1.0)),
+        -grown / scaled.latent_dim * even,
+    )
+    return eqx.tree_at(
+        lambda summary: (summary.aligned_power, summary.misaligned_power),
+        scaled,
+        (aligned, scaled.misaligned_power + grown),
+    )
