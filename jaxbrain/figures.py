@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from .models import Problem
-from .theory import savings
+from .theory import risk, savings, two_penalty_risk
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Okabe and Ito's colours, which people with colour-blindness can tell apart.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
@@ -59,3 +64,103 @@ def save_savings(
         figure.savefig(path, dpi=160)
     finally:
         plt.close(figure)
+
+
+class BudgetLine(NamedTuple):
+    """One modality of a plan: what is recorded, what it costs, and the best amount of it."""
+
+    problem: Problem
+    cost_brain: float
+    fixed_cost_brain: float
+    n_brain: float
+    """The best number of samples, 0 where none should be bought."""
+    risk: float
+
+
+def save_plan(
+    lines: Mapping[str, BudgetLine],
+    budget: float,
+    cost_task: float,
+    fixed_cost_task: float,
+    risk_without_brain: float,
+    path: Path | str,
+    *,
+    estimator: str = "befs_two_penalties",
+    currency: str = "",
+) -> None:
+    """Draw the risk over the share of a budget that is spent on recordings, one line a modality.
+
+    The rest of the budget buys labels. The best split of each modality is marked; the dashed line is the
+    best plan without recordings. `estimator` as in `jaxbrain.optimal_allocation`; `path` ends in
+    .png, .svg or .pdf.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg", force=False)
+    import matplotlib.pyplot as plt
+
+    law = risk if estimator == "befs" else two_penalty_risk
+    power = max(float(line.problem.total_power) for line in lines.values())
+    without = risk_without_brain / power
+    figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+    try:
+        drawn = [without]
+        for row, (name, line) in enumerate(lines.items()):
+            colour = _COLOURS[row % len(_COLOURS)]
+            style = ("-", "-.", ":")[row // len(_COLOURS) % 3]
+            paid = budget - fixed_cost_task - line.fixed_cost_brain
+            amounts = _affordable_amounts(line.problem, paid / line.cost_brain)
+            n_task = np.maximum(paid - line.cost_brain * amounts, 0) / cost_task
+            risks = amounts
+            if amounts.size:
+                risks = np.asarray(law(line.problem, amounts, n_task)) / power
+            label = _literal(name) + ("" if amounts.size else " (beyond the budget)")
+            spent = line.fixed_cost_brain + line.cost_brain * np.append(amounts, line.n_brain)
+            shares = 100 * spent / budget
+            axes.plot(shares[:-1], risks, style, color=colour, label=label)
+            if line.n_brain > 0:
+                axes.plot(shares[-1], line.risk / power, "o", color=colour)
+            drawn += [*risks]
+        axes.axhline(without, color="black", linestyle="--", linewidth=1, label="labels alone")
+        axes.plot([], [], "o", color="grey", label="best split")
+        axes.set_xlim(0, 100)
+        # A risk far above that of predicting 0 is of no interest, and may be infinite.
+        drawn = [height for height in drawn if height <= 3] or [0.1, 1.0]
+        _log_axis(axes, min(drawn) / 1.15, max(drawn) * 1.15)
+        money = f"{round(budget):,} {currency}".replace(",", " ").strip()
+        axes.set_xlabel(_literal(f"share of the budget of {money} spent on recordings (%)"))
+        axes.set_ylabel("risk (that of predicting 0 is 1)")
+        axes.spines[["top", "right"]].set_visible(False)
+        figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+        figure.savefig(path, dpi=160)
+    finally:
+        plt.close(figure)
+
+
+def _affordable_amounts(problem: Problem, most: float) -> np.ndarray:
+    """Numbers of samples up to `most` at which a curve is drawn, denser towards both of its steep ends."""
+    fewest = problem.input_dim + 2
+    if most < fewest:
+        return np.zeros(0)
+    steps = np.geomspace(1, most - fewest + 1, 100) - 1
+    return np.union1d(np.linspace(fewest, most, 100), [fewest + steps, most - steps])
+
+
+def _log_axis(axes: Axes, low: float, high: float) -> None:
+    """A logarithmic vertical axis with a readable number of plain numbers at it, however short."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+    axes.set_yscale("log")
+    axes.set_ylim(low, high)
+    axes.yaxis.set_major_locator(
+        MaxNLocator(8, steps=[1, 2, 5, 10])
+        if high < 4 * low
+        else LogLocator(subs=(1, 2, 5), numticks=30)
+    )
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
+
+
+def _literal(text: str) -> str:
+    """Text that the legend shows as it is: no formula opened by a dollar sign, no underscore in front."""
+    return text.lstrip("_").replace("$", r"\$")

@@ -14,13 +14,14 @@ def main(arguments: list[str] | None = None) -> None:
     import jax
 
     from .fit import fit
+    from .plan import plan
     from .worth import worth
 
     # A program of its own may choose its precision; the library never does.
     jax.config.update("jax_enable_x64", True)
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"worth": worth, "fit": fit},
+            {"worth": worth, "plan": plan, "fit": fit},
             prog="jaxbrain",
             description="How much are brain recordings worth for machine learning?",
             args=arguments,

@@ -11,6 +11,7 @@ import numpy as np
 import tyro
 
 from .errors import UserError
+from .text import aligned
 
 if TYPE_CHECKING:
     from ..pilot import Evaluation, PilotData, Summary
@@ -177,19 +178,10 @@ def _as_text(evaluation: Evaluation, done: list[str], per_target: bool) -> str:
         )
         interval = f"{error.low:.4f} to {error.high:.4f}{failed}"
         rows.append((_LABELS[name], f"{error.mean:.4f}", interval, *(paired or ("", ""))))
-    lines = [*done, "", *_aligned(rows)]
+    lines = [*done, "", *aligned(rows)]
     if per_target:
         lines += ["", *_per_target(evaluation)]
     return "\n".join([*lines, "", _verdict(evaluation)])
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return [
-        f"{row[0]:<{widths[0]}}"
-        + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
-        for row in rows
-    ]
 
 
 def _per_target(evaluation: Evaluation) -> list[str]:
@@ -201,7 +193,7 @@ def _per_target(evaluation: Evaluation) -> list[str]:
         (str(number), *(f"{value:.4f}" if math.isfinite(value) else "undefined" for value in row))
         for number, row in enumerate(means.T)
     ]
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _per_target_means(evaluation: Evaluation) -> np.ndarray:

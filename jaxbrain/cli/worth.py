@@ -7,11 +7,21 @@ import math
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import tyro
 
 from .errors import UserError, output_problems
 from .study import Study, read_study
+from .text import rounded, thousands, without_infinities
+
+_THINGS = {
+    "n_brain": "brain samples",
+    "n_task": "labels",
+    "channels": "recording channels",
+    "recording_noise": "measurement noise",
+    "latent_noise": "neural variability",
+    "misalignment": "misalignment",
+    "task_noise": "label noise",
+}
 
 
 def worth(
@@ -23,6 +33,7 @@ def worth(
     n_task: float | None = None,
     task_snr: float | None = None,
     misalignment: float | None = None,
+    what_if: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     plot: Path | None = None,
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
@@ -37,6 +48,7 @@ def worth(
         n_task: Number of labels at hand.
         task_snr: Variance of the predictable part of a label over that of its noise.
         misalignment: Share of the task that no recording can reach, 0 to 1.
+        what_if: Also rank what would raise the value most, by percent for one percent.
         json: Print JSON instead of a table.
         plot: Draw savings over labels, for several amounts of recording, into this file.
         overwrite: Replace the plot if it exists.
@@ -59,6 +71,7 @@ def worth(
     if unwritable:
         raise UserError(unwritable)
 
+    from ..theory import elasticities
     from ..theory import worth as compute_worth
 
     answer = compute_worth(study.problem, study.n_brain, study.n_task)
@@ -75,28 +88,47 @@ def worth(
             save_savings(study.problem, study.n_brain, study.n_task, study.samples_per_hour, plot)
         except OSError as error:
             raise UserError([f"{plot}: cannot be written ({error.strerror})"]) from error
+    changes: dict[str, dict[str, float]] = {}
+    if what_if:
+        arguments = study.problem, study.n_brain, study.n_task
+        for measure in ("value", "information_value"):
+            found = elasticities(*arguments, measure=measure)._asdict()
+            defined = math.isfinite(numbers[measure])
+            changes[measure] = {
+                name: float(change) if defined else math.nan for name, change in found.items()
+            }
     if json:
-        print(_as_json(study, numbers, beyond_ridge))
+        print(_as_json(study, numbers, changes, beyond_ridge))
     else:
-        print(_as_table(study, numbers, beyond_ridge))
+        print(_as_table(study, numbers, changes, beyond_ridge))
 
 
-def _as_json(study: Study, numbers: dict[str, float], beyond_ridge: bool) -> str:
-    # JSON knows no infinity: such a number is null, and a note says what it stands for.
-    kinds = {math.inf: "infinite", -math.inf: "minus infinity"}
-    notes = [
-        f"{name} is {kinds.get(value, 'undefined')}"
-        for name, value in numbers.items()
-        if not math.isfinite(value)
-    ]
+def _as_json(
+    study: Study,
+    numbers: dict[str, float],
+    changes: dict[str, dict[str, float]],
+    beyond_ridge: bool,
+) -> str:
+    fields, notes = without_infinities(numbers)
     if beyond_ridge and math.isfinite(numbers["risk"]):
         notes.append("risk is at least that of predicting 0: value_vs_ridge stands at -n_task")
-    fields = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
-    extra = {"hours": study.hours, "worse_than_predicting_zero": beyond_ridge, "notes": notes}
+    extra: dict = {"hours": study.hours, "worse_than_predicting_zero": beyond_ridge, "notes": notes}
+    if changes:
+        extra["elasticities"] = {
+            measure: {
+                name: change if math.isfinite(change) else None for name, change in row.items()
+            }
+            for measure, row in changes.items()
+        }
     return json_module.dumps(fields | extra, indent=2)
 
 
-def _as_table(study: Study, numbers: dict[str, float], beyond_ridge: bool) -> str:
+def _as_table(
+    study: Study,
+    numbers: dict[str, float],
+    changes: dict[str, dict[str, float]],
+    beyond_ridge: bool,
+) -> str:
     p = study.problem
     channels = "many channels" if p.recording_dim is None else f"{p.recording_dim} channels"
     power = float(p.total_power)
@@ -119,56 +151,62 @@ def _as_table(study: Study, numbers: dict[str, float], beyond_ridge: bool) -> st
                 "value against ridge",
                 "none: worse than predicting 0" if beyond_ridge else against_ridge,
             ),
+            ("value of the information", thousands(numbers["information_value"]) + " labels"),
             ("exchange rate", f"{numbers['exchange_rate']:.3g} labels a brain sample"),
             ("savings", f"{100 * numbers['savings']:.1f} % of the labels"),
         ]
     width = max(len(name) for name, _ in rows)
     table = "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
-    return f"{table}\n\n{_verdict(study, numbers, beyond_ridge)}"
+    ranking = f"{_what_if(changes)}\n\n" if changes else ""
+    return f"{table}\n\n{ranking}{_verdict(study, numbers, beyond_ridge)}"
+
+
+def _what_if(changes: dict[str, dict[str, float]]) -> str:
+    value, information = changes["value"], changes["information_value"]
+    ranked = sorted(value, key=lambda name: -abs(value[name]) if value[name] == value[name] else 0)
+
+    def percent(change: float) -> str:
+        return f"{change:+.3f} %" if math.isfinite(change) else "undefined"
+
+    rows = [("one percent more of …", "value", "information value")]
+    rows += [(_THINGS[name], percent(value[name]), percent(information[name])) for name in ranked]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "\n".join(
+        f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}" for row in rows
+    )
 
 
 def _verdict(study: Study, numbers: dict[str, float], beyond_ridge: bool) -> str:
-    labels = thousands(_rounded(numbers["value"]))
-    start = f"{_samples(study, 'brain samples ')} are worth {labels} extra labels"
+    # Value is against least squares and counts shrinkage; the value of the information does not.
+    information = numbers["information_value"]
+    knows = (
+        f"worth {thousands(rounded(information))} labels"
+        if information >= 0.5
+        else "worth next to nothing for this task"
+    )
+    measured = "with both parts of the weights penalised and measured against ridge regression"
     if not math.isfinite(numbers["risk"]):
         return (
             f"With labels numbering {thousands(numbers['n_task'])} the subspace cannot even be read out "
-            f"({study.problem.latent_dim} latents): more labels first, then recordings."
+            f"unpenalised ({study.problem.latent_dim} latents), but the information in the recordings, "
+            f"{measured}, is {knows}."
         )
-    if beyond_ridge:
-        return (
-            f"{start}: measured against least squares. But the error is above that of predicting 0, "
-            "which ridge regression reaches without a single label, so here the recordings buy "
-            "nothing that shrinkage does not give for free."
-        )
-    against_ridge = numbers["value_vs_ridge"]
-    if against_ridge <= 0:
-        return (
-            f"{start}: measured against least squares. Against ridge regression they are worth "
-            f"{thousands(_rounded(against_ridge))} labels, so that gain is shrinkage, not knowledge "
-            "of the brain."
-        )
-    return (
-        f"{start}: measured against least squares. Against ridge regression, which needs no "
-        f"recordings to shrink, they are worth {thousands(_rounded(against_ridge))} labels."
+    labels = thousands(rounded(numbers["value"]))
+    start = (
+        f"{_samples(study, 'brain samples ')} are worth {labels} extra labels against least squares"
     )
+    if beyond_ridge:
+        shrinkage = (
+            "which is mere shrinkage, since the error stays above that of predicting 0, which needs no "
+            "label at all"
+        )
+    elif numbers["value_vs_ridge"] <= 0:
+        shrinkage = "which is mere shrinkage, since ridge regression without recordings does better"
+    else:
+        shrinkage = "a part of which is mere shrinkage"
+    return f"{start}, {shrinkage}; the information in them, {measured}, is {knows}."
 
 
 def _samples(study: Study, noun: str = "") -> str:
     hours = "" if study.hours is None else f"({study.hours:.1f} h)"
     return f"{thousands(study.n_brain)} {noun}{hours}".strip()
-
-
-def thousands(number: float) -> str:
-    """A count with thin groups of three digits, as text."""
-    if not math.isfinite(number):
-        return f"{number}"
-    return f"{round(number):,}".replace(",", " ")
-
-
-def _rounded(number: float) -> float:
-    """Three significant digits: more would claim what the model cannot know."""
-    if number == 0 or not math.isfinite(number):
-        return number
-    digits = 2 - int(np.floor(np.log10(abs(number))))
-    return round(number, digits)

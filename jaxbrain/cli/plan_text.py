@@ -1,0 +1,125 @@
+"""A plan in words: the table, the verdict, and why something should not be bought."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .plan_config import Purchase
+from .text import aligned, rounded, thousands
+
+_LABELS = {
+    "befs": "BEFS",
+    "befs_two_penalties": "BEFS with two penalties",
+    "ols": "least squares",
+    "ridge": "ridge regression",
+}
+
+
+_HEADER = ("", "price", "samples", "hours", "labels", "on brain", "on labels", "risk", "saved")
+
+
+def as_text(purchase: Purchase, answer: dict[str, Any]) -> str:
+    """What was asked, a row for each modality and one without recordings, and the verdict."""
+    problem = next(iter(purchase.modalities.values())).problem
+    price = _money(purchase, purchase.cost_task)
+    if purchase.fixed_cost_task > 0:
+        price += f" and {_money(purchase, purchase.fixed_cost_task)} once"
+    lines = [
+        f"budget {_money(purchase, purchase.budget)}; a label {price}",
+        f"task: {problem.input_dim} inputs, SNR {float(problem.task_snr):.3g}; risk of predicting 0: "
+        f"{float(problem.total_power):.4g}",
+        f"with recordings {_LABELS[purchase.estimator]}, without {_LABELS[purchase.baseline]}",
+        "",
+        *aligned(_rows(purchase, answer)),
+        "",
+        answer["verdict"],
+    ]
+    if answer["best"] is not None:
+        reasons = (found["why_not"] for found in answer["modalities"].values())
+        lines += [f"{reason[0].upper()}{reason[1:]}." for reason in reasons if reason]
+    return "\n".join(lines)
+
+
+def _rows(purchase: Purchase, answer: dict[str, Any]) -> list[tuple[str, ...]]:
+    unit = f" ({purchase.currency})" if purchase.currency else ""
+    rows = [tuple(name + (unit if name.startswith("on ") else "") for name in _HEADER)]
+    for name, found in answer["modalities"].items():
+        rate, hours = found["samples_per_hour"], found["hours"]
+        row = (
+            name,
+            f"{found['cost_brain']:.3g} each"
+            if rate is None
+            else f"{_amount(found['cost_brain'] * rate)} an hour",
+            thousands(found["n_brain"]),
+            "" if hours is None else f"{hours:.1f}",
+            thousands(found["n_task"]),
+            _amount(found["spent_on_brain"]),
+            _amount(found["spent_on_task"]),
+            f"{found['risk']:.4g}",
+            f"{100 * found['saved']:.1f} %" if found["n_brain"] > 0 else "",
+        )
+        rows.append(row)
+    alone = answer["without_brain"]
+    spent = _amount(alone["spent_on_task"])
+    labels, risk = thousands(alone["n_task"]), f"{alone['risk']:.4g}"
+    rows.append(("no recordings", "", "0", "", labels, "0", spent, risk, ""))
+    if all(modality.samples_per_hour is None for modality in purchase.modalities.values()):
+        rows = [(*row[:3], *row[4:]) for row in rows]
+    return rows
+
+
+def verdict(purchase: Purchase, answer: dict[str, Any]) -> str:
+    """What to buy and what that saves, or why nothing should be bought, in one sentence."""
+    best, alone = answer["best"], answer["without_brain"]
+    if best is None:
+        if not math.isfinite(alone["risk"]):
+            return (
+                f"No plan within this budget has a finite error: {_LABELS[purchase.baseline]} takes more "
+                "labels than inputs."
+            )
+        reasons = "; ".join(found["why_not"] for found in answer["modalities"].values())
+        return f"Buy no recordings: {reasons}."
+    found = answer["modalities"][best]
+    hours = "" if found["hours"] is None else f" ({found['hours']:.1f} h)"
+    spent = found["spent_on_brain"] + found["spent_on_task"]
+    rival = _money(purchase, rounded(spent + found["money_saved"]))
+    return (
+        f"Buy {best} recordings: {thousands(rounded(found['n_brain']))} samples{hours} for "
+        f"{_money(purchase, rounded(found['spent_on_brain']))}, and "
+        f"{thousands(rounded(found['n_task']))} labels; to be as good without recordings would cost "
+        f"{rival} on labels, so that {100 * found['saved']:.0f} % "
+        f"({_money(purchase, rounded(found['money_saved']))}) are saved."
+    )
+
+
+def why_not(purchase: Purchase, answer: dict[str, Any], name: str) -> str:
+    """Why recordings of this kind should not be bought."""
+    from ..theory import worth_collecting
+
+    found, modality = answer["modalities"][name], purchase.modalities[name]
+    risks = found["frontier"]["risk"]
+    if not risks:
+        needed = _money(purchase, rounded(found["least_budget"]))
+        return (
+            f"{name} costs {needed} before a subspace of {modality.problem.input_dim} inputs can be "
+            "learned at all, which is above the budget"
+        )
+    if not worth_collecting(modality.problem, modality.cost_brain, purchase.cost_task).teachable:
+        return (
+            f"{name} teaches nothing about this task: more of it would not bring the learned subspace "
+            "closer to the task"
+        )
+    reached = f"{min(risks):.4g}" if math.isfinite(min(risks)) else "no finite value"
+    return (
+        f"{name} is too expensive for what it teaches (at best the risk comes to {reached} with it, and to "
+        f"{answer['without_brain']['risk']:.4g} if all is spent on labels)"
+    )
+
+
+def _money(purchase: Purchase, amount: float) -> str:
+    return f"{_amount(amount)} {purchase.currency}".strip()
+
+
+def _amount(amount: float) -> str:
+    return thousands(amount) if abs(amount) >= 100 else f"{amount:.3g}"
