@@ -16,6 +16,16 @@ with install_import_hook("jaxbrain", "beartype.beartype"):
     import jaxbrain  # noqa: F401
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled_programs_end_with_their_module():
+    """A compiled program holds memory maps for good, and Linux grants a process 65 530 of them.
+
+    The suite needs more in all: beyond that the compiler crashes.
+    """
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def single_precision():
     """The float32 leg: the test runs as if x64 had never been turned on."""
