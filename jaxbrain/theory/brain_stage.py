@@ -255,7 +255,7 @@ def _equivalent(problem: Problem, n: Array, shrinkage, tilt: Array) -> tuple[Arr
     def outer_weight(total):
         # Positive root of q ω² − h ω − q τ = 0; at τ = 0 it is 1 + tr F/q.
         h = q + (1 + tilt) * total - q * tilt
-        return (h + jnp.sqrt(h**2 + 4 * q**2 * tilt)) / (2 * q)
+        return (h + jnp.sqrt(h**2 + 4 * float(q) ** 2 * tilt)) / (2 * q)
 
     def mismatch(a):
         total = trace(shrinkage(a))
@@ -272,7 +272,7 @@ def _equivalent(problem: Problem, n: Array, shrinkage, tilt: Array) -> tuple[Arr
     return lost / (omega + tilt), 1 / omega
 
 
-def _confusion(spread: Array | int, strength: Array, noise: Array) -> Array:
+def _confusion(spread: Array | float, strength: Array, noise: Array) -> Array:
     """ε = 1 − α², the squared sine between estimated and true channel direction.
 
     `strength`: eigenvalues of G = Hk(n I + d Σz)Hkᵀ. At ε = 1 the direction is lost in the noise.
@@ -280,11 +280,11 @@ def _confusion(spread: Array | int, strength: Array, noise: Array) -> Array:
     return jnp.minimum(spread * (noise / strength) ** 2, 1.0)
 
 
-def _spread(problem: Problem, channels: Array | int | None) -> Array | int:
-    return 0 if channels is None else problem.input_dim * (channels - problem.latent_dim)
+def _spread(problem: Problem, channels: Array | int | None) -> Array | float:
+    return 0 if channels is None else float(problem.input_dim) * (channels - problem.latent_dim)
 
 
-def _spectrum_shrinkage(problem: Problem, n: Array, spread: Array | int):
+def _spectrum_shrinkage(problem: Problem, n: Array, spread: Array | float):
     """F = aΣ'(I + aΣ')⁻¹ as a function of a, Σ' the encoding noise with that of channel space."""
     # s' = s + (g + e) ε/(1 − ε) is infinite for lost directions: kept as a ratio s' = top/bottom.
     d, v = problem.input_dim, problem.latent_noise
@@ -305,7 +305,7 @@ def _many_shrinkage(problem: Problem, n: Array, channels: Array | int):
     return lambda a: a * top / (bottom + a * top)
 
 
-def _matrix_shrinkage(problem: Problem, n: Array, spread: Array | int):
+def _matrix_shrinkage(problem: Problem, n: Array, spread: Array | float):
     # Σ' = Σenc + Hk⁻¹ ψ χ⁻¹ ψ Hk⁻ᵀ with ψ² = (G/d + σr² I) ε and χ = 1 − ε, both functions of
     # G = Hk(n I + d Σz)Hkᵀ, HkᵀHk = HᵀH. Lost directions have χ = 0, hence Woodbury.
     d = problem.input_dim

@@ -46,7 +46,7 @@ def favourability(problem: Problem, cost_brain: Real, cost_task: Real) -> Float[
     check_problem(problem)
     cost_brain, cost_task = _prices(problem, cost_brain, cost_task)
     q, d = problem.outside_dim, problem.input_dim
-    return problem.task_noise * q**2 * cost_task / (d * cost_brain * problem.gamma)
+    return problem.task_noise * float(q) ** 2 * cost_task / (d * cost_brain * problem.gamma)
 
 
 class Collecting(NamedTuple):
@@ -123,7 +123,7 @@ def asymptotic_allocation(
     # cost_task V (1 − 1/√F)².
     some = n_brain > 0
     shortfall = jnp.where(some, m * n_brain + problem.gamma, 1.0)
-    value = problem.task_noise * q**2 * n_brain / (d * shortfall)
+    value = problem.task_noise * float(q) ** 2 * n_brain / (d * shortfall)
     extra = jnp.where(some, cost_task * value - cost_brain * n_brain, 0.0)
     saved = extra / (budget + extra)
     return AsymptoticAllocation(n_brain, (budget - cost_brain * n_brain) / cost_task, extra, saved)

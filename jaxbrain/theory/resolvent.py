@@ -29,7 +29,9 @@ class Resolvent(NamedTuple):
     noise: Array
     """t1 − c t2."""
     excess: Array
-    """(n − q − 1)(t1 at c = 0 − t1) = q − (n − q − 1) t1."""
+    """q − (n − q − 1) t1, which is (n − q − 1)(t1 at c = 0 − t1)."""
+    noise_excess: Array
+    """q − (n − q − 1)(t1 − c t2)."""
 
 
 def resolvent(numerator: Array, denominator: Array, q: Array | int, n: Array) -> Resolvent:
@@ -50,13 +52,19 @@ def resolvent(numerator: Array, denominator: Array, q: Array | int, n: Array) ->
 
     void_trace = void * rc / jnp.where(exchanged, r, 1.0)
     t1 = rc * x + void_trace
+    c_t2 = rc * (r * x - dx) + void_trace
+    noise = rc * (scale * rc * x + dx)
     return Resolvent(
         t1=t1,
-        c_t2=rc * (r * x - dx) + void_trace,
+        c_t2=c_t2,
         c2_t2=r * (r * x - dx) + void,
         c2_t11=(r * x + void) ** 2 + spread,
-        noise=rc * (scale * rc * x + dx),
+        noise=noise,
         excess=jnp.where(exchanged, q + (void + 1) * t1, excess),
+        # Without labels enough, t1 and c t2 are both near void/c: their difference is taken before.
+        noise_excess=jnp.where(
+            exchanged, q + (void + 1) * noise, excess + (n - q - 1) * jnp.where(exchanged, 0.0, c_t2)
+        ),
     )
 
 

@@ -70,8 +70,10 @@ def penalised_regression(
     if q == 1:
         along, across = moments.c2_t2, jnp.zeros_like(moments.c2_t2)
     else:
-        along = (moments.c2_t11 + 2 * moments.c2_t2) / (q * (q + 2))
-        across = jnp.maximum(q * moments.c2_t2 - moments.c2_t11, 0.0) / (q * (q + 2) * (q - 1))
+        # Floats: as 32-bit integers such products overflow at imaging scale.
+        pairs = float(q * (q + 2))
+        along = (moments.c2_t11 + 2 * moments.c2_t2) / pairs
+        across = jnp.maximum(q * moments.c2_t2 - moments.c2_t11, 0.0) / (pairs * (q - 1))
     bias = across * subspace.misalignment * subspace.outside + (along - across) * subspace.missed
     profiled = subspace.inside / (n - k - 1) if k else jnp.zeros_like(n)
     risk = (noise + block) * profiled + noise * moments.noise / q * subspace.outside + bias
@@ -79,10 +81,10 @@ def penalised_regression(
     # (n − d − 1)(R_TOS − R), by t1(0) − t1(c) rather than by the difference of two risks.
     least_squares = n - d - 1
     gain = profiled * (
-        noise * (moments.excess + least_squares * moments.c_t2)
+        noise * moments.noise_excess
         - least_squares * moments.c2_t2 * subspace.misalignment / q
     )
-    gain += noise * (moments.excess + least_squares * moments.c_t2) / q * subspace.outside
+    gain += noise * moments.noise_excess / q * subspace.outside
     gain -= least_squares * bias
 
     # Negative beyond rounding only where the resolvent trace has lost its accuracy: no number is better.
@@ -119,7 +121,7 @@ def _lasting_gain(subspace: LearnedSubspace, noise: Array, q: int) -> Array:
     something = subspace.misalignment > 0
     missed = jnp.where(something, subspace.misalignment, 1.0)
     gain = 2 * subspace.outside / q - subspace.missed / missed
-    gain *= noise * q**2 / (missed * (subspace.inside + subspace.outside))
+    gain *= noise * float(q) ** 2 / (missed * (subspace.inside + subspace.outside))
     return jnp.where(something, gain, jnp.inf)
 
 
