@@ -281,7 +281,7 @@ def _confusion(spread: Array | float, strength: Array, noise: Array) -> Array:
 
 
 def _spread(problem: Problem, channels: Array | int | None) -> Array | float:
-    return 0 if channels is None else float(problem.input_dim) * (channels - problem.latent_dim)
+    return 0.0 if channels is None else float(problem.input_dim) * (channels - problem.latent_dim)
 
 
 def _spectrum_shrinkage(problem: Problem, n: Array, spread: Array | float):
