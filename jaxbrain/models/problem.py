@@ -161,7 +161,7 @@ class Problem(eqx.Module):
         >>> import jaxbrain as jb
         >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
         >>> round(float(jb.expected_misalignment(problem, 36_000)), 4)
-        0.1522
+        0.1521
         """
         check_dimensions(input_dim, latent_dim, None)
         task_snr, misalignment, encoding_noise = as_floats(

@@ -233,12 +233,17 @@ def _optimal_allocation(
         """What is left for labels, as a real number."""
         return (available - cost_brain * n_brain) / cost_task
 
-    def risk_of(misalignment, n_task):
+    def stage_of(misalignment, n_task):
         if estimator == "befs":
-            stage = task_stage(problem, isotropic(problem, misalignment), n_task, None, "finite")
-        else:
-            stage = information_stage(problem, misalignment, n_task)
-        return stage.risk
+            return task_stage(problem, isotropic(problem, misalignment), n_task, None, "finite")
+        return information_stage(problem, misalignment, n_task)
+
+    def regret(stage, n_task):
+        """Labels that the rest of the money would have bought, less what the recordings are worth.
+
+        Least where the risk is, σ²d/(n_task + extra − d − 1), but not lost in rounding beside many labels.
+        """
+        return (available - cost_task * n_task) / cost_task - stage.extra_samples
 
     def misalignment_of(n_brain):
         return learned_subspace(problem, n_brain, None, "finite").misalignment
@@ -259,15 +264,17 @@ def _optimal_allocation(
         bend = slopes[left] * s * (1 - s) ** 2 - slopes[left + 1] * s**2 * (1 - s)
         return rise + width * bend
 
-    def rough_risk(n_brain, n_task):
+    def rough_regret(n_brain, n_task):
         affordable = (n_brain >= fewest) & (n_task >= 0)
-        risk = risk_of(interpolated(n_brain), jnp.maximum(n_task, 0.0))
-        return jnp.where(affordable & ~jnp.isnan(risk), risk, jnp.inf)
+        n_task = jnp.maximum(n_task, 0.0)
+        lost = regret(stage_of(interpolated(n_brain), n_task), n_task)
+        return jnp.where(affordable & ~jnp.isnan(lost), lost, jnp.inf)
 
     # Best node, then ever finer between its neighbours.
-    frontier_risk = risk_of(at_nodes, jnp.maximum(labels_beside(nodes), 0.0))
-    affordable = labels_beside(nodes) >= 0
-    best = jnp.argmin(jnp.where(affordable & ~jnp.isnan(frontier_risk), frontier_risk, jnp.inf))
+    labels_at_nodes = jnp.maximum(labels_beside(nodes), 0.0)
+    frontier = stage_of(at_nodes, labels_at_nodes)
+    shown = (labels_beside(nodes) >= 0) & ~jnp.isnan(frontier.risk)
+    best = jnp.argmin(jnp.where(shown, regret(frontier, labels_at_nodes), jnp.inf))
     most = jnp.maximum(available / cost_brain, fewest)
     low = nodes[jnp.maximum(best - 1, 0)]
     high = jnp.minimum(nodes[jnp.minimum(best + 1, _NODES - 1)], most)
@@ -275,7 +282,7 @@ def _optimal_allocation(
     def zoom(_, bracket):
         low, high = bracket
         points = low + (high - low) * jnp.linspace(0.0, 1.0, 17, dtype=low.dtype)
-        best = jnp.argmin(rough_risk(points, labels_beside(points)))
+        best = jnp.argmin(rough_regret(points, labels_beside(points)))
         return points[jnp.maximum(best - 1, 0)], points[jnp.minimum(best + 1, 16)]
 
     low, high = jax.lax.fori_loop(0, 4, zoom, (low, high))
@@ -289,28 +296,27 @@ def _optimal_allocation(
     labels = jnp.concatenate(
         [_affordable(available - cost_brain * brain[: 2 * _WINDOW + 2], cost_task), labels]
     )
-    _, chosen = jax.lax.top_k(-rough_risk(brain, labels), 4)
-    brain, labels = brain[chosen], labels[chosen]
-    exact = risk_of(misalignment_of(jnp.maximum(brain, fewest)), jnp.maximum(labels, 0.0))
-    allowed = (brain >= fewest) & (labels >= 0) & ~jnp.isnan(exact)
+    _, chosen = jax.lax.top_k(-rough_regret(brain, labels), 4)
+    brain, labels = brain[chosen], jnp.maximum(labels[chosen], 0.0)
+    exact = stage_of(misalignment_of(jnp.maximum(brain, fewest)), labels)
+    allowed = (brain >= fewest) & ~jnp.isnan(exact.risk)
     allowed &= cost_brain * brain + cost_task * labels <= available
-    exact = jnp.where(allowed, exact, jnp.inf)
-    best = jnp.argmin(exact)
+    best = jnp.argmin(jnp.where(allowed, regret(exact, labels), jnp.inf))
+    best_risk = jnp.where(allowed, exact.risk, jnp.inf)[best]
 
     alone = _affordable(budget - fixed_task, cost_task)
     if baseline == "ols":
         risk_alone = task_only_risk(problem, alone)
     else:
         risk_alone = ridge_stage(problem, alone, None, None).risk
-    collect = exact[best] < risk_alone
+    collect = best_risk < risk_alone
     n_brain = jnp.where(collect, brain[best], 0.0)
     n_task = jnp.where(collect, labels[best], alone)
-    risk = jnp.where(collect, exact[best], risk_alone)
+    risk = jnp.where(collect, best_risk, risk_alone)
     spent_on_brain = jnp.where(collect, fixed_brain + cost_brain * n_brain, 0.0)
     spent_on_task = jnp.where(n_task > 0, fixed_task + cost_task * n_task, 0.0)
     rival = fixed_task + cost_task * labels_without_brain(problem, risk, baseline)
     saved = jnp.where(collect, 1 - (spent_on_brain + spent_on_task) / rival, 0.0)
-    shown = affordable & ~jnp.isnan(frontier_risk)
     return Allocation(
         n_brain=n_brain,
         n_task=n_task,
@@ -321,7 +327,7 @@ def _optimal_allocation(
         risk_without_brain=risk_alone,
         saved=saved,
         frontier=Frontier(
-            *(jnp.where(shown, x, jnp.nan) for x in (nodes, labels_beside(nodes), frontier_risk))
+            *(jnp.where(shown, x, jnp.nan) for x in (nodes, labels_beside(nodes), frontier.risk))
         ),
     )
 
