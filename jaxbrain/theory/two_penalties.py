@@ -113,40 +113,48 @@ def _two_penalty_risk(problem, n_brain, n_task, penalty, inside_penalty):
     noise = problem.task_noise
     limited = ~jnp.isinf(n_task)
     n = jnp.where(limited & (n_task > 0), n_task, 1.0)
-    penalties, unlearned = [], jnp.zeros_like(noise)
+    tops, bottoms, unlearned = [], [], jnp.zeros_like(noise)
     for size, power, given in zip(sizes, powers, (inside_penalty, penalty), strict=True):
         if given is None:
-            penalties.append(_best(noise, size, power))
+            tops.append(noise * size)
+            bottoms.append(jnp.where(power < 0, 0.0, power))
             continue
         hard = jnp.isinf(given)
         soft = jnp.where(hard, 1.0, given)
-        penalties.append(jnp.where(hard, jnp.inf, n * soft))
+        top, bottom = _as_ratio(jnp.where(hard, jnp.inf, n * soft))
+        tops.append(top)
+        bottoms.append(bottom)
         # With unlimited labels a penalty a sample shrinks for ever.
         unlearned += jnp.where(hard, 1.0, soft / (1 + soft)) ** 2 * power
-    cells = jnp.broadcast_arrays(*penalties, *powers, n)
-    risk = jax.vmap(partial(_risk, sizes, noise))(*(cell.ravel() for cell in cells))
+    cells = jnp.broadcast_arrays(*tops, *bottoms, *powers, n)
+    risk = jax.vmap(partial(_risk_of_ratios, sizes, noise))(*(cell.ravel() for cell in cells))
     risk = risk.reshape(cells[0].shape)
     risk = jnp.where(n_task > 0, risk, problem.total_power)
     return jnp.where(limited, risk, unlearned)
 
 
+def _as_ratio(c: Array) -> tuple[Array, Array]:
+    hard = jnp.isinf(c)
+    return jnp.where(hard, 1.0, c), jnp.where(hard, 0.0, 1.0)
+
+
 def _risk(sizes, noise, c_in, c_out, power_in, power_out, n):
-    penalties, counts = jnp.stack([c_in, c_out]), jnp.asarray(sizes, n.dtype)
-    powers = jnp.stack([power_in, power_out])
-    unpenalised = jnp.sum(jnp.where(penalties > 0, 0.0, counts))
+    (top_in, bottom_in), (top_out, bottom_out) = _as_ratio(c_in), _as_ratio(c_out)
+    return _risk_of_ratios(
+        sizes, noise, top_in, top_out, bottom_in, bottom_out, power_in, power_out, n
+    )
+
+
+def _risk_of_ratios(
+    sizes, noise, top_in, top_out, bottom_in, bottom_out, power_in, power_out, n
+):
+    top, bottom = jnp.stack([top_in, top_out]), jnp.stack([bottom_in, bottom_out])
+    counts, powers = jnp.asarray(sizes, n.dtype), jnp.stack([power_in, power_out])
+    unpenalised = jnp.sum(jnp.where(top > 0, 0.0, counts))
     solvable = (unpenalised == 0) | (n > unpenalised + 1)
-    penalties = _capped(jnp.where(solvable, penalties, 1.0), counts, n)
-
-    def traces(c):
-        return _block_inverse(c, counts, n)[0]
-
-    # With G = (W + C)⁻¹, the bias C G² C comes from −∂G(C + s)/∂s, the noise tr GWG = tr G − tr GCG from
-    # ∂G((1 + s)C)/∂s.
-    along = partial(jax.jvp, traces, (penalties,))
-    _, shifted = along((jnp.ones_like(penalties),))
-    inverse, scaled = along((penalties,))
-    bias = jnp.sum(powers * penalties**2 * -shifted)
-    risk = bias + noise * jnp.sum(counts * (inverse + scaled))
+    blocks = _blocks(jnp.where(solvable, top, 1.0), bottom, counts, n)
+    bias, variance = _bias_and_variance(blocks, counts)
+    risk = jnp.sum(powers * bias) + noise * jnp.sum(counts * variance)
     return jnp.where(solvable, risk, jnp.inf)
 
 
@@ -155,63 +163,160 @@ def information_stage(problem: Problem, misalignment: Array, n_task: Array) -> T
     noise, k, q = problem.task_noise, problem.latent_dim, problem.outside_dim
     limited = ~jnp.isinf(n_task)
     n = jnp.where(limited, n_task, 1.0)
-    inner = _best(noise, k, problem.total_power - misalignment)
-    outer = _best(noise, q, misalignment)
-    cells = jnp.broadcast_arrays(inner, outer, n)
+    kept = problem.total_power - misalignment
+    cells = jnp.broadcast_arrays(kept, misalignment, n)
 
-    def stage(c_in, c_out, n):
-        counts = jnp.asarray((k, q), n.dtype)
-        c = _capped(jnp.stack([c_in, c_out]), counts, n)
-        inverse, extra = _block_inverse(c, counts, n)
-        return jnp.sum(counts * inverse), extra
+    def stage(kept, missed, n):
+        counts, powers = jnp.asarray((k, q), n.dtype), jnp.stack([kept, missed])
+        blocks = _blocks(noise * counts, jnp.where(powers < 0, 0.0, powers), counts, n)
+        return _trace_and_labels(blocks, counts)
 
     total, extra = (x.reshape(cells[0].shape) for x in jax.vmap(stage)(*(x.ravel() for x in cells)))
     # tr C/d, what the penalties are worth against least squares when labels abound.
-    limit = (k * inner + q * outer) / problem.input_dim
+    limit = (k * _best(noise, k, kept) + q * _best(noise, q, misalignment)) / problem.input_dim
     return TaskStage(jnp.where(limited, noise * total, 0.0), jnp.where(limited, extra, limit))
 
 
-def _capped(c: Array, counts: Array, n: Array) -> Array:
-    # Beyond this a larger penalty no longer changes anything that rounding would leave visible.
-    return jnp.minimum(c, (n + jnp.sum(counts)) / jnp.finfo(n.dtype).eps)
+class _Blocks(NamedTuple):
+    """Leading order of E (W + C)⁻¹ in two blocks, W ~ Wishart(n): D = 1/(C + x), all as pure numbers."""
+
+    x: Array
+    learned: Array
+    """a = x D, between 0 (C infinite) and 1 (C nothing)."""
+    shrunk: Array
+    """1 − a = C D."""
+    gap: Array
+    """a of the first block less that of the second."""
+    inverse: Array
+    """D."""
 
 
-def _block_inverse(c: Array, counts: Array, n: Array) -> tuple[Array, Array]:
-    """E (W + C)⁻¹ in each block, W ~ Wishart(n), C = c in blocks of these sizes; and d/tr + d + 1 − n.
-
-    x solves x + Σ M x/(C + x) = n, the leading order; Δ in 1/(C + x + Δ) is the first finite-size
-    term, to which what follows it in ridge regression with one C of the same x is added.
-    """
+def _blocks(top: Array, bottom: Array, counts: Array, n: Array) -> _Blocks:
+    """Solve x + Σ M x/(C + x) = n, C = top/bottom: a ratio, so that 0 and infinity are numbers like others."""
+    # Without labels x is 0, and so is all that is divided by it.
+    smallest = jnp.finfo(n.dtype).eps
+    n = n + jnp.where(n < smallest, smallest, 0.0)
+    scale = top + (n + jnp.sum(counts)) * bottom
+    stiff, soft = top / scale, bottom / scale
 
     def mismatch(x):
-        return x + jnp.sum(counts * (x / (c + x))) - n
+        total = stiff + soft * x
+        near = soft * x >= stiff
+        # M x/(C + x) from the end to which it is near: large numbers are taken away before.
+        parts = jnp.where(near, -stiff, soft * x) / total
+        return x + (jnp.sum(jnp.where(near, counts, 0.0)) - n) + jnp.sum(counts * parts)
 
     # The left side is concave, and x/(C + x) below both 1 and x/C. Hence four bounds from below, from the
     # best of which Newton's method rises to the root.
     bounds = []
     for free in itertools.product((False, True), repeat=2):
         free = jnp.array(free)
-        stiff = jnp.sum(jnp.where(free, 0.0, counts / c))
-        bounds.append((n - jnp.sum(jnp.where(free, counts, 0.0))) / (1 + stiff))
+        slope = jnp.sum(jnp.where(free, 0.0, counts * soft / stiff))
+        bounds.append((n - jnp.sum(jnp.where(free, counts, 0.0))) / (1 + slope))
     x = implicit_root(mismatch, jax.lax.stop_gradient(jnp.max(jnp.stack(bounds))))
-    lead = 1 / (c + x)
-    s = jnp.sum(counts * c * lead**2)
-    common = jnp.sum(counts * c * lead**3) * x / (1 + s) ** 2
-    slack = _bounded(common - lead * x / (1 + s), c + x)
-
-    # The one C of ridge regression with the same x; in d − n + x = Σ M C/(C + x) large numbers have gone.
-    size, spare = jnp.sum(counts), jnp.sum(counts * c * lead)
-    one = spare / jnp.sum(counts * lead)
-    s = size * one / (one + x) ** 2
-    ridge = resolvent(one, jnp.ones_like(one), size, n)
-    ridge_slack = _bounded(-x / (one + x) / (1 + s) ** 2, one + x)
-    slack = slack + ridge.excess / ridge.t1 - 1 - one - spare - ridge_slack
-
-    inverse = 1 / (c + x + slack)
-    average = jnp.sum(counts * inverse * (c + slack)) / jnp.sum(counts * inverse)
-    return inverse, spare + 1 + average
+    total = stiff + soft * x
+    apart = (top[1] * bottom[0] - top[0] * bottom[1]) / scale[0] / scale[1]
+    return _Blocks(
+        x, soft * x / total, stiff / total, x * apart / total[0] / total[1], soft / total
+    )
 
 
-def _bounded(slack: Array, above: Array) -> Array:
-    # Where the smallest eigenvalue rules the expansion fails: this much and no more is made of it.
-    return jnp.maximum(slack, -2 / 3 * above)
+def _weights(x: Array, learned: Array, shrunk: Array, counts: Array) -> tuple[Array, Array]:
+    """ω = 1/(x + Σ M a(1 − a)), and π = ω M a(1 − a), whose sum is 1 − ωx."""
+    spread = counts * learned * shrunk
+    omega = 1 / (x + jnp.sum(spread))
+    return omega, omega * spread
+
+
+class _Slack(NamedTuple):
+    """y, where 1/(C + x + ω x y) is E (W + C)⁻¹ with its finite-size terms."""
+
+    total: Array
+    second: Array
+    """y less its first-order part; not of use where `capped`."""
+    capped: Array
+
+
+def _slack(point: tuple[Array, Array, Array, Array], counts: Array) -> _Slack:
+    """First and second finite-size terms, the second in Padé's form: docs/theory.md, "Two penalties".
+
+    Of x, a, 1 − a and the difference of both a. Each term is written so that it vanishes as a
+    product, not as a difference, where penalties are next to nothing.
+    """
+    x, a, rest, gap = point
+    omega, pi = _weights(x, a, rest, counts)
+    w = omega * x
+    mu, nu = jnp.sum(pi * a), jnp.sum(pi * a**2)
+    tilt = 5 * nu - 6 * mu**2
+    rho = a * (4 * a * rest - 5 * rest * mu + tilt)
+    # (ρ₁ − ρ₂)/gap.
+    slope = (4 + 5 * mu) * jnp.sum(a) - 4 * (jnp.sum(a) ** 2 - a[0] * a[1]) - 5 * mu + tilt
+    away = jnp.stack([gap, -gap]) * pi[::-1]
+    first = -away - w * a
+    common = jnp.sum(pi * a * first**2)
+    second = omega * (away * slope + w * rho + common)
+
+    # The share of the second term in the mean, weighted by M a²: both sides divided by ω a³ of the largest a.
+    largest = jnp.max(a)
+    unit = jnp.where(largest > 0, largest, 1.0)
+    share = a / unit
+    size, size2, size3 = (jnp.sum(counts * share**power) for power in (1, 2, 3))
+    some = largest > 0
+    uneven = jnp.prod(counts * share) * gap * (gap / unit)
+    lead = jnp.where(some, uneven + x * size3, 1.0)
+    part = uneven * slope + x * jnp.sum(counts * share**2 * rho) / unit
+    part += size2 * jnp.sum(counts * a**2 * rest * first**2) / unit
+    pade = 1 + omega * part / lead
+
+    # Where the smallest eigenvalue rules no expansion holds, and this much is a cap on what one makes of it.
+    epsilon = (omega * unit) ** 2 * lead / jnp.where(some, size, 1.0)
+    without_void = omega * jnp.sum(pi) * unit * size3 / jnp.where(some, size2, 1.0)
+    least = epsilon + jnp.maximum(epsilon, without_void) / 2
+    penalised = jnp.any(pi > 0)
+    capped = penalised & (pade < least)
+    y = (first * pade + second) / jnp.where(capped, least, pade)
+    seen = a > 0
+    lowest = -2 / 3 / (omega * jnp.where(seen, a, 1.0))
+    too_low = penalised & seen & (y < lowest)
+    return _Slack(
+        jnp.where(too_low, lowest, y), second / jnp.where(capped, 1.0, pade), capped | too_low
+    )
+
+
+def _bias_and_variance(blocks: _Blocks, counts: Array) -> tuple[Array, Array]:
+    """C² E G² and E (G − C G²), a direction of each block, by derivatives of E G along C + s and (1 + s)C."""
+    x, a, rest, gap, _ = blocks
+    omega, pi = _weights(x, a, rest, counts)
+    w, spread, twice = omega * x, jnp.sum(counts * a * rest), jnp.sum(a)
+    slack = partial(_slack, counts=counts)
+    point = x, a, rest, gap
+
+    # All that is even in C moves by w times this, and 1/(C + x + ...) by itself less w² times what follows.
+    scaled = spread, -a * rest, a * rest, -gap * (1 - twice)
+    y, moved = jax.jvp(lambda point: slack(point).total, (point,), (scaled,))
+    e = omega * a * y
+    variance = a**2 * omega * (1 + omega * ((1 + 2 * jnp.sum(pi * a)) * y - moved)) / (1 + e) ** 2
+
+    # C + s moves x by θ s, and everything by this, divided by x.
+    theta = omega * jnp.sum(counts * a**2)
+    rate = a * rest * theta - a**2
+    shifted = x * theta, rate, -rate, gap * (theta * (1 - twice) - twice)
+    _, moved = jax.jvp(lambda point: slack(point).total, (point,), (shifted,))
+    w_rate = omega * (theta * jnp.sum(pi) - omega * jnp.sum(counts * (rest - a) * rate))
+    bias = (rest / (1 + e)) ** 2 * (1 + theta + w_rate * y + omega * moved)
+    return bias, variance
+
+
+def _trace_and_labels(blocks: _Blocks, counts: Array) -> tuple[Array, Array]:
+    """E tr G, and d/E tr G + d + 1 − n without its large numbers."""
+    x, a, rest, gap, inverse = blocks
+    omega, pi = _weights(x, a, rest, counts)
+    w = omega * x
+    y, second, capped = _slack((x, a, rest, gap), counts)
+    g = counts * inverse / (1 + omega * a * y)
+    trace = jnp.sum(g)
+    beyond = jnp.where(capped, 1 + w * y, jnp.sum(pi) + w * (rest + jnp.sum(pi * a) + second))
+    labels = jnp.sum(counts * rest) + (
+        jnp.sum(counts * rest / (1 + omega * a * y)) + jnp.sum(g * beyond)
+    ) / trace
+    return trace, labels
