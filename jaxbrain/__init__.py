@@ -14,6 +14,7 @@ from .estimators import task_only as task_only
 from .models import LinearGaussianModel as LinearGaussianModel
 from .models import Problem as Problem
 from .models import presets as presets
+from .simulation import sweep as sweep
 from .theory import AccuracyWarning as AccuracyWarning
 from .theory import Allocation as Allocation
 from .theory import AsymptoticAllocation as AsymptoticAllocation

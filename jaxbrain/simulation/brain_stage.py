@@ -1,0 +1,244 @@
+"""Exact draws of what recordings teach, at a cost that does not depend on how many there are."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .._linalg import leading_eigenspace
+from ..models import LinearGaussianModel, Problem
+from .iteration import leading_block
+from .random_matrices import bartlett, normal_blocks
+
+# Up to this size the eigenvectors of a whole matrix are cheap; beyond, only the leading ones are iterated.
+LARGEST_DENSE = 512
+
+
+class ReducedModel(NamedTuple):
+    """A model in the coordinates of its latents: what the reduced draws need.
+
+    Channels are rotated so that k of them carry the signal, or, where measurement noise differs between
+    channels, kept as they are.
+    """
+
+    coupling: Float[Array, "channels k"]
+    """Latents to channels: k rotated channels, or all p."""
+    noise: Float[Array, "channels channels"]
+    """L with L Lᵀ the covariance of all that latents and measurement add in these channels."""
+    spare_noise: Float[Array, ""]
+    """Standard deviation of the channels without signal, 0 where there are none."""
+    aligned: Float[Array, " k"]
+    """Aᵀβ in the same basis."""
+    misaligned_power: Float[Array, ""]
+    task_noise: Float[Array, ""]
+
+
+class Dimensions(NamedTuple):
+    """Static sizes: inputs, latents, and channels that carry no signal after rotation."""
+
+    inputs: int
+    latents: int
+    spare: int
+
+
+class SubspaceDraw(NamedTuple):
+    """What one learned subspace leaves of the brain-sensitive one, L = AᵀK̂A."""
+
+    task: Array
+    """bᵀLb, b = Aᵀβ."""
+    task_squared: Array
+    """bᵀL²b."""
+    lost: Array
+    """tr L."""
+    lost_squared: Array
+    """tr L²."""
+    misalignment: Array
+    """‖K̂β‖², a draw of it."""
+
+
+def reduce_model(model: LinearGaussianModel | Problem) -> tuple[ReducedModel, Dimensions]:
+    """The model in reduced coordinates. Raises `ValueError` where there are none."""
+    if isinstance(model, LinearGaussianModel) and model.recording_noise.ndim:
+        try:
+            problem = model.problem()
+        except ValueError:
+            return _unequal_channels(model)
+    else:
+        problem = model.problem() if isinstance(model, LinearGaussianModel) else model
+    k = problem.latent_dim
+    if problem.is_matrix_form:
+        latent_noise, gain = problem.latent_noise, problem.gain
+        coupling = jnp.linalg.cholesky(gain).T
+        largest = jnp.argmax(jnp.diagonal(problem.aligned_power))
+        column = problem.aligned_power[:, largest]
+        root = jnp.sqrt(problem.aligned_power[largest, largest])
+        aligned = jnp.where(root > 0, column / jnp.where(root > 0, root, 1.0), 0.0)
+    else:
+        # Signs of the coordinates cannot matter: latents with opposite sign are as likely.
+        latent_noise, coupling = jnp.diag(problem.latent_noise), jnp.diag(jnp.sqrt(problem.gain))
+        aligned = jnp.sqrt(problem.aligned_power)
+    measured = problem.recording_noise * jnp.eye(k, dtype=coupling.dtype)
+    noise = _factor(coupling @ latent_noise @ coupling.T + measured)
+    spare = 0 if problem.recording_dim is None else problem.recording_dim - k
+    return (
+        ReducedModel(
+            coupling,
+            noise,
+            jnp.sqrt(problem.recording_noise),
+            aligned,
+            problem.misaligned_power,
+            problem.task_noise,
+        ),
+        Dimensions(problem.input_dim, k, spare),
+    )
+
+
+def _unequal_channels(model: LinearGaussianModel) -> tuple[ReducedModel, Dimensions]:
+    d, k, p = model.input_dim, model.latent_dim, model.recording_dim
+    if p > d:
+        raise ValueError(
+            "recording_noise differs between channels and there are more channels than inputs, for which "
+            "there are no reduced draws: use method='data', or simulate model.whitened()"
+        )
+    neural = model.latent_noise
+    if neural.ndim == 0:
+        neural = neural * jnp.eye(k, dtype=neural.dtype)
+    covariance = model.readout @ neural @ model.readout.T + model.recording_noise
+    return (
+        ReducedModel(
+            model.readout,
+            _factor(covariance),
+            jnp.zeros_like(model.task_noise),
+            model.encoder.T @ model.task_weights,
+            model.misalignment,
+            model.task_noise,
+        ),
+        Dimensions(d, k, 0),
+    )
+
+
+def _factor(covariance: Array) -> Array:
+    """A square root of a covariance, singular or not."""
+    values, vectors = jnp.linalg.eigh(covariance)
+    return vectors * jnp.sqrt(jnp.maximum(values, 0.0))[None, :]
+
+
+def draw_subspace(
+    key: PRNGKeyArray, reduced: ReducedModel, sizes: Dimensions, n: Array
+) -> SubspaceDraw:
+    """One learned subspace from n recordings, n >= d, drawn exactly.
+
+    With X = QR, the first k inputs those that latents respond to, the recordings are QᵀR = [R11 Hᵀ; 0] plus
+    noise, a matrix of d rows whatever n is. Its leading left singular vectors U span R Â; only the
+    first k rows of U, and the Gram matrix of the others, matter.
+
+    **Source.** Derived here: docs/theory.md, "Simulation".
+    """
+    d, k, spare = sizes
+    q, dtype = d - k, reduced.coupling.dtype
+    rows = min(q, k)
+    keys = jr.split(key, 7)
+    n = n.astype(dtype)
+    upper = bartlett(keys[0], k, k, n)
+    channels = reduced.coupling.shape[0]
+    above = upper @ reduced.coupling.T
+    above = above + jr.normal(keys[1], (k, channels), dtype) @ reduced.noise.T
+    below = bartlett(keys[2], min(q, channels), channels, jnp.asarray(q, dtype)) @ reduced.noise.T
+    settled = jnp.ones((), bool)
+    if spare == 0:
+        inside, gram = _within_channels(above, below, k)
+    elif min(d, spare + k) <= LARGEST_DENSE:
+        noise = reduced.spare_noise * bartlett(keys[3], min(d, spare), d, jnp.asarray(spare, dtype))
+        inside, gram = _by_all_eigenvectors(above, below, noise.T)
+    else:
+        inside, gram, settled = _by_iteration(keys[3], above, below, reduced.spare_noise, sizes)
+
+    # The other inputs, rotated so that only `rows` of them meet the learned directions.
+    others = bartlett(keys[4], rows, rows, n - k - (q - rows))
+    if q < k:
+        outside = _thin(gram, rows)
+    else:
+        outside = jnp.linalg.cholesky(gram + 4 * k * jnp.finfo(dtype).eps * jnp.eye(k, dtype=dtype)).T
+    turned = jnp.linalg.solve(others.T, outside)
+    mixing = jr.normal(keys[5], (k, rows), dtype)
+    # Â is [1; E] up to a change of basis and a rotation of the outside: L = Eᵀ(1 + E Eᵀ)⁻¹E.
+    tilt = turned @ jnp.linalg.solve(inside - mixing @ turned, upper)
+    lower = jnp.linalg.cholesky(jnp.eye(rows, dtype=dtype) + tilt @ tilt.T)
+    half = jax.scipy.linalg.solve_triangular(lower, tilt, lower=True)
+    lost = half.T @ half
+    task, power = half @ reduced.aligned, reduced.misaligned_power
+
+    # v, the direction of Kβ, sees the rotation through its first `rows` coordinates u.
+    key_u, key_rest = jr.split(keys[6])
+    u = jr.normal(key_u, (rows,), dtype)
+    rest = jr.chisquare(key_rest, q - rows, dtype=dtype) if q > rows else jnp.zeros((), dtype)
+    u = u / jnp.sqrt(jnp.sum(u**2) + rest)
+    aside = jax.scipy.linalg.solve_triangular(lower, jnp.sqrt(power) * u, lower=True) - task
+    draw = SubspaceDraw(
+        task=jnp.sum(task**2),
+        task_squared=jnp.sum((half.T @ task) ** 2),
+        lost=jnp.sum(half**2),
+        lost_squared=jnp.sum(lost**2),
+        misalignment=power * (1 - jnp.sum(u**2)) + jnp.sum(aside**2),
+    )
+    return jax.tree.map(lambda x: jnp.where(settled, x, jnp.nan), draw)
+
+
+def _within_channels(above: Array, below: Array, rank: int) -> tuple[Array, Array]:
+    """Leading directions of the channels as they are: those of AᵀA + BᵀB."""
+    channels = above.shape[1]
+    if channels == rank:
+        return above, below.T @ below
+    gram = above.T @ above + below.T @ below
+    directions = leading_eigenspace(gram, rank)
+    below = below @ directions
+    return above @ directions, below.T @ below
+
+
+def _by_all_eigenvectors(above: Array, below: Array, noise: Array) -> tuple[Array, Array]:
+    """Leading left singular vectors of [T, N]: their first k rows, and the Gram matrix of the others."""
+    (d, _), k = noise.shape, above.shape[0]
+    signal = jnp.zeros((d, k), above.dtype).at[:k].set(above)
+    signal = signal.at[k : k + below.shape[0]].set(below)
+    matrix = jnp.concatenate([signal, noise], axis=1)
+    if matrix.shape[1] < d:
+        leading = matrix @ leading_eigenspace(matrix.T @ matrix, k)
+    else:
+        leading = leading_eigenspace(matrix @ matrix.T, k)
+    return leading[:k], leading[k:].T @ leading[k:]
+
+
+def _by_iteration(
+    key: PRNGKeyArray, above: Array, below: Array, spare_noise: Array, sizes: Dimensions
+) -> tuple[Array, Array, Array]:
+    """The same without a matrix of d rows, which is too large; and whether the iteration has settled."""
+    d, k, spare = sizes
+    q, rows, dtype = d - k, below.shape[0], above.dtype
+    key_noise, key_turn, key_rest = jr.split(key, 3)
+    eye = jnp.eye(k, dtype=dtype)
+    # Turn the coordinates so that all signal is in the first k, where the noise is as random as before.
+    signal = jnp.linalg.cholesky(above.T @ above + below.T @ below).T
+    seen = jax.scipy.linalg.solve_triangular(signal, above.T, trans="T").T
+    noise = normal_blocks(key_noise, d, spare, k, dtype)
+    noise = jax.tree.map(lambda block: spare_noise * block, noise)
+    edge = (spare_noise * (spare**0.5 + d**0.5)) ** 2
+    leading, settled = leading_block(signal, noise, edge)
+    # Beyond the first k coordinates the directions are uniformly random, given their Gram matrix. Turned
+    # back, a part of them is in the first k.
+    normal = jr.normal(key_turn, (rows, rows), dtype)
+    further = bartlett(key_rest, min(rows, q - rows), rows, jnp.asarray(q - rows, dtype))
+    lower = jnp.linalg.cholesky(normal.T @ normal + further.T @ further)
+    uniform = jax.scipy.linalg.solve_triangular(lower, normal.T, lower=True).T
+    unseen = _thin(eye - seen @ seen.T, rows).T
+    inside = seen @ leading + unseen @ uniform @ _thin(eye - leading.T @ leading, rows)
+    return inside, eye - inside.T @ inside, settled
+
+
+def _thin(gram: Array, rows: int) -> Array:
+    """B of few rows with BᵀB = gram, which has no larger rank."""
+    values, vectors = jnp.linalg.eigh(gram)
+    return jnp.sqrt(jnp.maximum(values[-rows:], 0.0))[:, None] * vectors[:, -rows:].T

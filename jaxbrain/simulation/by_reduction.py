@@ -1,0 +1,216 @@
+"""`method="reduced"`: subspaces once for each n_brain, traces once for each n_task, and their products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
+
+from .._typing import AnyArray
+from ..models import LinearGaussianModel, Problem
+from ..theory import optimal_penalty
+from ..theory.shift import BlockShift
+from .brain_stage import (
+    LARGEST_DENSE,
+    Dimensions,
+    ReducedModel,
+    SubspaceDraw,
+    draw_subspace,
+    reduce_model,
+)
+from .data import stage_keys
+from .grids import Plan, choose, empirical_penalties
+from .random_matrices import TraceDraws, trace_draws
+from .task_stage import SubspaceMoments, block_risk, subspace_moments
+from .trials import Moments, run_trials
+
+
+def brain_trial(
+    sizes: Dimensions, key: PRNGKeyArray, reduced: ReducedModel, n: Array
+) -> SubspaceDraw:
+    """One learned subspace."""
+    return draw_subspace(stage_keys(key)[0], reduced, sizes, n)
+
+
+def trace_trial(q: int, key: PRNGKeyArray, n: Array, penalties: Array) -> TraceDraws:
+    """Traces for each number of rows and each of its penalties, (n, l)."""
+    key = stage_keys(key)[1]
+    return jax.vmap(lambda n, c: trace_draws(key, q, n, c))(n, penalties)
+
+
+def simulate(
+    model: LinearGaussianModel | Problem,
+    plan: Plan,
+    estimator: str | Callable[..., Any],
+    shift: BlockShift | AnyArray | None,
+) -> dict[str, np.ndarray]:
+    """The variables of a sweep, as arrays."""
+    if estimator != "befs":
+        raise ValueError("estimator: only 'befs' has reduced draws; use method='data' for others")
+    if shift is not None and not isinstance(shift, BlockShift):
+        raise ValueError(
+            "shift: reduced draws know a BlockShift alone; for a covariance matrix use method='data'"
+        )
+    reduced, sizes = reduce_model(model)
+    d, k, _ = sizes
+    q, grids = d - k, plan.grids
+    noise, m = float(reduced.task_noise), float(reduced.misaligned_power)
+    aligned = float(jnp.sum(reduced.aligned**2))
+    power = aligned + m
+    n_task = grids.n_task.astype(float)
+    penalties = cell_penalties(model, plan, noise, power, q)
+
+    subspaces = _subspaces(plan, reduced, sizes, shift)
+    # Under the rule "optimal" each n_brain has a penalty of its own, which to the traces is one more.
+    own = grids.rule == "optimal"
+    strengths = (penalties[:, :, 0].T if own else penalties[0]) * n_task[:, None]
+    traces = _traces(plan, q, n_task - k, strengths)
+
+    def by_cell(rows: np.ndarray) -> np.ndarray:  # (seeds, n_brain, n_task, penalty, ...)
+        return np.swapaxes(rows, 1, 2)[:, :, :, None] if own else rows[:, None]
+
+    risk, error = _of_means(
+        (subspaces.means()[:, :, None, None], subspaces.covariance_of_means()[:, :, None, None]),
+        (by_cell(traces.means()), by_cell(traces.covariance_of_means())),
+        partial(block_risk, noise=noise, k=k, q=q, n=n_task[:, None]),
+    )
+    # Without a penalty the error of fewer than d + 2 labels has no mean.
+    defined = (penalties > 0) | (n_task[None, :, None] > d + 1)
+    risk, error = (np.where(defined[..., None], np.moveaxis(x, 0, -1), np.nan) for x in (risk, error))
+    if grids.rule == "empirical":
+        risk, error, penalties = choose(risk, error, penalties)
+    return {
+        "risk": risk,
+        "risk_standard_error": error,
+        "penalty_used": penalties,
+        "misalignment": subspaces.means()[..., 0].T,
+        "misalignment_standard_error": np.sqrt(subspaces.covariance_of_means()[..., 0, 0]).T,
+        **_baselines(plan, sizes, noise, aligned, m, shift),
+    }
+
+
+def cell_penalties(
+    model: LinearGaussianModel | Problem, plan: Plan, noise: float, power: float, q: int
+) -> np.ndarray:
+    """The penalty of each cell, (n_brain, n_task, penalty)."""
+    grids = plan.grids
+    if grids.rule == "empirical":
+        table = empirical_penalties(grids, noise, power, q)[None]
+    elif grids.rule == "optimal":
+        try:
+            problem = model.problem() if isinstance(model, LinearGaussianModel) else model
+        except ValueError as unequal:
+            raise ValueError(
+                "penalty 'optimal' is a closed form, which knows equal channels alone: pass 'empirical' or "
+                "a grid of penalties"
+            ) from unequal
+        best = optimal_penalty(problem, grids.n_brain[:, None] * 1.0, grids.n_task[None, :] * 1.0)
+        table = np.asarray(best, float)[..., None]
+    else:
+        table = grids.penalty[None, None, :]
+    return np.broadcast_to(table, (len(grids.n_brain), len(grids.n_task), table.shape[-1]))
+
+
+def _subspaces(
+    plan: Plan, reduced: ReducedModel, sizes: Dimensions, shift: BlockShift | None
+) -> Moments:
+    """Moments of the learned subspaces: (seeds, n_brain, the five of SubspaceMoments)."""
+    d, k, spare = sizes
+    moments = Moments(plan.seeds)
+    # Working memory of a draw, and five numbers kept of it.
+    side = min(d, k + spare)
+    working = 8.0 * (4 * side**2 if side <= LARGEST_DENSE else 30 * d * k)
+    variances = None if shift is None else jax.tree.map(float, shift)
+    chunks = plan.chunks(48.0 * len(plan.grids.n_brain))
+    for step, (seed, numbers) in enumerate(chunks):
+        rows = []
+        for n in plan.grids.n_brain:
+            draws = run_trials(
+                brain_trial,
+                sizes,
+                plan.key,
+                numbers,
+                (reduced, jnp.asarray(n, reduced.aligned.dtype)),
+                mesh=plan.mesh,
+                batch=plan.batch(working),
+            )
+            draws = jax.tree.map(lambda x: x.astype(float), draws)
+            each = subspace_moments(
+                draws, float(reduced.misaligned_power), k, d - k, variances
+            )
+            rows.append(np.stack(each, axis=-1))
+        moments.add(seed, np.stack(rows, axis=1))
+        plan.report("subspaces", step + 1, len(chunks))
+    return moments
+
+
+def _traces(plan: Plan, q: int, rows: np.ndarray, penalties: np.ndarray) -> Moments:
+    """Moments of the traces: (seeds, n, penalty, the three of TraceDraws); `penalties` is (n, penalty)."""
+    moments = Moments(plan.seeds)
+    dtype = jnp.zeros(()).dtype
+    arguments = jnp.asarray(rows, dtype), jnp.asarray(penalties, dtype)
+    chunks = plan.chunks(8.0 * 3 * penalties.size)
+    for step, (seed, numbers) in enumerate(chunks):
+        draws = run_trials(
+            trace_trial,
+            q,
+            plan.key,
+            numbers,
+            arguments,
+            mesh=plan.mesh,
+            batch=plan.batch(8.0 * (4 * q * len(rows) + 10 * penalties.size)),
+        )
+        moments.add(seed, np.stack(draws, axis=-1).astype(float))
+        plan.report("traces", step + 1, len(chunks))
+    return moments
+
+
+def _of_means(
+    subspaces: tuple[np.ndarray, np.ndarray],
+    traces: tuple[np.ndarray, np.ndarray],
+    risk: Callable[[SubspaceMoments, TraceDraws], np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Risk at the means, and its standard error. It is linear in the one and affine in the other."""
+    (s, s_covariance), (t, t_covariance) = subspaces, traces
+
+    def at(s: np.ndarray, t: np.ndarray) -> np.ndarray:
+        return risk(SubspaceMoments(*np.moveaxis(s, -1, 0)), TraceDraws(*np.moveaxis(t, -1, 0)))
+
+    by_s = np.stack(np.broadcast_arrays(*(at(unit, t) for unit in np.eye(s.shape[-1]))), axis=-1)
+    nothing = at(s, np.zeros(3))
+    by_t = np.stack(np.broadcast_arrays(*(at(s, unit) - nothing for unit in np.eye(3))), axis=-1)
+    variance = np.einsum("...a,...ab,...b->...", by_s, s_covariance, by_s)
+    variance = variance + np.einsum("...a,...ab,...b->...", by_t, t_covariance, by_t)
+    return at(s, t), np.sqrt(np.maximum(variance, 0.0))
+
+
+def _baselines(
+    plan: Plan, sizes: Dimensions, noise: float, aligned: float, m: float, shift: BlockShift | None
+) -> dict[str, np.ndarray]:
+    """Least squares and ridge regression at its best penalty for white test inputs: no subspace at all."""
+    d, k, _ = sizes
+    n, power = plan.grids.n_task_only.astype(float), aligned + m
+    traces = _traces(plan, d, n, np.broadcast_to([0.0, noise * d / power], (len(n), 2)))
+    total, missed = float(d), power
+    if shift is not None:
+        a_sensitive, a_missed, a_rest = (float(x) for x in jax.tree.leaves(shift))
+        total = k * a_sensitive + a_missed + (d - k - 1) * a_rest
+        missed = a_sensitive * aligned + a_missed * m
+    nothing = np.array([power, 0.0, 0.0, missed, total])
+    risk, error = _of_means(
+        (nothing, np.zeros((5, 5))),
+        (traces.means(), traces.covariance_of_means()),
+        partial(block_risk, noise=noise, k=0, q=d, n=n[:, None]),
+    )
+    solvable = n > d + 1
+    return {
+        "task_only_risk": np.where(solvable[:, None], risk[:, :, 0].T, np.nan),
+        "task_only_risk_standard_error": np.where(solvable[:, None], error[:, :, 0].T, np.nan),
+        "ridge_risk": risk[:, :, 1].T,
+        "ridge_risk_standard_error": error[:, :, 1].T,
+    }

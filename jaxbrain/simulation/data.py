@@ -1,0 +1,131 @@
+"""Trials with data: draw inputs, recordings and labels, run the estimators, evaluate the exact test risk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ..estimators import (
+    befs_path,
+    encode,
+    oracle_subspace,
+    random_subspace,
+    ridge,
+    shuffle_recordings,
+    task_only,
+)
+from ..models import LinearGaussianModel
+
+Estimator = Callable[..., Array]
+"""`estimator(key, brain_inputs, recordings, task_inputs, targets, penalty)` → weights, shape (d,)."""
+
+SUBSPACES = ("befs", "random_subspace", "shuffled_recordings", "oracle")
+
+
+class Sizes(NamedTuple):
+    """Static sizes of a trial with data."""
+
+    n: int
+    subspace: str
+
+
+def stage_keys(key: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKeyArray]:
+    """Keys of the brain stage and of the task stage of a trial: independent of all sample numbers."""
+    return jr.fold_in(key, 0), jr.fold_in(key, 1)
+
+
+def brain_trial(
+    sizes: Sizes, key: PRNGKeyArray, model: LinearGaussianModel
+) -> tuple[Float[Array, "d k"], Array]:
+    """A basis of the learned subspace, and ‖K̂β‖²."""
+    key, _ = stage_keys(key)
+    key_data, key_control = jr.split(key)
+    k, weights = model.latent_dim, model.task_weights
+    if sizes.subspace == "oracle":
+        basis = oracle_subspace(model)
+    elif sizes.subspace == "random_subspace":
+        basis = random_subspace(key_control, model.input_dim, k).astype(weights.dtype)
+    else:
+        inputs, recordings = model.sample_brain(key_data, sizes.n)
+        if sizes.subspace == "shuffled_recordings":
+            recordings = shuffle_recordings(key_control, recordings)
+        basis = encode(inputs, recordings, k)
+    return basis, jnp.sum((weights - basis @ (basis.T @ weights)) ** 2)
+
+
+def task_trial(
+    n_task: int,
+    key: PRNGKeyArray,
+    model: LinearGaussianModel,
+    root: Float[Array, "r d"] | None,
+    penalties: Float[Array, "b l"],
+    bases: Float[Array, "b d k"],
+) -> Float[Array, "b l"]:
+    """Test risk for each learned subspace and each of its penalties, on one set of labels."""
+    _, key = stage_keys(key)
+    inputs, targets = model.sample_task(key, n_task)
+
+    def risks(pair):
+        basis, penalties = pair
+        found = befs_path(inputs, targets, basis, penalties)
+        return jax.vmap(partial(risk_of, model, root))(found)
+
+    return jax.lax.map(risks, (bases, penalties))
+
+
+def baseline_trial(
+    n_task: int,
+    key: PRNGKeyArray,
+    model: LinearGaussianModel,
+    root: Float[Array, "r d"] | None,
+    penalty: Array,
+) -> tuple[Array, Array]:
+    """Test risk of least squares and of ridge regression, on the labels of `task_trial`."""
+    _, key = stage_keys(key)
+    inputs, targets = model.sample_task(key, n_task)
+    risk = partial(risk_of, model, root)
+    alone = jnp.asarray(jnp.nan, inputs.dtype)
+    if n_task >= model.input_dim:
+        alone = risk(task_only(inputs, targets))
+    return alone, risk(ridge(inputs, targets, penalty))
+
+
+class CustomSizes(NamedTuple):
+    """Static sizes of a trial with a user's own estimator."""
+
+    n_brain: int
+    n_task: int
+    estimator: Estimator
+
+
+def custom_trial(
+    sizes: CustomSizes,
+    key: PRNGKeyArray,
+    model: LinearGaussianModel,
+    root: Float[Array, "r d"] | None,
+    penalties: Float[Array, " l"],
+) -> Float[Array, " l"]:
+    """Test risk of a user's estimator at each penalty."""
+    key_brain, key_task = stage_keys(key)
+    key_data, key_own = jr.split(key_brain)
+    brain = model.sample_brain(key_data, sizes.n_brain)
+    task = model.sample_task(key_task, sizes.n_task)
+
+    def risk(penalty):
+        return risk_of(model, root, sizes.estimator(key_own, *brain, *task, penalty))
+
+    return jax.lax.map(risk, penalties)
+
+
+def risk_of(
+    model: LinearGaussianModel, root: Float[Array, "r d"] | None, weights: Float[Array, " d"]
+) -> Float[Array, ""]:
+    """(β̂ − β)ᵀΣ(β̂ − β), Σ = rootᵀroot, or the identity."""
+    error = weights - model.task_weights
+    return jnp.sum(error**2) if root is None else jnp.sum((root @ error) ** 2)

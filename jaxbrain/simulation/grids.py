@@ -1,0 +1,155 @@
+"""Grids of a sweep: what is asked for, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import PRNGKeyArray
+
+from ..models import LinearGaussianModel, Problem
+from .trials import Progress
+
+PENALTIES = ("optimal", "empirical")
+# In units of the penalty of ridge regression on the outside, σ²(d − k)/(n ‖β‖²): the best one lies above.
+_EMPIRICAL = np.logspace(-1, 3, 33)
+
+
+class Grids(NamedTuple):
+    """Sample numbers as integers; penalties as numbers, or the rule they follow."""
+
+    n_brain: np.ndarray
+    n_task: np.ndarray
+    penalty: np.ndarray
+    rule: str
+    """"given", "optimal" or "empirical"."""
+    n_task_only: np.ndarray
+
+
+class Plan(NamedTuple):
+    """What is simulated, and how it is spread over memory and devices."""
+
+    grids: Grids
+    trials: int
+    seeds: int
+    key: PRNGKeyArray
+    mesh: Mesh | None
+    max_bytes: float
+    progress: Progress | None
+
+    def chunks(self, bytes_a_trial: float) -> list[tuple[int, range]]:
+        """Seed and global trial numbers of each call, which all have the same length."""
+        calls = max(1, -(-self.trials // max(1, int(self.max_bytes // bytes_a_trial))))
+        length = -(-self.trials // calls)
+        return [
+            (seed, range(start, min(start + length, (seed + 1) * self.trials)))
+            for seed in range(self.seeds)
+            for start in range(seed * self.trials, (seed + 1) * self.trials, length)
+        ]
+
+    def report(self, part: str, done: int, total: int) -> None:
+        """Tell whoever asked how far the simulation is."""
+        if self.progress is not None:
+            self.progress(part, done, total)
+
+    def batch(self, bytes_a_trial: float) -> int:
+        """How many trials may run at the same time."""
+        return max(1, int(min(self.max_bytes // bytes_a_trial, self.trials)))
+
+
+def check_key(key: PRNGKeyArray) -> None:
+    """Raise unless this is one key of `jax.random.key`."""
+    if not (isinstance(key, jax.Array) and jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key)):
+        raise ValueError("key must be one key, as jax.random.key(0) gives it")
+    if key.ndim:
+        raise ValueError("key must be a single key, but it is an array of keys")
+
+
+def check_grids(
+    model: LinearGaussianModel | Problem,
+    n_brain: Sequence[int],
+    n_task: Sequence[int],
+    penalty: Sequence[float] | str,
+    n_task_only: Sequence[int] | None,
+    method: str,
+) -> Grids:
+    """The grids as arrays. Raises `ValueError` that names what is wrong."""
+    if not isinstance(model, LinearGaussianModel | Problem):
+        raise ValueError(
+            f"model must be a jaxbrain.LinearGaussianModel or Problem, but it is a {type(model).__name__}"
+        )
+    if method == "data" and isinstance(model, Problem):
+        raise ValueError("method 'data' draws from a LinearGaussianModel: pass the model, no Problem")
+    d, k = model.input_dim, model.latent_dim
+    brain = _counts("n_brain", n_brain, d + 1, "the encoding stage needs more recordings than inputs")
+    least = k + 2
+    task = _counts("n_task", n_task, least, "with fewer labels than latent_dim + 2 the error has no mean")
+    if isinstance(penalty, str):
+        if penalty not in PENALTIES:
+            raise ValueError(
+                f"penalty must be a grid of numbers, 'optimal' or 'empirical', but it is {penalty!r}"
+            )
+        penalties, rule = np.zeros(0), penalty
+    else:
+        rule, penalties = "given", _ascending("penalty", penalty)
+        if np.isnan(penalties).any() or penalties[0] < 0:
+            raise ValueError("penalty must hold numbers that are at least 0 (infinity is allowed)")
+    if n_task_only is not None:
+        alone = _counts("n_task_only", n_task_only, 2, "two labels are the least")
+    elif method == "data":
+        largest = int(task[-1])
+        alone = np.unique(np.concatenate([task, [2 * largest, 4 * largest, 8 * largest]]))
+    else:
+        spread = np.geomspace(max(1.0, (least - d) / 2), 100.0 * (task[-1] + brain[-1]), 40)
+        alone = np.unique(np.concatenate([task, np.round(d + 1 + spread).astype(int)]))
+    return Grids(brain, task, penalties, rule, alone)
+
+
+def empirical_penalties(grids: Grids, task_noise: float, power: float, q: int) -> np.ndarray:
+    """The grid of the rule "empirical", for each number of labels: (n_task, 33)."""
+    return task_noise * q / power / grids.n_task[:, None] * _EMPIRICAL[None, :]
+
+
+def choose(
+    risk: np.ndarray, error: np.ndarray, penalties: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """At the penalty whose risk, meaned over seeds, is the least in its cell.
+
+    `risk`, `error`: (n_brain, n_task, penalty, seed); `penalties`: (n_brain, n_task, penalty).
+    """
+    mean = risk.mean(-1)
+    best = np.argmin(np.where(np.isnan(mean), np.inf, mean), axis=2)[:, :, None]
+    chosen = best[..., None]
+    return (
+        np.take_along_axis(risk, chosen, 2),
+        np.take_along_axis(error, chosen, 2),
+        np.take_along_axis(penalties, best, 2),
+    )
+
+
+def _ascending(name: str, values: Any) -> np.ndarray:
+    try:
+        numbers = np.atleast_1d(np.asarray(values, float))
+    except (TypeError, ValueError) as problem:
+        raise ValueError(f"{name} must be a list of numbers, but it is {values!r}") from problem
+    if numbers.ndim != 1 or not len(numbers):
+        raise ValueError(f"{name} must be a list of at least one number, but it is {values!r}")
+    if np.any(np.diff(numbers) <= 0):
+        raise ValueError(f"{name} must ascend without repeats: pass sorted(set({name}))")
+    return numbers
+
+
+def _counts(name: str, values: Any, least: int, reason: str) -> np.ndarray:
+    numbers = _ascending(name, values)
+    if not np.all(np.isfinite(numbers)):
+        raise ValueError(f"{name} must be finite: the closed forms take infinite numbers")
+    if np.any(numbers != np.round(numbers)):
+        raise ValueError(f"{name} must hold whole numbers, but it holds {numbers.tolist()}")
+    if numbers[0] < least:
+        raise ValueError(
+            f"{name} must be at least {least}, but it is as low as {numbers[0]:g}: {reason}"
+        )
+    return numbers.astype(int)
