@@ -1,5 +1,7 @@
 """Two penalties: risk against raw simulation, and the value of information."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -173,6 +175,16 @@ def test_a_subspace_that_is_no_better_than_a_random_one_holds_no_information(n_t
     assert float(jb.information_value(problem(1.0, 0.76), 40, n_task)) > 0
 
 
+@partial(jax.jit, static_argnums=(0, 1))
+def worth_and_risks(d, k, snr, misalignment, noise, n_brain, n_task):
+    given = jb.Problem.isotropic(d, k, snr, misalignment, noise)
+    return (
+        jb.information_value(given, n_brain, n_task),
+        jb.two_penalty_risk(given, n_brain, n_task),
+        jb.ridge_risk(given, n_task),
+    )
+
+
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(
     d=st.sampled_from([8, 30]),
@@ -184,39 +196,45 @@ def test_a_subspace_that_is_no_better_than_a_random_one_holds_no_information(n_t
     n_task=st.floats(-2, 4),
 )
 def test_information_is_never_harmful(d, k, snr, misalignment, noise, n_brain, n_task):
-    given = jb.Problem.isotropic(d, k, 10**snr, misalignment, 10**noise)
-    arguments = given, d + 1 + 10**n_brain, d * 10**n_task
-    worth = float(jb.information_value(*arguments))
+    numbers = (10**snr, misalignment, 10**noise, d + 1 + 10**n_brain, d * 10**n_task)
+    worth, risk, ridge = worth_and_risks(d, k, *numbers)
     assert worth >= 0
     if n_task > 1:
         # Without the clip at 0: the risk itself is no worse than that of ridge regression.
-        ridge = float(jb.ridge_risk(given, arguments[2]))
-        assert float(jb.two_penalty_risk(*arguments)) <= ridge * (1 + 1e-9)
+        assert risk <= ridge * (1 + 1e-9)
+
+
+@jax.jit
+def four_quantities(misalignment, numbers):
+    noise, n_task, n_brain = numbers
+    given = jb.Problem.isotropic(D, K, 1.0, misalignment, noise)
+    return jnp.stack(
+        [
+            jb.information_value(given, n_brain, n_task),
+            jb.two_penalty_risk(given, n_brain, n_task),
+            jb.two_penalty_risk(given, n_brain, n_task, 0.7, 0.2),
+            jb.optimal_penalties(given, n_brain, n_task).inside,
+        ]
+    )
+
+
+# Compiled once for all cases.
+four_quantities_forward = jax.jit(jax.jacfwd(four_quantities, 1))
+four_quantities_reverse = jax.jit(jax.jacrev(four_quantities, 1))
 
 
 @pytest.mark.parametrize("misalignment", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("n_task", [3.0, 16.0, 17.0, 200.0])
 def test_derivatives_agree_and_are_finite(misalignment, n_task):
     arguments = jnp.array([0.5, n_task, 30.0])
-
-    @jax.jit
-    def quantities(x):
-        given = jb.Problem.isotropic(D, K, 1.0, misalignment, x[0])
-        return jnp.stack(
-            [
-                jb.information_value(given, x[2], x[1]),
-                jb.two_penalty_risk(given, x[2], x[1]),
-                jb.two_penalty_risk(given, x[2], x[1], 0.7, 0.2),
-                jb.optimal_penalties(given, x[2], x[1]).inside,
-            ]
-        )
-
-    forward, reverse = (jax.jit(jac(quantities))(arguments) for jac in (jax.jacfwd, jax.jacrev))
+    forward = four_quantities_forward(misalignment, arguments)
+    reverse = four_quantities_reverse(misalignment, arguments)
     assert np.all(np.isfinite(forward))
     np.testing.assert_allclose(forward, reverse, rtol=1e-8, atol=1e-10)
     for i in range(3):
         step = 1e-5 * arguments[i] * jnp.eye(3)[i]
-        moved = (quantities(arguments + step) - quantities(arguments - step)) / (2 * step[i])
+        above, below = (four_quantities(misalignment, arguments + move) for move in (step, -step))
+        moved = (above - below) / (2 * step[i])
         np.testing.assert_allclose(forward[:, i], moved, rtol=1e-5, atol=1e-8)
 
 
@@ -300,29 +318,32 @@ def test_information_over_the_whole_range(d, k):
 
     @jax.jit
     @jax.vmap
-    def answers(snr, misalignment, noise, n_brain, n_task):
+    def worth_of(snr, misalignment, noise, n_brain, n_task):
         given = jb.Problem.isotropic(d, k, snr, misalignment, noise)
-        worth = jb.information_value(given, n_brain, n_task)
+        return jb.information_value(given, n_brain, n_task)
+
+    @jax.jit
+    @jax.vmap
+    def risks_of(snr, misalignment, noise, n_brain, n_task, worth):
+        given = jb.Problem.isotropic(d, k, snr, misalignment, noise)
         return (
-            worth,
             jb.two_penalty_risk(given, n_brain, n_task),
             jb.ridge_risk(given, n_task),
             jb.ridge_risk(given, n_task + worth),
         )
 
     perfect = (misalignment == 0) & np.isinf(n_brain)
-    worth, risk, ridge, matched = (
-        np.asarray(x)
-        for x in answers(*map(jnp.asarray, (snr, misalignment, noise, n_brain, n_task)))
-    )
+    numbers = [jnp.asarray(x) for x in (snr, misalignment, noise, n_brain, n_task)]
+    worth = worth_of(*numbers)
+    risk, ridge, matched = (np.asarray(x) for x in risks_of(*numbers, worth))
+    worth = np.asarray(worth)
     assert np.all(np.isfinite(worth))
     assert np.all(worth >= 0)
     assert np.all(risk <= ridge * (1 + 1e-12))
     np.testing.assert_allclose(matched, risk, rtol=1e-11)
     assert np.all(worth[perfect] > 0)
     with jax.enable_x64(False):
-        single = (jnp.asarray(x, jnp.float32) for x in (snr, misalignment, noise, n_brain, n_task))
-        rounded = np.asarray(answers(*single)[0])
+        rounded = np.asarray(worth_of(*(jnp.asarray(x, jnp.float32) for x in numbers)))
     assert rounded.dtype == np.float32
     # To 1 %, or to 0.1 % of the labels at stake where hardly anything is known.
     assert np.all(np.abs(rounded - worth) <= 0.01 * worth + 1e-3 * np.maximum(n_task, d))
@@ -394,30 +415,39 @@ def test_penalties_of_any_size_are_finite_in_either_precision(precision):
             assert float(table[-1, -1]) == pytest.approx(1.0, rel=1e-5)
 
 
+@jax.jit
+def quantities_of_everything(problem, n_brain, n_task, outside, inside):
+    best = jb.optimal_penalties(problem, n_brain, n_task)
+    return jnp.stack(
+        [
+            jb.two_penalty_risk(problem, n_brain, n_task, outside, inside),
+            jb.information_value(problem, n_brain, n_task),
+            best.outside,
+            best.inside,
+        ]
+    )
+
+
+@jax.jit
+def pull_back(weight, *arguments):
+    """Of each argument, the derivative of the quantities weighted like this."""
+    return jax.vjp(quantities_of_everything, *arguments)[1](weight)
+
+
 def test_derivatives_in_every_number():
     """Of the problem, both sample numbers, both penalties, by three ways."""
-
-    def quantities(problem, n_brain, n_task, outside, inside):
-        best = jb.optimal_penalties(problem, n_brain, n_task)
-        return jnp.stack(
-            [
-                jb.two_penalty_risk(problem, n_brain, n_task, outside, inside),
-                jb.information_value(problem, n_brain, n_task),
-                best.outside,
-                best.inside,
-            ]
-        )
-
-    numbers = [jnp.asarray(x) for x in (60.0, 40.0, 0.6, 0.2)]
+    numbers = [jnp.asarray(x, float) for x in (60.0, 40.0, 0.6, 0.2)]
     flat, restore = ravel_pytree((spectrum_problem(0.2), *numbers))
-    values = jax.jit(lambda flat: quantities(*restore(flat)))
+
+    def values(flat):
+        return quantities_of_everything(*restore(flat))
+
     push = jax.jit(lambda flat, move: jax.jvp(values, (flat,), (move,))[1])
-    pull = jax.jit(lambda flat, weight: jax.vjp(values, flat)[1](weight)[0])
     for factor in (1.0, 0.6):
         point = flat.at[-4:].multiply(factor)
         forward = np.stack([push(point, one) for one in jnp.eye(len(flat))], 1)
-        reverse = np.stack([pull(point, one) for one in jnp.eye(4)])
-        np.testing.assert_allclose(reverse, forward, rtol=1e-9, atol=1e-11)
+        reverse = [ravel_pytree(pull_back(one, *restore(point)))[0] for one in jnp.eye(4)]
+        np.testing.assert_allclose(np.stack(reverse), forward, rtol=1e-9, atol=1e-11)
         step = 1e-5 * np.maximum(np.abs(point), 0.01)
         above, below = (
             np.stack([values(point.at[i].add(sign * step[i])) for i in range(len(flat))], 1)
@@ -429,10 +459,11 @@ def test_derivatives_in_every_number():
 
 def test_gradients_at_the_ends_of_the_penalties():
     """Nothing and infinity are limits like others: no NaN in any derivative."""
-    slopes = jax.jit(jax.grad(jb.two_penalty_risk, (0, 1, 2, 3, 4)))
+    only_the_risk = jnp.eye(4)[0]
     for misalignment in (0.0, 0.2, 1.0):
         for outside in (0.0, 0.5, np.inf):
             for inside in (0.0, 0.5, np.inf):
-                numbers = (jnp.asarray(x) for x in (60.0, 40.0, outside, inside))
-                for leaf in jax.tree.leaves(slopes(spectrum_problem(misalignment), *numbers)):
+                numbers = (jnp.asarray(x, float) for x in (60.0, 40.0, outside, inside))
+                slopes = pull_back(only_the_risk, spectrum_problem(misalignment), *numbers)
+                for leaf in jax.tree.leaves(slopes):
                     assert np.all(np.isfinite(leaf)), (misalignment, outside, inside)

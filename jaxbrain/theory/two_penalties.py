@@ -287,23 +287,28 @@ def _bias_and_variance(blocks: _Blocks, counts: Array) -> tuple[Array, Array]:
     """C² E G² and E (G − C G²), a direction of each block, by derivatives of E G along C + s and (1 + s)C."""
     x, a, rest, gap, _ = blocks
     omega, pi = _weights(x, a, rest, counts)
-    w, spread, twice = omega * x, jnp.sum(counts * a * rest), jnp.sum(a)
-    slack = partial(_slack, counts=counts)
-    point = x, a, rest, gap
-
-    # All that is even in C moves by w times this, and 1/(C + x + ...) by itself less w² times what follows.
-    scaled = spread, -a * rest, a * rest, -gap * (1 - twice)
-    y, moved = jax.jvp(lambda point: slack(point).total, (point,), (scaled,))
-    e = omega * a * y
-    variance = a**2 * omega * (1 + omega * ((1 + 2 * jnp.sum(pi * a)) * y - moved)) / (1 + e) ** 2
-
-    # C + s moves x by θ s, and everything by this, divided by x.
+    w, twice = omega * x, jnp.sum(a)
     theta = omega * jnp.sum(counts * a**2)
-    rate = a * rest * theta - a**2
-    shifted = x * theta, rate, -rate, gap * (theta * (1 - twice) - twice)
-    _, moved = jax.jvp(lambda point: slack(point).total, (point,), (shifted,))
-    w_rate = omega * (theta * jnp.sum(pi) - omega * jnp.sum(counts * (rest - a) * rate))
-    bias = (rest / (1 + e)) ** 2 * (1 + theta + w_rate * y + omega * moved)
+    # Along (1 + s)C all that is even in C moves by w times the first of these; C + s moves x by θ s, and all
+    # by the second divided by x.
+    rate = jnp.stack([-a * rest, a * rest * theta - a**2])
+    point = x, a, rest, gap
+    moves = (
+        jnp.stack([jnp.sum(counts * a * rest), x * theta]),
+        rate,
+        -rate,
+        gap * jnp.stack([twice - 1, theta * (1 - twice) - twice]),
+    )
+
+    def move(tangent):
+        return jax.jvp(lambda point: _slack(point, counts).total, (point,), (tangent,))
+
+    # One after the other: the compiler takes far longer over both at once.
+    (y, _), (scaled, shifted) = jax.lax.map(move, moves)
+    e = omega * a * y
+    variance = a**2 * omega * (1 + omega * ((1 + 2 * jnp.sum(pi * a)) * y - scaled)) / (1 + e) ** 2
+    w_rate = omega * (theta * jnp.sum(pi) - omega * jnp.sum(counts * (rest - a) * rate[1]))
+    bias = (rest / (1 + e)) ** 2 * (1 + theta + w_rate * y + omega * shifted)
     return bias, variance
 
 
