@@ -14,6 +14,10 @@ from .estimators import task_only as task_only
 from .models import LinearGaussianModel as LinearGaussianModel
 from .models import Problem as Problem
 from .models import presets as presets
+from .simulation import EmpiricalAllocation as EmpiricalAllocation
+from .simulation import empirical_allocation as empirical_allocation
+from .simulation import empirical_value as empirical_value
+from .simulation import sample_misalignment as sample_misalignment
 from .simulation import sweep as sweep
 from .theory import AccuracyWarning as AccuracyWarning
 from .theory import Allocation as Allocation

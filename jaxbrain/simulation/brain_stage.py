@@ -127,6 +127,23 @@ def _factor(covariance: Array) -> Array:
     return vectors * jnp.sqrt(jnp.maximum(values, 0.0))[None, :]
 
 
+def draw_subspaces(
+    key: PRNGKeyArray, reduced: ReducedModel, sizes: Dimensions, n: Float[Array, " m"]
+) -> SubspaceDraw:
+    """Learned subspaces for several numbers of recordings, from the same random numbers."""
+
+    def one(n: Array) -> SubspaceDraw:
+        return draw_subspace(key, reduced, sizes, n)
+
+    # Small ones side by side, so that what does not depend on n is drawn once.
+    return jax.vmap(one)(n) if is_dense(sizes) else jax.lax.map(one, n)
+
+
+def is_dense(sizes: Dimensions) -> bool:
+    """Whether all eigenvectors are computed."""
+    return sizes.spare == 0 or min(sizes.inputs, sizes.spare + sizes.latents) <= LARGEST_DENSE
+
+
 def draw_subspace(
     key: PRNGKeyArray, reduced: ReducedModel, sizes: Dimensions, n: Array
 ) -> SubspaceDraw:
@@ -151,7 +168,7 @@ def draw_subspace(
     settled = jnp.ones((), bool)
     if spare == 0:
         inside, gram = _within_channels(above, below, k)
-    elif min(d, spare + k) <= LARGEST_DENSE:
+    elif is_dense(sizes):
         noise = reduced.spare_noise * bartlett(keys[3], min(d, spare), d, jnp.asarray(spare, dtype))
         inside, gram = _by_all_eigenvectors(above, below, noise.T)
     else:
@@ -168,16 +185,17 @@ def draw_subspace(
     # Â is [1; E] up to a change of basis and a rotation of the outside: L = Eᵀ(1 + E Eᵀ)⁻¹E.
     tilt = turned @ jnp.linalg.solve(inside - mixing @ turned, upper)
     lower = jnp.linalg.cholesky(jnp.eye(rows, dtype=dtype) + tilt @ tilt.T)
-    half = jax.scipy.linalg.solve_triangular(lower, tilt, lower=True)
-    lost = half.T @ half
-    task, power = half @ reduced.aligned, reduced.misaligned_power
-
     # v, the direction of Kβ, sees the rotation through its first `rows` coordinates u.
     key_u, key_rest = jr.split(keys[6])
     u = jr.normal(key_u, (rows,), dtype)
     rest = jr.chisquare(key_rest, q - rows, dtype=dtype) if q > rows else jnp.zeros((), dtype)
     u = u / jnp.sqrt(jnp.sum(u**2) + rest)
-    aside = jax.scipy.linalg.solve_triangular(lower, jnp.sqrt(power) * u, lower=True) - task
+    power = reduced.misaligned_power
+    both = jnp.concatenate([tilt, jnp.sqrt(power) * u[:, None]], axis=1)
+    both = jax.scipy.linalg.solve_triangular(lower, both, lower=True)
+    half = both[:, :k]
+    lost, task = half.T @ half, half @ reduced.aligned
+    aside = both[:, k] - task
     draw = SubspaceDraw(
         task=jnp.sum(task**2),
         task_squared=jnp.sum((half.T @ task) ** 2),

@@ -85,8 +85,10 @@ def simulate(
         misalignment = (np.full((len(grids.n_brain), plan.seeds), np.nan),) * 2
     baseline, baseline_error = _with_errors(alone)
     few = (grids.n_task_only <= d + 1)[:, None]
+    zero = model.task_weights if root is None else root @ model.task_weights
     return {
         "risk": risk,
+        "risk_of_predicting_zero": np.asarray(jnp.sum(zero**2)),
         "risk_standard_error": error,
         "penalty_used": penalties,
         "misalignment": misalignment[0],

@@ -16,11 +16,11 @@ from ..models import LinearGaussianModel, Problem
 from ..theory import optimal_penalty
 from ..theory.shift import BlockShift
 from .brain_stage import (
-    LARGEST_DENSE,
     Dimensions,
     ReducedModel,
     SubspaceDraw,
-    draw_subspace,
+    draw_subspaces,
+    is_dense,
     reduce_model,
 )
 from .data import stage_keys
@@ -33,8 +33,8 @@ from .trials import Moments, run_trials
 def brain_trial(
     sizes: Dimensions, key: PRNGKeyArray, reduced: ReducedModel, n: Array
 ) -> SubspaceDraw:
-    """One learned subspace."""
-    return draw_subspace(stage_keys(key)[0], reduced, sizes, n)
+    """Learned subspaces for each n."""
+    return draw_subspaces(stage_keys(key)[0], reduced, sizes, n)
 
 
 def trace_trial(q: int, key: PRNGKeyArray, n: Array, penalties: Array) -> TraceDraws:
@@ -122,29 +122,25 @@ def _subspaces(
     """Moments of the learned subspaces: (seeds, n_brain, the five of SubspaceMoments)."""
     d, k, spare = sizes
     moments = Moments(plan.seeds)
+    n = jnp.asarray(plan.grids.n_brain, reduced.aligned.dtype)
     # Working memory of a draw, and five numbers kept of it.
     side = min(d, k + spare)
-    working = 8.0 * (4 * side**2 if side <= LARGEST_DENSE else 30 * d * k)
+    working = 8.0 * (4 * len(n) * side**2 if is_dense(sizes) else 30 * d * k)
     variances = None if shift is None else jax.tree.map(float, shift)
-    chunks = plan.chunks(48.0 * len(plan.grids.n_brain))
+    chunks = plan.chunks(48.0 * len(n))
     for step, (seed, numbers) in enumerate(chunks):
-        rows = []
-        for n in plan.grids.n_brain:
-            draws = run_trials(
-                brain_trial,
-                sizes,
-                plan.key,
-                numbers,
-                (reduced, jnp.asarray(n, reduced.aligned.dtype)),
-                mesh=plan.mesh,
-                batch=plan.batch(working),
-            )
-            draws = jax.tree.map(lambda x: x.astype(float), draws)
-            each = subspace_moments(
-                draws, float(reduced.misaligned_power), k, d - k, variances
-            )
-            rows.append(np.stack(each, axis=-1))
-        moments.add(seed, np.stack(rows, axis=1))
+        draws = run_trials(
+            brain_trial,
+            sizes,
+            plan.key,
+            numbers,
+            (reduced, n),
+            mesh=plan.mesh,
+            batch=plan.batch(working),
+        )
+        draws = jax.tree.map(lambda x: x.astype(float), draws)
+        power = float(reduced.misaligned_power)
+        moments.add(seed, np.stack(subspace_moments(draws, power, k, d - k, variances), axis=-1))
         plan.report("subspaces", step + 1, len(chunks))
     return moments
 
@@ -209,6 +205,7 @@ def _baselines(
     )
     solvable = n > d + 1
     return {
+        "risk_of_predicting_zero": np.asarray(missed),
         "task_only_risk": np.where(solvable[:, None], risk[:, :, 0].T, np.nan),
         "task_only_risk_standard_error": np.where(solvable[:, None], error[:, :, 0].T, np.nan),
         "ridge_risk": risk[:, :, 1].T,

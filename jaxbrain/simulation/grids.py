@@ -103,7 +103,7 @@ def check_grids(
         largest = int(task[-1])
         alone = np.unique(np.concatenate([task, [2 * largest, 4 * largest, 8 * largest]]))
     else:
-        spread = np.geomspace(max(1.0, (least - d) / 2), 100.0 * (task[-1] + brain[-1]), 40)
+        spread = np.geomspace(max(1.0, (least - d) / 2), 100.0 * (task[-1] + brain[-1]), 16)
         alone = np.unique(np.concatenate([task, np.round(d + 1 + spread).astype(int)]))
     return Grids(brain, task, penalties, rule, alone)
 

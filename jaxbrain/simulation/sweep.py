@@ -149,6 +149,7 @@ def _labelled(
         "task_noise": float(model.task_noise),
         "task_snr": float(model.task_snr),
         "relative_misalignment": float(model.relative_misalignment),
+        "risk_of_predicting_zero": float(found["risk_of_predicting_zero"]),
         "failed_cells": int(failed.sum()),
         "devices": 1 if plan.mesh is None else plan.mesh.size,
         "device": str(jax.devices()[0].device_kind),

@@ -1,0 +1,62 @@
+"""Draws of how much of the task a learned subspace misses."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import PRNGKeyArray
+
+from .._checks import check_choice, check_integer
+from ..models import LinearGaussianModel, Problem
+from . import by_reduction, data
+from .brain_stage import reduce_model
+from .grids import check_grids, check_key
+from .trials import run_trials
+
+
+def sample_misalignment(
+    model: LinearGaussianModel | Problem,
+    n_brain: int,
+    *,
+    trials: int,
+    key: PRNGKeyArray,
+    method: str = "reduced",
+    mesh: Mesh | None = None,
+) -> np.ndarray:
+    """Draw how much of the task n_brain recordings fail to teach: ‖K̂β‖², once for each trial.
+
+    `expected_misalignment` is the mean of it; this is the whole distribution, exact at every n_brain.
+
+    >>> import jax, jaxbrain as jb
+    >>> model = jb.presets.small()
+    >>> draws = jb.sample_misalignment(model, 400, trials=500, key=jax.random.key(0))
+    >>> bool(abs(draws.mean() / jb.expected_misalignment(model.problem(), 400) - 1) < 0.02)
+    True
+
+    - `model`: a `LinearGaussianModel`, or for the reduced method a `Problem`.
+    - `n_brain`: whole, above input_dim. `trials`: number of draws. `key`: as in `sweep`.
+    - `method="reduced"`: at a cost that does not depend on n_brain; `"data"`: recordings are drawn and
+      `encode` runs. Both have the same distribution.
+    - `mesh`: its devices share the trials.
+
+    Returns an array of shape (trials,), in the units of ‖β‖². NaN where an iteration has not settled.
+
+    **Raises** `ValueError` that names the argument and the remedy.
+
+    **Source.** Derived here: docs/theory.md, "Simulation".
+    """
+    check_choice("method", method, ("reduced", "data"))
+    check_integer("trials", trials, 1)
+    check_key(key)
+    grids = check_grids(model, [n_brain], [model.latent_dim + 2], "empirical", None, method)
+    numbers = range(trials)
+    if method == "data":
+        sizes = data.Sizes(int(grids.n_brain[0]), "befs")
+        return run_trials(data.brain_trial, sizes, key, numbers, (model,), mesh=mesh)[1]
+    reduced, dimensions = reduce_model(model)
+    n = jnp.asarray(grids.n_brain, reduced.aligned.dtype)
+    draws = run_trials(
+        by_reduction.brain_trial, dimensions, key, numbers, (reduced, n), mesh=mesh
+    )
+    return draws.misalignment[:, 0]
