@@ -12,6 +12,7 @@ from .models import Problem
 from .theory import risk, savings, two_penalty_risk
 
 if TYPE_CHECKING:
+    import xarray
     from matplotlib.axes import Axes
 
 # Okabe and Ito's colours, which people with colour-blindness can tell apart.
@@ -132,6 +133,81 @@ def save_plan(
         axes.set_ylabel("risk (that of predicting 0 is 1)")
         axes.spines[["top", "right"]].set_visible(False)
         figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+        figure.savefig(path, dpi=160)
+    finally:
+        plt.close(figure)
+
+
+def save_simulation(dataset: xarray.Dataset, problem: Problem, path: Path | str) -> None:
+    """Draw the simulated risk of a sweep over labels as points, and the closed form as lines.
+
+    A colour for each n_brain, a panel for each penalty; bars are 95 % intervals of the mean over seeds.
+    `path` ends in .png, .svg or .pdf.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg", force=False)
+    import matplotlib.pyplot as plt
+
+    n_brain, n_task = dataset.n_brain.values, dataset.n_task.values
+    simulated = dataset.risk.mean("seed").values
+    seeds = dataset.sizes["seed"]
+    error = 1.96 * np.sqrt((dataset.risk_standard_error**2).sum("seed").values) / seeds
+    panels = dataset.sizes["penalty"]
+    columns = min(panels, 3)
+    figure, grid = plt.subplots(
+        -(-panels // columns),
+        columns,
+        figsize=(2.2 + 3.2 * columns, 1.2 + 2.8 * -(-panels // columns)),
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+        layout="constrained",
+    )
+    try:
+        for panel, axes in enumerate(grid.flat):
+            if panel >= panels:
+                axes.set_visible(False)
+                continue
+            for row, amount in enumerate(n_brain):
+                colour = _COLOURS[row % len(_COLOURS)]
+                used = dataset.penalty_used.values[row, :, panel]
+                if dataset.penalty.dtype.kind == "f":
+                    labels = np.geomspace(n_task[0], n_task[-1], 100)
+                    used = np.full(100, used[0])
+                else:
+                    labels = n_task * 1.0
+                axes.plot(labels, risk(problem, float(amount), labels, used), color=colour)
+                axes.errorbar(
+                    n_task,
+                    simulated[row, :, panel],
+                    error[row, :, panel],
+                    fmt="o",
+                    markersize=4,
+                    color=colour,
+                    label=f"{amount:,}".replace(",", " "),
+                )
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+            label = dataset.penalty.values[panel]
+            name = label if isinstance(label, str) else f"{label:.3g}"
+            axes.set_title(f"penalty {name}", fontsize=10)
+            axes.spines[["top", "right"]].set_visible(False)
+        for axes in grid[-1]:
+            axes.set_xlabel("labels (task samples)")
+        for axes in grid[:, 0]:
+            axes.set_ylabel("excess test risk")
+        handles, names = grid[0, 0].get_legend_handles_labels()
+        figure.legend(
+            handles,
+            names,
+            title="brain samples; lines: closed form, points: simulation",
+            loc="outside upper center",
+            ncols=min(len(names), 5),
+            frameon=False,
+            fontsize=8,
+            title_fontsize=8,
+        )
         figure.savefig(path, dpi=160)
     finally:
         plt.close(figure)

@@ -15,13 +15,14 @@ def main(arguments: list[str] | None = None) -> None:
 
     from .fit import fit
     from .plan import plan
+    from .simulate import simulate
     from .worth import worth
 
     # A program of its own may choose its precision; the library never does.
     jax.config.update("jax_enable_x64", True)
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"worth": worth, "plan": plan, "fit": fit},
+            {"worth": worth, "plan": plan, "simulate": simulate, "fit": fit},
             prog="jaxbrain",
             description="How much are brain recordings worth for machine learning?",
             args=arguments,

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._checks import as_real, check_choice, check_covariance, check_shape
 from .._typing import AnyArray
-from ..models import LinearGaussianModel
+from ..models import LinearGaussianModel, Problem
 from ..theory.shift import BlockShift
 from .by_reduction import cell_penalties
 from .data import (
@@ -20,6 +20,7 @@ from .data import (
     baseline_trial,
     brain_trial,
     custom_trial,
+    representative,
     task_trial,
 )
 from .grids import Plan, choose
@@ -27,12 +28,14 @@ from .trials import Moments, run_trials
 
 
 def simulate(
-    model: LinearGaussianModel,
+    model: LinearGaussianModel | Problem,
     plan: Plan,
     estimator: str | Callable[..., Any],
     shift: BlockShift | AnyArray | None,
 ) -> dict[str, np.ndarray]:
     """The variables of a sweep, as arrays."""
+    if isinstance(model, Problem):
+        model = representative(model)
     if isinstance(estimator, str):
         check_choice("estimator", estimator, SUBSPACES)
     elif not callable(estimator):
@@ -87,6 +90,7 @@ def simulate(
     few = (grids.n_task_only <= d + 1)[:, None]
     zero = model.task_weights if root is None else root @ model.task_weights
     return {
+        "working_bytes": np.asarray(width),
         "risk": risk,
         "risk_of_predicting_zero": np.asarray(jnp.sum(zero**2)),
         "risk_standard_error": error,

@@ -85,6 +85,7 @@ def simulate(
     if grids.rule == "empirical":
         risk, error, penalties = choose(risk, error, penalties)
     return {
+        "working_bytes": np.asarray(working_bytes(sizes, len(grids.n_brain))),
         "risk": risk,
         "risk_standard_error": error,
         "penalty_used": penalties,
@@ -116,16 +117,20 @@ def cell_penalties(
     return np.broadcast_to(table, (len(grids.n_brain), len(grids.n_task), table.shape[-1]))
 
 
+def working_bytes(sizes: Dimensions, count: int) -> float:
+    """Memory of a draw for so many numbers of recordings, roughly."""
+    d, k, spare = sizes
+    return 8.0 * (4 * count * min(d, k + spare) ** 2 if is_dense(sizes) else 30 * d * k)
+
+
 def _subspaces(
     plan: Plan, reduced: ReducedModel, sizes: Dimensions, shift: BlockShift | None
 ) -> Moments:
     """Moments of the learned subspaces: (seeds, n_brain, the five of SubspaceMoments)."""
-    d, k, spare = sizes
+    d, k, _ = sizes
     moments = Moments(plan.seeds)
     n = jnp.asarray(plan.grids.n_brain, reduced.aligned.dtype)
-    # Working memory of a draw, and five numbers kept of it.
-    side = min(d, k + spare)
-    working = 8.0 * (4 * len(n) * side**2 if is_dense(sizes) else 30 * d * k)
+    working = working_bytes(sizes, len(n))
     variances = None if shift is None else jax.tree.map(float, shift)
     chunks = plan.chunks(48.0 * len(n))
     for step, (seed, numbers) in enumerate(chunks):

@@ -20,12 +20,33 @@ from ..estimators import (
     shuffle_recordings,
     task_only,
 )
-from ..models import LinearGaussianModel
+from ..models import LinearGaussianModel, Problem
+from .brain_stage import reduce_model
 
 Estimator = Callable[..., Array]
 """`estimator(key, brain_inputs, recordings, task_inputs, targets, penalty)` → weights, shape (d,)."""
 
 SUBSPACES = ("befs", "random_subspace", "shuffled_recordings", "oracle")
+
+
+def representative(problem: Problem) -> LinearGaussianModel:
+    """A model with this summary. Which of them cannot matter: all differ by rotations."""
+    d, k = problem.input_dim, problem.latent_dim
+    reduced, _ = reduce_model(problem)
+    # Very many channels show the latents as they are, encoding noise included.
+    many = problem.recording_dim is None
+    p = k if problem.recording_dim is None else problem.recording_dim
+    eye = jnp.eye(p, k, dtype=reduced.coupling.dtype)
+    noise = problem.encoding_noise if many else problem.latent_noise
+    weights = jnp.zeros(d, eye.dtype).at[:k].set(reduced.aligned)
+    return LinearGaussianModel(
+        encoder=jnp.eye(d, k, dtype=eye.dtype),
+        readout=eye if many else eye @ reduced.coupling,
+        latent_noise=noise if problem.is_matrix_form else jnp.diag(noise),
+        recording_noise=jnp.zeros_like(problem.recording_noise) if many else problem.recording_noise,
+        task_weights=weights.at[k].set(jnp.sqrt(problem.misaligned_power)),
+        task_noise=problem.task_noise,
+    )
 
 
 class Sizes(NamedTuple):

@@ -81,31 +81,43 @@ def check_grids(
         raise ValueError(
             f"model must be a jaxbrain.LinearGaussianModel or Problem, but it is a {type(model).__name__}"
         )
-    if method == "data" and isinstance(model, Problem):
-        raise ValueError("method 'data' draws from a LinearGaussianModel: pass the model, no Problem")
-    d, k = model.input_dim, model.latent_dim
-    brain = _counts("n_brain", n_brain, d + 1, "the encoding stage needs more recordings than inputs")
-    least = k + 2
-    task = _counts("n_task", n_task, least, "with fewer labels than latent_dim + 2 the error has no mean")
+    brain, task = brain_numbers(n_brain, model), task_numbers(n_task, model)
+    penalties, rule = penalty_numbers(penalty)
+    if n_task_only is not None:
+        alone = _counts("n_task_only", n_task_only, 1, "one label is the least")
+    elif method == "data":
+        largest = int(task[-1])
+        alone = np.unique(np.concatenate([task, [2 * largest, 4 * largest, 8 * largest]]))
+    else:
+        spread = np.geomspace(1.0, 100.0 * (task[-1] + brain[-1]), 16)
+        alone = np.unique(np.concatenate([task, np.round(model.input_dim + 1 + spread).astype(int)]))
+    return Grids(brain, task, penalties, rule, alone)
+
+
+def brain_numbers(n_brain: Sequence[int], model: LinearGaussianModel | Problem) -> np.ndarray:
+    """Numbers of recordings, checked."""
+    reason = "the encoding stage needs more recordings than inputs"
+    return _counts("n_brain", n_brain, model.input_dim + 1, reason)
+
+
+def task_numbers(n_task: Sequence[int], model: LinearGaussianModel | Problem) -> np.ndarray:
+    """Numbers of labels, checked."""
+    reason = "with fewer labels than latent_dim + 2 the error has no mean"
+    return _counts("n_task", n_task, model.latent_dim + 2, reason)
+
+
+def penalty_numbers(penalty: Sequence[float] | str) -> tuple[np.ndarray, str]:
+    """Penalties, none if they follow a rule, and the rule; checked."""
     if isinstance(penalty, str):
         if penalty not in PENALTIES:
             raise ValueError(
                 f"penalty must be a grid of numbers, 'optimal' or 'empirical', but it is {penalty!r}"
             )
-        penalties, rule = np.zeros(0), penalty
-    else:
-        rule, penalties = "given", _ascending("penalty", penalty)
-        if np.isnan(penalties).any() or penalties[0] < 0:
-            raise ValueError("penalty must hold numbers that are at least 0 (infinity is allowed)")
-    if n_task_only is not None:
-        alone = _counts("n_task_only", n_task_only, 2, "two labels are the least")
-    elif method == "data":
-        largest = int(task[-1])
-        alone = np.unique(np.concatenate([task, [2 * largest, 4 * largest, 8 * largest]]))
-    else:
-        spread = np.geomspace(max(1.0, (least - d) / 2), 100.0 * (task[-1] + brain[-1]), 16)
-        alone = np.unique(np.concatenate([task, np.round(d + 1 + spread).astype(int)]))
-    return Grids(brain, task, penalties, rule, alone)
+        return np.zeros(0), penalty
+    penalties = _ascending("penalty", penalty)
+    if penalties[0] < 0:
+        raise ValueError("penalty must be at least 0 (infinity is allowed)")
+    return penalties, "given"
 
 
 def empirical_penalties(grids: Grids, task_noise: float, power: float, q: int) -> np.ndarray:
@@ -137,6 +149,8 @@ def _ascending(name: str, values: Any) -> np.ndarray:
         raise ValueError(f"{name} must be a list of numbers, but it is {values!r}") from problem
     if numbers.ndim != 1 or not len(numbers):
         raise ValueError(f"{name} must be a list of at least one number, but it is {values!r}")
+    if np.any(np.isnan(numbers)):
+        raise ValueError(f"{name} holds NaN: remove it first")
     if np.any(np.diff(numbers) <= 0):
         raise ValueError(f"{name} must ascend without repeats: pass sorted(set({name}))")
     return numbers

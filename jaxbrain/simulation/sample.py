@@ -34,7 +34,7 @@ def sample_misalignment(
     >>> bool(abs(draws.mean() / jb.expected_misalignment(model.problem(), 400) - 1) < 0.02)
     True
 
-    - `model`: a `LinearGaussianModel`, or for the reduced method a `Problem`.
+    - `model`: a `LinearGaussianModel`, or its summary, a `Problem`.
     - `n_brain`: whole, above input_dim. `trials`: number of draws. `key`: as in `sweep`.
     - `method="reduced"`: at a cost that does not depend on n_brain; `"data"`: recordings are drawn and
       `encode` runs. Both have the same distribution.
@@ -52,6 +52,7 @@ def sample_misalignment(
     grids = check_grids(model, [n_brain], [model.latent_dim + 2], "empirical", None, method)
     numbers = range(trials)
     if method == "data":
+        model = data.representative(model) if isinstance(model, Problem) else model
         sizes = data.Sizes(int(grids.n_brain[0]), "befs")
         return run_trials(data.brain_trial, sizes, key, numbers, (model,), mesh=mesh)[1]
     reduced, dimensions = reduce_model(model)

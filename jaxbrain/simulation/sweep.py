@@ -55,7 +55,7 @@ def sweep(
     >>> bool(abs(simulated / closed_form - 1) < 0.02)
     True
 
-    - `model`: a `LinearGaussianModel`; for the reduced method its summary, a `Problem`, will do.
+    - `model`: a `LinearGaussianModel`, or its summary, a `Problem`.
     - `n_brain`, `n_task`: ascending numbers of recordings, each above input_dim, and of labels, each at
       least latent_dim + 2 (below it the error has no mean).
     - `penalty`: ascending penalties a sample, infinity allowed; or `"optimal"`, the closed form
@@ -151,6 +151,7 @@ def _labelled(
         "relative_misalignment": float(model.relative_misalignment),
         "risk_of_predicting_zero": float(found["risk_of_predicting_zero"]),
         "failed_cells": int(failed.sum()),
+        "working_bytes": float(found["working_bytes"]),
         "devices": 1 if plan.mesh is None else plan.mesh.size,
         "device": str(jax.devices()[0].device_kind),
         "precision": str(jnp.asarray(model.task_noise).dtype),
