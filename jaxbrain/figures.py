@@ -153,8 +153,10 @@ def save_simulation(dataset: xarray.Dataset, problem: Problem, path: Path | str)
     simulated = dataset.risk.mean("seed").values
     seeds = dataset.sizes["seed"]
     error = 1.96 * np.sqrt((dataset.risk_standard_error**2).sum("seed").values) / seeds
-    panels = dataset.sizes["penalty"]
-    columns = min(panels, 3)
+    panels, given = dataset.sizes["penalty"], dataset.penalty.dtype.kind == "f"
+    labels = np.geomspace(n_task[0], n_task[-1], 100)
+    shown = n_task[:: -(-len(n_task) // 6)]
+    columns = 2 if panels == 4 else min(panels, 3)
     figure, grid = plt.subplots(
         -(-panels // columns),
         columns,
@@ -171,12 +173,8 @@ def save_simulation(dataset: xarray.Dataset, problem: Problem, path: Path | str)
                 continue
             for row, amount in enumerate(n_brain):
                 colour = _COLOURS[row % len(_COLOURS)]
-                used = dataset.penalty_used.values[row, :, panel]
-                if dataset.penalty.dtype.kind == "f":
-                    labels = np.geomspace(n_task[0], n_task[-1], 100)
-                    used = np.full(100, used[0])
-                else:
-                    labels = n_task * 1.0
+                # Either rule comes close to the best penalty.
+                used = dataset.penalty.values[panel] if given else None
                 axes.plot(labels, risk(problem, float(amount), labels, used), color=colour)
                 axes.errorbar(
                     n_task,
@@ -188,13 +186,17 @@ def save_simulation(dataset: xarray.Dataset, problem: Problem, path: Path | str)
                     label=f"{amount:,}".replace(",", " "),
                 )
             axes.set_xscale("log")
-            axes.set_yscale("log")
-            label = dataset.penalty.values[panel]
-            name = label if isinstance(label, str) else f"{label:.3g}"
+            axes.set_xticks(shown, [f"{n:,}".replace(",", " ") for n in shown])
+            axes.minorticks_off()
+            name = f"{dataset.penalty.values[panel]:.3g}" if given else dataset.penalty.values[panel]
             axes.set_title(f"penalty {name}", fontsize=10)
             axes.spines[["top", "right"]].set_visible(False)
-        for axes in grid[-1]:
+        finite = simulated[np.isfinite(simulated)]
+        if finite.size:
+            _log_axis(grid[0, 0], 0.8 * finite.min(), 1.25 * finite.max())
+        for axes in grid.flat[max(panels - columns, 0) : panels]:
             axes.set_xlabel("labels (task samples)")
+            axes.tick_params(labelbottom=True)
         for axes in grid[:, 0]:
             axes.set_ylabel("excess test risk")
         handles, names = grid[0, 0].get_legend_handles_labels()
