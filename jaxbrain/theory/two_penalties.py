@@ -248,38 +248,35 @@ def _slack(point: tuple[Array, Array, Array, Array], counts: Array) -> _Slack:
     w = omega * x
     mu, nu = jnp.sum(pi * a), jnp.sum(pi * a**2)
     tilt = 5 * nu - 6 * mu**2
-    rho = a * (4 * a * rest - 5 * rest * mu + tilt)
-    # (ρ₁ − ρ₂)/gap.
-    slope = (4 + 5 * mu) * jnp.sum(a) - 4 * (jnp.sum(a) ** 2 - a[0] * a[1]) - 5 * mu + tilt
+    rho = a * (rest * (4 * a - 5 * mu) + tilt)
+    both = jnp.sum(a)
+    slope = (4 + 5 * mu) * both - 4 * (both**2 - a[0] * a[1]) - 5 * mu + tilt  # (ρ₁ − ρ₂)/gap
     away = jnp.stack([gap, -gap]) * pi[::-1]
-    first = -away - w * a
-    common = jnp.sum(pi * a * first**2)
-    second = omega * (away * slope + w * rho + common)
+    common = jnp.sum(pi * a * (away + w * a) ** 2)
 
-    # The share of the second term in the mean, weighted by M a²: both sides divided by ω a³ of the largest a.
+    # Padé's form for −w a, whose second term in the mean weighted by M a² is `part` (both divided by w a³
+    # of the largest a). Blocks differ by `away`, whose series is kept from ever changing sign instead.
     largest = jnp.max(a)
-    unit = jnp.where(largest > 0, largest, 1.0)
-    share = a / unit
-    size, size2, size3 = (jnp.sum(counts * share**power) for power in (1, 2, 3))
-    some = largest > 0
-    uneven = jnp.prod(counts * share) * gap * (gap / unit)
-    lead = jnp.where(some, uneven + x * size3, 1.0)
-    part = uneven * slope + x * jnp.sum(counts * share**2 * rho) / unit
-    part += size2 * jnp.sum(counts * a**2 * rest * first**2) / unit
-    pade = 1 + omega * part / lead
+    unit = jax.lax.stop_gradient(jnp.where(largest > 0, largest, 1.0))
+    weight = counts * (a / unit) ** 2
+    part = jnp.sum(weight * rho) + w * jnp.sum(weight) * jnp.sum(pi * a**3)
+    pade = 1 + omega * part / jnp.where(largest > 0, jnp.sum(weight * a), 1.0)
+    tilted = omega * slope
+    kept = 1 / (1 + tilted + tilted**2 / 2)
 
     # Where the smallest eigenvalue rules no expansion holds, and this much is a cap on what one makes of it.
-    epsilon = (omega * unit) ** 2 * lead / jnp.where(some, size, 1.0)
-    without_void = omega * jnp.sum(pi) * unit * size3 / jnp.where(some, size2, 1.0)
-    least = epsilon + jnp.maximum(epsilon, without_void) / 2
+    least = omega * largest * (w * largest + jnp.maximum(w * largest, jnp.sum(pi)) / 2)
     penalised = jnp.any(pi > 0)
     capped = penalised & (pade < least)
-    y = (first * pade + second) / jnp.where(capped, least, pade)
+    raised = omega * (w * rho + common)
+    trusted = 1 / jnp.where(capped, least, pade)
+    second = raised * trusted + away * (tilted * (1 + tilted / 2) * kept)
+    y = (raised - w * a * pade) * trusted - away * kept
     seen = a > 0
     lowest = -2 / 3 / (omega * jnp.where(seen, a, 1.0))
     too_low = penalised & seen & (y < lowest)
     return _Slack(
-        jnp.where(too_low, lowest, y), second / jnp.where(capped, 1.0, pade), capped | too_low
+        jnp.where(too_low, lowest, y), second, capped | too_low
     )
 
 
@@ -309,7 +306,8 @@ def _bias_and_variance(blocks: _Blocks, counts: Array) -> tuple[Array, Array]:
     variance = a**2 * omega * (1 + omega * ((1 + 2 * jnp.sum(pi * a)) * y - scaled)) / (1 + e) ** 2
     w_rate = omega * (theta * jnp.sum(pi) - omega * jnp.sum(counts * (rest - a) * rate[1]))
     bias = (rest / (1 + e)) ** 2 * (1 + theta + w_rate * y + omega * shifted)
-    return bias, variance
+    # Means of squares. Below 0 only where what the expansion neglects is all there is: fewer than one label.
+    return jnp.where(bias < 0, 0.0, bias), jnp.where(variance < 0, 0.0, variance)
 
 
 def _trace_and_labels(blocks: _Blocks, counts: Array) -> tuple[Array, Array]:
