@@ -14,6 +14,7 @@ from .._typing import Real
 from ..models import Problem
 from .brain_stage import check_problem, isotropic, learned_subspace
 from .exchange import BASELINES, labels_without_brain
+from .money import at_least, bill, cautious, most
 from .task_stage import ridge_stage, task_only_risk, task_stage
 from .two_penalties import information_stage
 
@@ -29,7 +30,7 @@ def favourability(problem: Problem, cost_brain: Real, cost_task: Real) -> Float[
     """How much more a first brain sample buys than the same money spent on labels, at large budgets.
 
     F = σ²(d − k)² cost_task / (d cost_brain γ). Above 1 recordings are worth their price, if they help
-    at all (γ > 0, see `worth_collecting`).
+    at all (γ ≥ 0, see `worth_collecting`).
 
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
@@ -53,7 +54,8 @@ class Collecting(NamedTuple):
     """The two conditions for recordings to be worth collecting at large budgets, and both at once."""
 
     teachable: Array
-    """γ > 0: more recordings bring the learned subspace closer to the task."""
+    """γ ≥ 0: more recordings bring the learned subspace closer to the task, or (γ = 0, recordings without
+    noise) the first few teach all there is."""
     affordable: Array
     """Favourability above 1."""
     worth_it: Array
@@ -69,10 +71,14 @@ def worth_collecting(problem: Problem, cost_brain: Real, cost_task: Real) -> Col
     >>> [bool(answer) for answer in jb.worth_collecting(problem, 1.0, 0.05)]
     [True, False, False]
 
+    Where γ = 0, as without any encoding noise, the answer is that of the limit γ → 0 from above: F is
+    infinite, and recordings are worth any price, since ever fewer are needed. With γ < 0 more
+    recordings take the learned subspace away from the task, and the answer is False.
+
     Arguments and source as in `favourability`. At a finite budget ask `optimal_allocation`.
     """
     ratio = favourability(problem, cost_brain, cost_task)
-    teachable = jnp.broadcast_to(problem.gamma > 0, ratio.shape)
+    teachable = jnp.broadcast_to(problem.gamma >= 0, ratio.shape)
     return Collecting(teachable, ratio > 1, teachable & (ratio > 1))
 
 
@@ -94,7 +100,7 @@ def asymptotic_allocation(
 
     With favourability F: n_brain = (γ/m)(√F − 1), worth cost_task V (1 − 1/√F)² of extra budget, where
     V = σ²(d − k)²/(d m) is the value of unlimited recordings beside unlimited labels. Nothing is
-    bought unless γ > 0 and F > 1; and never more than the budget buys.
+    bought unless γ ≥ 0 and F > 1.
 
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
@@ -104,29 +110,49 @@ def asymptotic_allocation(
 
     - `budget`: money; `cost_brain`, `cost_task`: as in `favourability`. They broadcast.
 
+    As m → 0 the set grows beyond any budget. At m = 0 recordings and labels both grow in proportion
+    to the budget: labels get the share u = 1/(1 − r + √(r(1 − r)(d − k)/k)) of the money, where
+    r = (d − k)/(d F). Never more is bought than that leaves for recordings; where it is less than the set
+    above, extra_budget is what these recordings are worth beside no more than n_task labels.
+
+    At γ = 0, as without encoding noise, ever fewer recordings teach everything: n_brain is 0 and
+    extra_budget what unlimited recordings are worth. Derivatives there leave out that of √γ, which is
+    infinite.
+
     Numbers of samples are not rounded. To be trusted where n_brain comes out far above input_dim and
     the rest of the budget buys labels far above n_brain; otherwise ask `optimal_allocation`.
 
-    **Source.** Lewis et al., arXiv:2605.09243, on budgets.
+    **Source.** Lewis et al., arXiv:2605.09243, on budgets; ours where m = 0 or the set exceeds the
+    budget: docs/theory.md, "Budget".
     """
     check_problem(problem)
     cost_brain, cost_task = _prices(problem, cost_brain, cost_task)
     budget = as_real("budget", budget, problem.task_noise)
     check_positive("budget", budget)
-    ratio = favourability(problem, cost_brain, cost_task)
-    worth_it = (problem.gamma > 0) & (ratio > 1)
-    root = jnp.sqrt(jnp.where(worth_it, ratio, 1.0))
-    m, q, d = problem.misaligned_power, problem.outside_dim, problem.input_dim
-    n_brain = jnp.where(worth_it, problem.gamma / m * (root - 1), 0.0)
-    n_brain = jnp.minimum(n_brain, budget / cost_brain)
-    # What n_brain recordings are worth beside unlimited labels, less their price; at the optimum
-    # cost_task V (1 − 1/√F)².
+    m, noise = problem.misaligned_power, problem.task_noise
+    k, q, d = problem.latent_dim, problem.outside_dim, problem.input_dim
+    price = d * cost_brain / (noise * float(q) ** 2 * cost_task)  # 1/F = γ price
+    worth_it = (problem.gamma >= 0) & (problem.gamma * price < 1)
+    gamma = jnp.where(worth_it, problem.gamma, 0.0)
+    r = gamma * price * q / d
+    on_labels = 1 / (1 - r + _root(r * (1 - r) * q / k))
+    most_brain = (1 - on_labels) * budget / cost_brain
+    constant = (_root(gamma / price) - gamma) / jnp.where(m > 0, m, 1.0)
+    capped = (m == 0) | (constant > most_brain)
+    n_brain = jnp.where(worth_it, jnp.where(capped, most_brain, constant), 0.0)
+    n_task = (budget - cost_brain * n_brain) / cost_task
+    # Beside n_task labels c = n_task λ is worth q c/(d + k c/n_task) of them.
     some = n_brain > 0
-    shortfall = jnp.where(some, m * n_brain + problem.gamma, 1.0)
-    value = problem.task_noise * float(q) ** 2 * n_brain / (d * shortfall)
-    extra = jnp.where(some, cost_task * value - cost_brain * n_brain, 0.0)
-    saved = extra / (budget + extra)
-    return AsymptoticAllocation(n_brain, (budget - cost_brain * n_brain) / cost_task, extra, saved)
+    inverse_c = (m + jnp.where(some, gamma / jnp.where(some, n_brain, 1.0), 0.0)) / (noise * q)
+    value = q / (d * inverse_c + jnp.where(capped, k / n_task, 0.0))
+    extra = jnp.where(worth_it, cost_task * value - cost_brain * n_brain, 0.0)
+    return AsymptoticAllocation(n_brain, n_task, extra, extra / (budget + extra))
+
+
+def _root(x: Array) -> Array:
+    """The square root, with derivative 0 at 0."""
+    some = x > 0
+    return jnp.where(some, jnp.sqrt(jnp.where(some, x, 1.0)), 0.0)
 
 
 class Frontier(NamedTuple):
@@ -150,7 +176,8 @@ class Allocation(NamedTuple):
     risk_without_brain: Array
     """Error of the baseline with that many labels."""
     saved: Array
-    """Share of the money that the baseline would need for the same error."""
+    """Of the money that the baseline would have to spend to do no worse, on whole labels, the share that
+    this plan does without. Never below 0, which it is where no recordings are bought."""
     frontier: Frontier
     """128 amounts of recordings from d + 2 on; NaN where they are not affordable."""
 
@@ -183,10 +210,12 @@ def optimal_allocation(
     - `baseline`: what is done without any recordings, `"ols"` or (optimal) `"ridge"`. Where that is
       best, n_brain is 0.
 
-    The numbers are whole, cost no more than the budget, and recordings are none or at least input_dim + 2,
-    where the encoding stage starts to exist. Their derivatives are zero; that of `risk` holds at given
-    numbers. Where not even the baseline is defined (too few labels for least squares) its risk is
-    infinite.
+    The numbers are whole, and recordings are none or at least input_dim + 2, where the encoding stage
+    starts to exist. They cost no more than the budget: neither by the sums of money that are
+    reported, nor in exact arithmetic on the prices as given. A price of 0.1 is a trifle more than a
+    tenth in binary, so that a budget of 41 buys 409 labels at 0.1. Derivatives of the numbers are zero;
+    those of `risk` and `saved` hold at given numbers. Where not even the baseline is defined (too few
+    labels for least squares) its risk is infinite.
 
     **Source.** Ours; the closed forms of `risk` and `two_penalty_risk` at their best penalties,
     minimised along the budget line: docs/theory.md, "Budget".
@@ -208,7 +237,8 @@ def optimal_allocation(
             raise ValueError(f"{name} must be one number: map over several with jax.vmap")
         check_finite(name, number)
         check_positive(name, number, zero_allowed=name.startswith("fixed"))
-        numbers.append(number)
+        number = cautious(given, number, up=name != "budget")
+        numbers.append(as_real(name, number, problem.task_noise))
     return _optimal_allocation(problem, *numbers, estimator, baseline)
 
 
@@ -275,9 +305,9 @@ def _optimal_allocation(
     frontier = stage_of(at_nodes, labels_at_nodes)
     shown = (labels_beside(nodes) >= 0) & ~jnp.isnan(frontier.risk)
     best = jnp.argmin(jnp.where(shown, regret(frontier, labels_at_nodes), jnp.inf))
-    most = jnp.maximum(available / cost_brain, fewest)
+    last = jnp.maximum(available / cost_brain, fewest)
     low = nodes[jnp.maximum(best - 1, 0)]
-    high = jnp.minimum(nodes[jnp.minimum(best + 1, _NODES - 1)], most)
+    high = jnp.minimum(nodes[jnp.minimum(best + 1, _NODES - 1)], last)
 
     def zoom(_, bracket):
         low, high = bracket
@@ -288,23 +318,35 @@ def _optimal_allocation(
     low, high = jax.lax.fori_loop(0, 4, zoom, (low, high))
     optimum = jax.lax.stop_gradient((low + high) / 2)
 
+    def on_brain(n_brain):
+        return bill(fixed_brain, cost_brain, n_brain)
+
+    def on_task(n_task):
+        return bill(fixed_task, cost_task, n_task)
+
+    def within_budget(n_brain, n_task):
+        return at_least(on_brain(n_brain), on_task(n_task)) <= budget
+
     # Whole numbers nearby: each number of one kind with all that the rest of the money buys of the other.
     window = jnp.arange(-_WINDOW, _WINDOW + 1, dtype=available.dtype)
-    brain = jnp.concatenate([jnp.round(optimum) + window, jnp.array([fewest], available.dtype)])
+    brain = jnp.append(jnp.round(optimum) + window, fewest)
     labels = jnp.maximum(jnp.round(labels_beside(optimum)) + window, 0.0)
-    brain = jnp.concatenate([brain, _affordable(available - cost_task * labels, cost_brain)])
-    labels = jnp.concatenate(
-        [_affordable(available - cost_brain * brain[: 2 * _WINDOW + 2], cost_task), labels]
+    beside_labels = most(
+        (available - cost_task * labels) / cost_brain,
+        lambda n_brain: within_budget(n_brain, labels),
     )
-    _, chosen = jax.lax.top_k(-rough_regret(brain, labels), 4)
-    brain, labels = brain[chosen], jnp.maximum(labels[chosen], 0.0)
+    beside_brain = most(labels_beside(brain), lambda n_task: within_budget(brain, n_task))
+    brain = jnp.concatenate([brain, beside_labels])
+    labels = jnp.concatenate([beside_brain, labels])
+    roughly = jnp.where(within_budget(brain, labels), rough_regret(brain, labels), jnp.inf)
+    lost, chosen = jax.lax.top_k(-roughly, 4)
+    brain, labels = brain[chosen], labels[chosen]
     exact = stage_of(misalignment_of(jnp.maximum(brain, fewest)), labels)
-    allowed = (brain >= fewest) & ~jnp.isnan(exact.risk)
-    allowed &= cost_brain * brain + cost_task * labels <= available
+    allowed = jnp.isfinite(lost) & ~jnp.isnan(exact.risk)
     best = jnp.argmin(jnp.where(allowed, regret(exact, labels), jnp.inf))
     best_risk = jnp.where(allowed, exact.risk, jnp.inf)[best]
 
-    alone = _affordable(budget - fixed_task, cost_task)
+    alone = most((budget - fixed_task) / cost_task, lambda n_task: on_task(n_task) <= budget)
     if baseline == "ols":
         risk_alone = task_only_risk(problem, alone)
     else:
@@ -313,10 +355,13 @@ def _optimal_allocation(
     n_brain = jnp.where(collect, brain[best], 0.0)
     n_task = jnp.where(collect, labels[best], alone)
     risk = jnp.where(collect, best_risk, risk_alone)
-    spent_on_brain = jnp.where(collect, fixed_brain + cost_brain * n_brain, 0.0)
-    spent_on_task = jnp.where(n_task > 0, fixed_task + cost_task * n_task, 0.0)
-    rival = fixed_task + cost_task * labels_without_brain(problem, risk, baseline)
-    saved = jnp.where(collect, 1 - (spent_on_brain + spent_on_task) / rival, 0.0)
+    spent_on_brain = jnp.where(collect, on_brain(n_brain), 0.0)
+    spent_on_task = jnp.where(n_task > 0, on_task(n_task), 0.0)
+    # The rival buys whole labels too, and needs more than it can afford, since the plan is better.
+    spent = spent_on_brain + spent_on_task
+    needed = jnp.ceil(labels_without_brain(problem, risk, baseline))
+    rival = jnp.maximum(fixed_task + cost_task * jnp.maximum(needed, alone + 1), spent)
+    saved = jnp.where(collect, 1 - spent / rival, 0.0)
     return Allocation(
         n_brain=n_brain,
         n_task=n_task,
@@ -330,11 +375,3 @@ def _optimal_allocation(
             *(jnp.where(shown, x, jnp.nan) for x in (nodes, labels_beside(nodes), frontier.risk))
         ),
     )
-
-
-def _affordable(money: Array, price: Array) -> Array:
-    """How many whole units the money buys: never one too many, whatever the rounding."""
-    number = jnp.floor(jnp.maximum(money, 0.0) / price)
-    more = number + 1
-    number = jnp.where(more * price <= money, more, number)
-    return jnp.maximum(jnp.where(number * price > money, number - 1, number), 0.0)
