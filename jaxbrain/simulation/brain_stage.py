@@ -12,7 +12,13 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._linalg import leading_eigenspace
 from ..models import LinearGaussianModel, Problem
 from .iteration import leading_block
-from .random_matrices import bartlett, normal_blocks
+from .random_matrices import (
+    bartlett,
+    bartlett_degrees,
+    blocks_degrees,
+    draw_numbers,
+    normal_blocks,
+)
 
 # Up to this size the eigenvectors of a whole matrix are cheap; beyond, only the leading ones are iterated.
 LARGEST_DENSE = 512
@@ -157,39 +163,45 @@ def draw_subspace(
     """
     d, k, spare = sizes
     q, dtype = d - k, reduced.coupling.dtype
-    rows = min(q, k)
-    keys = jr.split(key, 7)
+    rows, channels = min(q, k), reduced.coupling.shape[0]
     n = n.astype(dtype)
-    upper = bartlett(keys[0], k, k, n)
-    channels = reduced.coupling.shape[0]
-    above = upper @ reduced.coupling.T
-    above = above + jr.normal(keys[1], (k, channels), dtype) @ reduced.noise.T
-    below = bartlett(keys[2], min(q, channels), channels, jnp.asarray(q, dtype)) @ reduced.noise.T
+    low = min(q, channels)
+    (chi_upper, chi_below, chi_others, chi_rest), normal = draw_numbers(
+        jr.fold_in(key, 0),
+        [
+            bartlett_degrees(k, n, dtype),
+            bartlett_degrees(low, q, dtype),
+            bartlett_degrees(rows, n - k - (q - rows), dtype),
+            jnp.asarray([q - rows]),
+        ],
+        [(k, k), (k, channels), (low, channels), (rows, rows), (k, rows), (rows,)],
+        dtype,
+    )
+    upper = bartlett(chi_upper, normal[0])
+    above = upper @ reduced.coupling.T + normal[1] @ reduced.noise.T
+    below = bartlett(chi_below, normal[2]) @ reduced.noise.T
     settled = jnp.ones((), bool)
+    key_noise = jr.fold_in(key, 1)
     if spare == 0:
         inside, gram = _within_channels(above, below, k)
     elif is_dense(sizes):
-        noise = reduced.spare_noise * bartlett(keys[3], min(d, spare), d, jnp.asarray(spare, dtype))
-        inside, gram = _by_all_eigenvectors(above, below, noise.T)
+        noise = _spare_noise(key_noise, d, spare, dtype)
+        inside, gram = _by_all_eigenvectors(above, below, reduced.spare_noise * noise)
     else:
-        inside, gram, settled = _by_iteration(keys[3], above, below, reduced.spare_noise, sizes)
+        inside, gram, settled = _by_iteration(key_noise, above, below, reduced.spare_noise, sizes)
 
     # The other inputs, rotated so that only `rows` of them meet the learned directions.
-    others = bartlett(keys[4], rows, rows, n - k - (q - rows))
+    others, mixing, u = bartlett(chi_others, normal[3]), normal[4], normal[5]
     if q < k:
         outside = _thin(gram, rows)
     else:
         outside = jnp.linalg.cholesky(gram + 4 * k * jnp.finfo(dtype).eps * jnp.eye(k, dtype=dtype)).T
     turned = jnp.linalg.solve(others.T, outside)
-    mixing = jr.normal(keys[5], (k, rows), dtype)
     # Â is [1; E] up to a change of basis and a rotation of the outside: L = Eᵀ(1 + E Eᵀ)⁻¹E.
     tilt = turned @ jnp.linalg.solve(inside - mixing @ turned, upper)
     lower = jnp.linalg.cholesky(jnp.eye(rows, dtype=dtype) + tilt @ tilt.T)
     # v, the direction of Kβ, sees the rotation through its first `rows` coordinates u.
-    key_u, key_rest = jr.split(keys[6])
-    u = jr.normal(key_u, (rows,), dtype)
-    rest = jr.chisquare(key_rest, q - rows, dtype=dtype) if q > rows else jnp.zeros((), dtype)
-    u = u / jnp.sqrt(jnp.sum(u**2) + rest)
+    u = u / jnp.sqrt(jnp.sum(u**2) + chi_rest[0] ** 2)
     power = reduced.misaligned_power
     both = jnp.concatenate([tilt, jnp.sqrt(power) * u[:, None]], axis=1)
     both = jax.scipy.linalg.solve_triangular(lower, both, lower=True)
@@ -217,6 +229,14 @@ def _within_channels(above: Array, below: Array, rank: int) -> tuple[Array, Arra
     return above @ directions, below.T @ below
 
 
+def _spare_noise(key: PRNGKeyArray, d: int, spare: int, dtype) -> Float[Array, "d columns"]:
+    """Noise of the channels without signal, up to a rotation of them."""
+    columns = min(d, spare)
+    degrees = [bartlett_degrees(columns, spare, dtype)]
+    (chi,), (normal,) = draw_numbers(key, degrees, [(columns, d)], dtype)
+    return bartlett(chi, normal).T
+
+
 def _by_all_eigenvectors(above: Array, below: Array, noise: Array) -> tuple[Array, Array]:
     """Leading left singular vectors of [T, N]: their first k rows, and the Gram matrix of the others."""
     (d, _), k = noise.shape, above.shape[0]
@@ -236,21 +256,26 @@ def _by_iteration(
     """The same without a matrix of d rows, which is too large; and whether the iteration has settled."""
     d, k, spare = sizes
     q, rows, dtype = d - k, below.shape[0], above.dtype
-    key_noise, key_turn, key_rest = jr.split(key, 3)
+    further = min(rows, q - rows)
+    (*chi_blocks, chi_further), normal = draw_numbers(
+        key,
+        [*blocks_degrees(d, spare, k, dtype), bartlett_degrees(further, q - rows, dtype)],
+        [(2 * -(-d // k) - 1, k, k), (rows, rows), (further, rows)],
+        dtype,
+    )
     eye = jnp.eye(k, dtype=dtype)
     # Turn the coordinates so that all signal is in the first k, where the noise is as random as before.
     signal = jnp.linalg.cholesky(above.T @ above + below.T @ below).T
     seen = jax.scipy.linalg.solve_triangular(signal, above.T, trans="T").T
-    noise = normal_blocks(key_noise, d, spare, k, dtype)
+    noise = normal_blocks(chi_blocks, normal[0], d, spare)
     noise = jax.tree.map(lambda block: spare_noise * block, noise)
     edge = (spare_noise * (spare**0.5 + d**0.5)) ** 2
     leading, settled = leading_block(signal, noise, edge)
     # Beyond the first k coordinates the directions are uniformly random, given their Gram matrix. Turned
     # back, a part of them is in the first k.
-    normal = jr.normal(key_turn, (rows, rows), dtype)
-    further = bartlett(key_rest, min(rows, q - rows), rows, jnp.asarray(q - rows, dtype))
-    lower = jnp.linalg.cholesky(normal.T @ normal + further.T @ further)
-    uniform = jax.scipy.linalg.solve_triangular(lower, normal.T, lower=True).T
+    turn, rest = normal[1], bartlett(chi_further, normal[2])
+    lower = jnp.linalg.cholesky(turn.T @ turn + rest.T @ rest)
+    uniform = jax.scipy.linalg.solve_triangular(lower, turn.T, lower=True).T
     unseen = _thin(eye - seen @ seen.T, rows).T
     inside = seen @ leading + unseen @ uniform @ _thin(eye - leading.T @ leading, rows)
     return inside, eye - inside.T @ inside, settled

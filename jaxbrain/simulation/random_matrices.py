@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -10,25 +13,43 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 
-def chi(key: PRNGKeyArray, degrees: Array) -> Array:
-    """Chi-distributed numbers; 0 where there are no degrees of freedom left."""
-    some = degrees > 0
-    return jnp.where(some, jnp.sqrt(jr.chisquare(key, jnp.where(some, degrees, 1.0))), 0.0)
+def draw_numbers(
+    key: PRNGKeyArray, degrees: Sequence[Array], shapes: Sequence[tuple[int, ...]], dtype
+) -> tuple[list[Array], list[Array]]:
+    """Chi-distributed numbers of these degrees of freedom, and standard normal numbers of these shapes.
+
+    All of a kind come from one call, since each call is a program that takes long to compile. 0 where
+    there are no degrees of freedom left.
+    """
+    key_chi, key_normal = jr.split(key)
+    together = jnp.concatenate([x.ravel().astype(dtype) for x in degrees])
+    some = together > 0
+    chi = jnp.sqrt(jr.chisquare(key_chi, jnp.where(some, together, 1.0), dtype=dtype))
+    chi = jnp.where(some, chi, 0.0)
+    normal = jr.normal(key_normal, (sum(math.prod(shape) for shape in shapes),), dtype)
+    return _split(chi, [x.shape for x in degrees]), _split(normal, shapes)
 
 
-def bartlett(key: PRNGKeyArray, rows: int, columns: int, samples: Array | float) -> Array:
-    """Upper-trapezoidal R, (rows, columns), with RᵀR ~ Wishart_columns(samples).
+def _split(numbers: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
+    ends = list(itertools.accumulate(math.prod(shape) for shape in shapes))
+    pieces = jnp.split(numbers, ends[:-1])
+    return [piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True)]
 
-    `rows` must be min(columns, samples). R is the triangular factor of `samples` × `columns` standard normal
-    numbers, with the diagonal made positive.
+
+def bartlett_degrees(rows: int, samples: Array | float, dtype) -> Array:
+    """Degrees of freedom of the diagonal of `bartlett`; rows = min(columns, samples)."""
+    return jnp.asarray(samples, dtype) - jnp.arange(rows, dtype=dtype)
+
+
+def bartlett(chi: Float[Array, " rows"], normal: Float[Array, "rows columns"]) -> Array:
+    """Upper-trapezoidal R with RᵀR ~ Wishart(samples), from the numbers of `bartlett_degrees`.
+
+    R is the triangular factor of samples × columns standard normal numbers, diagonal positive.
 
     **Source.** Bartlett (1933).
     """
-    key_chi, key_normal = jr.split(key)
-    dtype = jnp.asarray(samples, float).dtype
-    diagonal = chi(key_chi, samples - jnp.arange(rows, dtype=dtype))
-    above = jnp.triu(jr.normal(key_normal, (rows, columns), dtype), 1)
-    return above.at[jnp.arange(rows), jnp.arange(rows)].set(diagonal)
+    place = jnp.arange(len(chi))
+    return jnp.triu(normal, 1).at[place, place].set(chi)
 
 
 class BidiagonalBlocks(NamedTuple):
@@ -38,7 +59,15 @@ class BidiagonalBlocks(NamedTuple):
     below: Float[Array, "blocks_less_1 k k"]
 
 
-def normal_blocks(key: PRNGKeyArray, d: int, n: int, k: int, dtype) -> BidiagonalBlocks:
+def blocks_degrees(d: int, n: int, k: int, dtype) -> list[Array]:
+    """Degrees of freedom of the diagonals of `normal_blocks`."""
+    start, place = _starts(d, k), jnp.arange(k)[None, :]
+    return [(n - start - place).astype(dtype), (d - start[1:] - place).astype(dtype)]
+
+
+def normal_blocks(
+    chi: Sequence[Array], normal: Float[Array, "twice_blocks_less_1 k k"], d: int, n: int
+) -> BidiagonalBlocks:
     """B of d rows with B Bᵀ distributed as Z Zᵀ, Z a d × n matrix of standard normal numbers.
 
     Rotating columns so that the first k rows of Z become lower triangular leaves the rest normal;
@@ -46,24 +75,24 @@ def normal_blocks(key: PRNGKeyArray, d: int, n: int, k: int, dtype) -> Bidiagona
     normal, and so on: nothing but triangles remain. B Bᵀ equals Z Zᵀ up to a rotation of rows beyond
     the first k, which must not matter to the caller. Rows beyond d are zero.
 
+    - `chi`: of `blocks_degrees`. `normal`: standard normal numbers, 2 ceil(d/k) − 1 blocks.
+
     **Source.** Block form of the bidiagonal model of Dumitriu and Edelman (2002): docs/theory.md,
     "Simulation".
     """
-    count = -(-d // k)
-    keys = jr.split(key, 4)
-    place = jnp.arange(k)
-    start = k * jnp.arange(count)[:, None]
-    row_exists = start + place[None, :] < d
-    column_exists = start + place[None, :] < n
-    lower = jnp.tril(jr.normal(keys[0], (count, k, k), dtype), -1)
-    on_diagonal = chi(keys[1], (n - start - place[None, :]).astype(dtype))
-    diagonal = lower.at[:, place, place].set(on_diagonal)
-    upper = jnp.triu(jr.normal(keys[2], (count - 1, k, k), dtype), 1)
-    on_diagonal = chi(keys[3], (d - start[1:] - place[None, :]).astype(dtype))
-    below = upper.at[:, place, place].set(on_diagonal)
+    k = normal.shape[-1]
+    start, place = _starts(d, k), jnp.arange(k)
+    count = len(start)
+    diagonal = jnp.tril(normal[:count], -1).at[:, place, place].set(chi[0])
+    below = jnp.triu(normal[count:], 1).at[:, place, place].set(chi[1])
+    row_exists, column_exists = start + place[None, :] < d, start + place[None, :] < n
     exists = row_exists[:, :, None] & column_exists[:, None, :]
     reaches = row_exists[1:, :, None] & column_exists[:-1, None, :]
     return BidiagonalBlocks(jnp.where(exists, diagonal, 0.0), jnp.where(reaches, below, 0.0))
+
+
+def _starts(d: int, k: int) -> Array:
+    return k * jnp.arange(-(-d // k))[:, None]
 
 
 class TraceDraws(NamedTuple):
@@ -88,16 +117,14 @@ def trace_draws(
 
     **Source.** Dumitriu and Edelman (2002) for the model; the recursion: docs/theory.md, "Simulation".
     """
-    key_diagonal, key_off = jr.split(key)
     dtype = penalties.dtype
     n = n.astype(dtype)
     # With n < q there are q − n zero eigenvalues, and the others are those of rows and columns exchanged.
     low, high = jnp.minimum(q, n), jnp.maximum(q, n)
     place = jnp.arange(q, dtype=dtype)
-    exists = place < low
-    follows = place < low - 1
-    diagonal = jr.chisquare(key_diagonal, jnp.where(exists, high - place, 1.0))
-    off = jr.chisquare(key_off, jnp.where(follows, low - 1 - place, 1.0))
+    exists, follows = place < low, place < low - 1
+    degrees = jnp.where(exists, high - place, 1.0), jnp.where(follows, low - 1 - place, 1.0)
+    diagonal, off = jr.chisquare(key, jnp.stack(degrees), dtype=dtype)
     unlimited = jnp.isinf(penalties)
     c = jnp.where(unlimited, 1.0, penalties)
 
