@@ -2,6 +2,7 @@
 
 __version__ = "0.1.0"
 
+from . import simulation as simulation
 from . import theory as theory
 from .estimators import befs as befs
 from .estimators import befs_path as befs_path

@@ -21,7 +21,7 @@ def test_the_python_example_runs_and_tells_the_worth(capsys):
     names = {}
     exec(block("python"), names)
     lines = capsys.readouterr().out.splitlines()
-    (first, second, knowledge, slope), (bought, off_brain) = lines[:4], lines[-2:]
+    (first, second, knowledge, slope), (bought, off_brain, simulated) = lines[:4], lines[-3:]
     problem = jb.presets.fmri(task_snr=0.1, misalignment=0.1).problem()
     value = jb.value(problem, 18_000, 100_000)
     assert first.startswith(f"{float(value):.0f} labels")
@@ -32,6 +32,9 @@ def test_the_python_example_runs_and_tells_the_worth(capsys):
     assert float(off_brain.split()[0]) > float(value)
     expected = (jb.value(problem, 18_001, 100_000) - jb.value(problem, 17_999, 100_000)) / 2
     assert float(slope) == pytest.approx(float(expected), rel=1e-5)
+    low, high = (float(word) for word in simulated.split(" labels")[0].split(" to "))
+    claim = float(jb.value(names["model"].problem(), 1_000, 100))
+    assert low - (high - low) < claim < high + (high - low)
     error = jax.numpy.sum((names["weights"] - names["model"].task_weights) ** 2)
     assert error < jb.task_only_risk(names["model"].problem(), 100) / 3
 

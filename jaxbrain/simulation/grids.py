@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -60,7 +59,7 @@ class Plan(NamedTuple):
         return max(1, int(min(self.max_bytes // bytes_a_trial, self.trials)))
 
 
-def check_key(key: PRNGKeyArray) -> None:
+def check_key(key: Any) -> None:
     """Raise unless this is one key of `jax.random.key`."""
     if not (isinstance(key, jax.Array) and jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key)):
         raise ValueError("key must be one key, as jax.random.key(0) gives it")
@@ -70,10 +69,10 @@ def check_key(key: PRNGKeyArray) -> None:
 
 def check_grids(
     model: LinearGaussianModel | Problem,
-    n_brain: Sequence[int],
-    n_task: Sequence[int],
-    penalty: Sequence[float] | str,
-    n_task_only: Sequence[int] | None,
+    n_brain: Any,
+    n_task: Any,
+    penalty: Any,
+    n_task_only: Any,
     method: str,
 ) -> Grids:
     """The grids as arrays. Raises `ValueError` that names what is wrong."""
@@ -94,19 +93,19 @@ def check_grids(
     return Grids(brain, task, penalties, rule, alone)
 
 
-def brain_numbers(n_brain: Sequence[int], model: LinearGaussianModel | Problem) -> np.ndarray:
+def brain_numbers(n_brain: Any, model: LinearGaussianModel | Problem) -> np.ndarray:
     """Numbers of recordings, checked."""
     reason = "the encoding stage needs more recordings than inputs"
     return _counts("n_brain", n_brain, model.input_dim + 1, reason)
 
 
-def task_numbers(n_task: Sequence[int], model: LinearGaussianModel | Problem) -> np.ndarray:
+def task_numbers(n_task: Any, model: LinearGaussianModel | Problem) -> np.ndarray:
     """Numbers of labels, checked."""
     reason = "with fewer labels than latent_dim + 2 the error has no mean"
     return _counts("n_task", n_task, model.latent_dim + 2, reason)
 
 
-def penalty_numbers(penalty: Sequence[float] | str) -> tuple[np.ndarray, str]:
+def penalty_numbers(penalty: Any) -> tuple[np.ndarray, str]:
     """Penalties, none if they follow a rule, and the rule; checked."""
     if isinstance(penalty, str):
         if penalty not in PENALTIES:

@@ -36,7 +36,7 @@ def _split(numbers: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
     return [piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True)]
 
 
-def bartlett_degrees(rows: int, samples: Array | float, dtype) -> Array:
+def bartlett_degrees(rows: int, samples: Array | float | int, dtype) -> Array:
     """Degrees of freedom of the diagonal of `bartlett`; rows = min(columns, samples)."""
     return jnp.asarray(samples, dtype) - jnp.arange(rows, dtype=dtype)
 

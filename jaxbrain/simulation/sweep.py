@@ -24,19 +24,20 @@ if TYPE_CHECKING:
     import xarray
 
 METHODS = ("reduced", "data")
+Numbers = Sequence[float] | Sequence[int] | AnyArray
 
 
 def sweep(
     model: LinearGaussianModel | Problem,
-    n_brain: Sequence[int],
-    n_task: Sequence[int],
-    penalty: Sequence[float] | str = "optimal",
+    n_brain: Numbers,
+    n_task: Numbers,
+    penalty: Numbers | str = "optimal",
     *,
     trials: int,
     seeds: int = 1,
     key: PRNGKeyArray,
     method: str = "reduced",
-    n_task_only: Sequence[int] | None = None,
+    n_task_only: Numbers | None = None,
     estimator: str | Callable[..., Any] = "befs",
     shift: BlockShift | AnyArray | None = None,
     mesh: Mesh | None = None,

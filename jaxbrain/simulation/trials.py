@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ Progress = Callable[[str, int, int], None]
 
 def run_trials(
     trial: Trial,
-    static: tuple,
+    static: Hashable,
     key: PRNGKeyArray,
     numbers: range,
     arguments: tuple,
