@@ -90,8 +90,9 @@ def test_traces_are_those_of_the_bidiagonal_matrix_that_was_drawn(q, n):
     traces = trace_draws(KEY, q, jnp.asarray(float(n)), jnp.asarray(penalties))
     low, high = min(q, n), max(q, n)
     place = np.arange(q)
-    degrees = np.where(place < low, 1.0 * high - place, 1.0), np.where(
-        place < low - 1, low - 1.0 - place, 1.0
+    degrees = (
+        np.where(place < low, 1.0 * high - place, 1.0),
+        np.where(place < low - 1, low - 1.0 - place, 1.0),
     )
     diagonal, off = np.asarray(jr.chisquare(KEY, jnp.stack(degrees)))
     b = np.diag(np.sqrt(diagonal[:low])) + np.diag(np.sqrt(off[: low - 1]), -1)

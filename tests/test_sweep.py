@@ -82,9 +82,7 @@ def test_risks_are_those_of_plain_numpy(method, shifted):
     z = (mean[0] - expected) / np.hypot(error[0], expected_error)
     assert np.max(np.abs(z)) < 4
     if method == "reduced":
-        fewer = jb.sweep(
-            study(), [N_BRAIN], [9, 27], PENALTIES, n_task_only=[20], **options
-        )
+        fewer = jb.sweep(study(), [N_BRAIN], [9, 27], PENALTIES, n_task_only=[20], **options)
         wrong = (pooled(fewer)[0][0] - expected) / np.hypot(error[0], expected_error)
         assert np.max(np.abs(wrong)) > 6
 
@@ -102,7 +100,15 @@ def test_a_covariance_matrix_is_the_same_as_its_block_shift():
 def test_baselines_are_the_exact_ones(method):
     model, n = study(), [12, 30, 90]
     found = jb.sweep(
-        model, [N_BRAIN], [10], "optimal", trials=500, seeds=4, key=KEY, method=method, n_task_only=n
+        model,
+        [N_BRAIN],
+        [10],
+        "optimal",
+        trials=500,
+        seeds=4,
+        key=KEY,
+        method=method,
+        n_task_only=n,
     )
     assert np.all(np.isnan(found.task_only_risk.values[0]))  # 12 labels, 16 inputs
     least_squares = 0.5 * D / (np.array(n[1:]) - D - 1)
@@ -333,7 +339,12 @@ def test_unequal_channels_have_their_own_reduced_draws_but_no_closed_penalty():
     model, rng = study(), np.random.default_rng(1)
     root = rng.standard_normal((P, P))
     unequal = jb.LinearGaussianModel(
-        model.encoder, model.readout, 0.3, root @ root.T / P + 0.2 * np.eye(P), model.task_weights, 0.5
+        model.encoder,
+        model.readout,
+        0.3,
+        root @ root.T / P + 0.2 * np.eye(P),
+        model.task_weights,
+        0.5,
     )
     with pytest.raises(ValueError, match="penalty 'optimal' is a closed form"):
         jb.sweep(unequal, [40], [30], trials=2, key=KEY)

@@ -167,7 +167,9 @@ def _mesh(distributed: bool):
         except (ValueError, RuntimeError) as error:
             raise UserError([f"--distributed: no cluster was found ({error})"]) from error
     devices = jax.devices()
-    return jax.make_mesh((len(devices),), ("trials",), devices=devices) if len(devices) > 1 else None
+    return (
+        jax.make_mesh((len(devices),), ("trials",), devices=devices) if len(devices) > 1 else None
+    )
 
 
 def _estimate(problem: Any, options: dict[str, Any]) -> str:
@@ -185,7 +187,10 @@ def _estimate(problem: Any, options: dict[str, Any]) -> str:
         ("cells", f"{cells} ({' x '.join(str(n) for n in found.risk.shape[:3])})"),
         ("trials", f"{total} ({options['seeds']} seeds of {options['trials']})"),
         ("memory of the trials at hand", f"{found.attrs['working_bytes'] / 1e9:.2g} GB"),
-        ("time", f"about {_duration(each * total / devices)} on {devices} device(s), compilation apart"),
+        (
+            "time",
+            f"about {_duration(each * total / devices)} on {devices} device(s), compilation apart",
+        ),
     ]
     return "\n".join(aligned([(name, value) for name, value in lines]))
 
@@ -235,7 +240,9 @@ def _rows(found: xarray.Dataset, problem: Any, worth: xarray.Dataset) -> list[di
                 "risk": float(simulated[i, j, l]),
                 "standard_error": float(error[i, j, l]),
                 "closed_form": claim,
-                "z": float((simulated[i, j, l] - claim) / error[i, j, l]) if error[i, j, l] > 0 else math.nan,
+                "z": float((simulated[i, j, l] - claim) / error[i, j, l])
+                if error[i, j, l] > 0
+                else math.nan,
                 "value": float(worth.value.values[i, j, l]),
                 "value_low": float(worth.value_low.values[i, j, l]),
                 "value_high": float(worth.value_high.values[i, j, l]),
@@ -258,12 +265,23 @@ def _as_json(found: xarray.Dataset, rows: list[dict[str, Any]]) -> str:
 
 def _as_table(found: xarray.Dataset, rows: list[dict[str, Any]]) -> str:
     lines: list[tuple[str, ...]] = [
-        ("brain samples", "labels", "penalty", "risk", "closed form", "z", "value", "95 %", "closed form")
+        (
+            "brain samples",
+            "labels",
+            "penalty",
+            "risk",
+            "closed form",
+            "z",
+            "value",
+            "95 %",
+            "closed form",
+        )
     ]
     for row in rows:
         known = row["value_status"] == "ok"
         low, high = (
-            thousands(row[name]) if math.isfinite(row[name]) else "?" for name in ("value_low", "value_high")
+            thousands(row[name]) if math.isfinite(row[name]) else "?"
+            for name in ("value_low", "value_high")
         )
         lines.append(
             (

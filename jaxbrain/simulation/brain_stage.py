@@ -195,7 +195,9 @@ def draw_subspace(
     if q < k:
         outside = _thin(gram, rows)
     else:
-        outside = jnp.linalg.cholesky(gram + 4 * k * jnp.finfo(dtype).eps * jnp.eye(k, dtype=dtype)).T
+        outside = jnp.linalg.cholesky(
+            gram + 4 * k * jnp.finfo(dtype).eps * jnp.eye(k, dtype=dtype)
+        ).T
     turned = jnp.linalg.solve(others.T, outside)
     # Â is [1; E] up to a change of basis and a rotation of the outside: L = Eᵀ(1 + E Eᵀ)⁻¹E.
     tilt = turned @ jnp.linalg.solve(inside - mixing @ turned, upper)

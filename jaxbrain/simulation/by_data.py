@@ -46,7 +46,10 @@ def simulate(
     penalties = cell_penalties(model, plan, float(model.task_noise), power, d - k)
     root = _root(model, shift)
 
-    width = 8.0 * max(grids.n_brain[-1] * (2 * d + 3 * p), 4.0 * grids.n_task_only[-1] * d) + 64.0 * d**2
+    width = (
+        8.0 * max(grids.n_brain[-1] * (2 * d + 3 * p), 4.0 * grids.n_task_only[-1] * d)
+        + 64.0 * d**2
+    )
     if width > plan.max_bytes:
         raise ValueError(
             f"max_bytes must be at least {width:.2g} for a single trial of these sample numbers: allow more, "
@@ -54,7 +57,9 @@ def simulate(
         )
     batch = plan.batch(width)
     risks, missed, alone = Moments(plan.seeds), Moments(plan.seeds), Moments(plan.seeds)
-    chunks = plan.chunks(8.0 * len(grids.n_brain) * (d * k + len(grids.n_task) * penalties.shape[2]))
+    chunks = plan.chunks(
+        8.0 * len(grids.n_brain) * (d * k + len(grids.n_task) * penalties.shape[2])
+    )
     for step, (seed, numbers) in enumerate(chunks):
 
         def run(trial, static, *arguments, mapped=(), numbers=numbers):
@@ -70,7 +75,13 @@ def simulate(
         risks.add(seed, found[..., None])
         ridge = float(model.task_noise) * d / power
         baselines = [
-            run(baseline_trial, int(n), model, root, jnp.asarray(ridge / n, model.task_weights.dtype))
+            run(
+                baseline_trial,
+                int(n),
+                model,
+                root,
+                jnp.asarray(ridge / n, model.task_weights.dtype),
+            )
             for n in grids.n_task_only
         ]
         alone.add(seed, np.asarray(baselines, float).transpose(2, 0, 1)[..., None])

@@ -81,7 +81,9 @@ def simulate(
     )
     # Without a penalty the error of fewer than d + 2 labels has no mean.
     defined = (penalties > 0) | (n_task[None, :, None] > d + 1)
-    risk, error = (np.where(defined[..., None], np.moveaxis(x, 0, -1), np.nan) for x in (risk, error))
+    risk, error = (
+        np.where(defined[..., None], np.moveaxis(x, 0, -1), np.nan) for x in (risk, error)
+    )
     if grids.rule == "empirical":
         risk, error, penalties = choose(risk, error, penalties)
     return {

@@ -43,7 +43,9 @@ def representative(problem: Problem) -> LinearGaussianModel:
         encoder=jnp.eye(d, k, dtype=eye.dtype),
         readout=eye if many else eye @ reduced.coupling,
         latent_noise=noise if problem.is_matrix_form else jnp.diag(noise),
-        recording_noise=jnp.zeros_like(problem.recording_noise) if many else problem.recording_noise,
+        recording_noise=jnp.zeros_like(problem.recording_noise)
+        if many
+        else problem.recording_noise,
         task_weights=weights.at[k].set(jnp.sqrt(problem.misaligned_power)),
         task_noise=problem.task_noise,
     )

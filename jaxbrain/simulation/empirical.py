@@ -144,8 +144,7 @@ def empirical_allocation(
         )
     counts = _resampled(dataset, confidence, resamples, seed)
     found = [
-        _split(dataset, part, baseline, labels, feasible, alone)
-        for part in _parts(dataset, counts)
+        _split(dataset, part, baseline, labels, feasible, alone) for part in _parts(dataset, counts)
     ]
     place, risk, without, rival = (np.concatenate(x) for x in zip(*found, strict=True))
     chosen = np.where(place >= 0, n_brain[place], 0)
@@ -228,7 +227,9 @@ def _split(dataset, counts, baseline, labels, feasible, alone):
     """Place of the best n_brain (−1 for none), its risk, that without recordings, the rival's labels."""
     risk = _least(_mean_over_seeds(dataset.risk.values, counts), axis=-1)
     n_task = dataset.n_task.values
-    right = np.clip(np.searchsorted(n_task, labels), 1, len(n_task) - 1) if len(n_task) > 1 else None
+    right = (
+        np.clip(np.searchsorted(n_task, labels), 1, len(n_task) - 1) if len(n_task) > 1 else None
+    )
     rows = np.arange(risk.shape[1])
     if right is None:
         height = 1 / risk[:, :, 0]

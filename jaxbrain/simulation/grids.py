@@ -89,7 +89,9 @@ def check_grids(
         alone = np.unique(np.concatenate([task, [2 * largest, 4 * largest, 8 * largest]]))
     else:
         spread = np.geomspace(1.0, 100.0 * (task[-1] + brain[-1]), 16)
-        alone = np.unique(np.concatenate([task, np.round(model.input_dim + 1 + spread).astype(int)]))
+        alone = np.unique(
+            np.concatenate([task, np.round(model.input_dim + 1 + spread).astype(int)])
+        )
     return Grids(brain, task, penalties, rule, alone)
 
 

@@ -106,9 +106,7 @@ class TraceDraws(NamedTuple):
     """c² T²."""
 
 
-def trace_draws(
-    key: PRNGKeyArray, q: int, n: Array, penalties: Float[Array, " l"]
-) -> TraceDraws:
+def trace_draws(key: PRNGKeyArray, q: int, n: Array, penalties: Float[Array, " l"]) -> TraceDraws:
     """Traces of (W + c)⁻¹ and its square, W ~ Wishart_q(n), for each c of `penalties`, c > 0 or n > q.
 
     W is drawn as BᵀB, B bidiagonal with chi-distributed entries. The pivots of the factors of W + c, and

@@ -57,7 +57,5 @@ def sample_misalignment(
         return run_trials(data.brain_trial, sizes, key, numbers, (model,), mesh=mesh)[1]
     reduced, dimensions = reduce_model(model)
     n = jnp.asarray(grids.n_brain, reduced.aligned.dtype)
-    draws = run_trials(
-        by_reduction.brain_trial, dimensions, key, numbers, (reduced, n), mesh=mesh
-    )
+    draws = run_trials(by_reduction.brain_trial, dimensions, key, numbers, (reduced, n), mesh=mesh)
     return draws.misalignment[:, 0]

@@ -116,7 +116,11 @@ def _labelled(
     from .. import __version__
 
     grids = plan.grids
-    cell, brain, alone = ("n_brain", "n_task", "penalty"), ("n_brain", "seed"), ("n_task_only", "seed")
+    cell, brain, alone = (
+        ("n_brain", "n_task", "penalty"),
+        ("n_brain", "seed"),
+        ("n_task_only", "seed"),
+    )
     dims = {
         "risk": (*cell, "seed"),
         "risk_standard_error": (*cell, "seed"),
@@ -133,7 +137,9 @@ def _labelled(
     found["risk"] = np.where(failed, np.nan, found["risk"])
     found["risk_standard_error"] = np.where(failed, np.nan, found["risk_standard_error"])
     if isinstance(shift, BlockShift):
-        shifted = [float(variance) for variance in (shift.sensitive, shift.missed, shift.insensitive)]
+        shifted = [
+            float(variance) for variance in (shift.sensitive, shift.missed, shift.insensitive)
+        ]
     else:
         shifted = "none" if shift is None else "covariance matrix"
     attributes = {

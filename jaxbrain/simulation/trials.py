@@ -93,7 +93,9 @@ class Moments:
         off = rows - mean
         step = mean - self.mean[seed]
         self.scatter[seed] += np.einsum("t...a,t...b->...ab", off, off)
-        self.scatter[seed] += step[..., :, None] * step[..., None, :] * (before * new / (before + new))
+        self.scatter[seed] += (
+            step[..., :, None] * step[..., None, :] * (before * new / (before + new))
+        )
         self.mean[seed] += step * (new / (before + new))
         self.count[seed] += new
 
