@@ -449,6 +449,18 @@ def test_risk_is_infinite_where_the_error_has_no_mean():
     assert np.isfinite(jb.risk(SPECTRUM, 60, 26, 0.0))
 
 
+@pytest.mark.parametrize("penalty", [None, 0.3])
+@pytest.mark.parametrize("n_task", [0.0, 3.0, 25.0])
+def test_first_order_risk_is_infinite_where_least_squares_is(n_task, penalty):
+    for misalignment, noise in ((0.0, 0.0), (0.0, 0.5), (0.3, 0.5), (1.0, 0.5)):
+        problem = jb.Problem.isotropic(24, 3, 1.0, misalignment, noise)
+        for n_brain in (26.0, np.inf):
+            assert float(jb.risk(problem, n_brain, n_task, penalty, order="first")) == np.inf
+    for n_brain in (26.0, np.inf):
+        perfect = jb.Problem.isotropic(24, 3, 1.0, 0.0, 0.0)
+        assert float(jb.risk(perfect, n_brain, np.inf, order="first")) == 0
+
+
 def test_optimal_penalty_is_infinite_where_nothing_is_missed():
     perfect = jb.Problem.isotropic(24, 3, 1.0, 0.0, 0.5)
     assert float(jb.optimal_penalty(perfect, np.inf, 50)) == np.inf

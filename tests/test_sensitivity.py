@@ -85,7 +85,24 @@ def test_model_and_summary_agree(change, measure):
     above = jb.elasticities(model.problem(), N_BRAIN, N_TASK, measure=measure)
     below = jb.elasticities(model, N_BRAIN, N_TASK, measure=measure)
     np.testing.assert_allclose(above, below, rtol=1e-6, atol=1e-9)
-    assert np.all(np.isfinite(below))
+    finite = {name: bool(np.isfinite(slope)) for name, slope in below._asdict().items()}
+    possible = {"misalignment": change.get("misalignment") != 1.0}
+    assert finite == dict.fromkeys(below._fields, True) | possible
+
+
+@pytest.mark.parametrize("n_brain", [60.0, 1e6])
+def test_misalignment_of_all_the_task_cannot_grow(n_brain):
+    """Whether the task is given exactly or left with what rounding makes of it."""
+    for problem in (
+        jb.Problem.isotropic(24, 3, 1.0, 1.0, 0.5),
+        jb.presets.small(misalignment=1.0),
+        jb.presets.small(misalignment=1.0).problem(),
+    ):
+        change = jb.elasticities(problem, 2 * n_brain, N_TASK, measure="information_value")
+        assert np.isnan(float(change.misalignment))
+        assert np.isfinite(float(change.n_brain))
+    nearly = jb.elasticities(jb.Problem.isotropic(24, 3, 1.0, 0.999, 0.5), n_brain, N_TASK)
+    assert np.isfinite(float(nearly.misalignment))
 
 
 def test_without_known_channels_they_make_no_difference():

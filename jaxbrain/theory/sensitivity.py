@@ -34,7 +34,8 @@ class Elasticities(NamedTuple):
     latent_noise: Array
     """Variance of the neural variability."""
     misalignment: Array
-    """Share of the task outside the brain-sensitive subspace, the length of the task kept."""
+    """Share of the task outside the brain-sensitive subspace, the length of the task kept. NaN where that is
+    all of it: no share is above 1."""
     task_noise: Array
     """Variance of the label noise."""
 
@@ -61,7 +62,8 @@ def elasticities(
     - `measure`: of which value, `"value"` (against least squares) or `"information_value"`.
 
     Derivatives d log value / d log x by automatic differentiation; where the value is negative, of its
-    size, so that positive still means more value. Pure numbers. NaN where the value is 0.
+    size, so that positive still means more value. Pure numbers. NaN where the value is 0, and for the
+    misalignment where it is all of the task and cannot grow.
 
     **Raises** `ValueError` that names the argument and the remedy.
 
@@ -112,7 +114,16 @@ def _elasticities(problem, n_brain, n_task, measure):
 
     unchanged = Elasticities(*(jnp.zeros_like(n_brain) for _ in Elasticities._fields))
     worth, slopes = jax.value_and_grad(amount)(unchanged)
-    return jax.tree.map(lambda slope: slope / jnp.abs(worth), slopes)
+    changes = jax.tree.map(lambda slope: slope / jnp.abs(worth), slopes)
+    summary = problem.problem() if isinstance(problem, LinearGaussianModel) else problem
+    misalignment = jnp.where(_is_partly_aligned(summary), changes.misalignment, jnp.nan)
+    return changes._replace(misalignment=misalignment)
+
+
+def _is_partly_aligned(problem: Problem) -> Array:
+    """Whether more of the task than rounding leaves lies inside the brain-sensitive subspace."""
+    total = problem.total_aligned_power
+    return total > 1e6 * jnp.finfo(total.dtype).eps ** 2 * problem.total_power
 
 
 def _summary(problem: Problem | LinearGaussianModel, scale: Elasticities) -> Problem:
@@ -146,19 +157,12 @@ def _summary(problem: Problem | LinearGaussianModel, scale: Elasticities) -> Pro
             problem,
             (more, *noise),
         )
-    # What is missed grows at the expense of what is not, in proportion, or evenly where that is nothing
-    # but rounding.
+    # What is missed grows at the expense of what is not, in proportion.
     grown = scaled.misaligned_power * (scale.misalignment - 1)
-    aligned, total = scaled.aligned_power, scaled.total_aligned_power
-    some = total > 1e6 * jnp.finfo(total.dtype).eps ** 2 * scaled.total_power
-    even = jnp.eye(scaled.latent_dim, dtype=aligned.dtype) if aligned.ndim == 2 else 1.0
-    aligned = jnp.where(
-        some,
-        aligned * (1 - grown / jnp.where(some, total, 1.0)),
-        -grown / scaled.latent_dim * even,
-    )
+    some = _is_partly_aligned(scaled)
+    shrunk = jnp.where(some, grown / jnp.where(some, scaled.total_aligned_power, 1.0), 0.0)
     return eqx.tree_at(
         lambda summary: (summary.aligned_power, summary.misaligned_power),
         scaled,
-        (aligned, scaled.misaligned_power + grown),
+        (scaled.aligned_power * (1 - shrunk), scaled.misaligned_power + grown),
     )

@@ -81,8 +81,7 @@ def penalised_regression(
     # (n − d − 1)(R_TOS − R), by t1(0) − t1(c) rather than by the difference of two risks.
     least_squares = n - d - 1
     gain = profiled * (
-        noise * moments.noise_excess
-        - least_squares * moments.c2_t2 * subspace.misalignment / q
+        noise * moments.noise_excess - least_squares * moments.c2_t2 * subspace.misalignment / q
     )
     gain += noise * moments.noise_excess / q * subspace.outside
     gain -= least_squares * bias
@@ -140,11 +139,14 @@ def _first_order(
     # R = R_TOS − gain, gain = (2 σ² c tr K̂Σ − c² βᵀK̂ΣK̂β)/n², worth n² gain/(σ² tr Σ) samples.
     total = noise * (subspace.inside + subspace.outside)
     risk = _least_squares_risk(total, d, n)
+    unlimited, undefined = jnp.isinf(n), jnp.isinf(risk)
     if penalty is None:
         extra = _lasting_gain(subspace, noise, d - k)
-        return TaskStage(risk - total * extra / n**2, extra)
-    gain = penalty * (2 * noise * subspace.outside / n - penalty * subspace.missed)
-    unlimited = jnp.isinf(n)
+        settled = unlimited | undefined
+        lower = risk - total * extra / jnp.where(settled, 1.0, n) ** 2
+        return TaskStage(jnp.where(settled, risk, lower), extra)
+    some = jnp.where(n > 0, n, 1.0)
+    gain = penalty * (2 * noise * subspace.outside / some - penalty * subspace.missed)
     extra = jnp.where(unlimited, 1.0, n) ** 2 * gain / total
     lasting = jnp.where(gain < 0, -jnp.inf, 0.0)
     return TaskStage(risk - gain, jnp.where(unlimited, lasting, extra))
@@ -255,8 +257,9 @@ def optimal_penalty(
     Arguments, broadcasting and orders as in `risk`. Infinite where nothing is missed (m = 0 and a
     perfect subspace): the best penalty is then the hard constraint. Under a `shift` the best penalty
     has no closed form at finite n_task; it is found within six decades of the one without shift, is
-    infinite where it lies beyond, and NaN where the risk is infinite (n_task <= latent_dim + 1). At large n_task, and to first order, it is
-    λ* = σ² tr K̂Σ / (n_task βᵀK̂ΣK̂β).
+    infinite where it lies beyond, and NaN where the risk is infinite (n_task <= latent_dim + 1). At
+    large n_task, and to first order, it is λ* = σ² tr K̂Σ / (n_task βᵀK̂ΣK̂β), infinite where the shifted
+    inputs show nothing of what is missed. Beside infinite n_task it is 0, unless nothing is missed.
 
     **Source.** Exact at every n_task, given E‖K̂β‖²: docs/theory.md, "The task stage". At large
     n_task this is the schedule of Lewis et al., arXiv:2605.09243.
@@ -273,10 +276,16 @@ def _optimal_penalty(problem, n_brain, n_task, shift, order):
         return best_penalty(problem, subspace, n_task)
     noise, k, q = problem.task_noise, problem.latent_dim, problem.outside_dim
     if order == "first":
-        return noise * subspace.outside / subspace.missed / n_task
+        nothing = subspace.missed == 0
+        missed = jnp.where(nothing, 1.0, subspace.missed)
+        return jnp.where(nothing, jnp.inf, noise * subspace.outside / missed / n_task)
+    # The hard constraint where nothing is missed, and no penalty where labels are unlimited otherwise.
+    nothing, unlimited = subspace.misalignment == 0, jnp.isinf(n_task)
     learnable = n_task > k + 1
-    found = _best_under_shift(subspace, noise, k, q, jnp.where(learnable, n_task, k + 2.0))
-    return jnp.where(learnable, found, jnp.nan)
+    some = subspace._replace(misalignment=jnp.where(nothing, 1.0, subspace.misalignment))
+    n = jnp.where(learnable & ~unlimited, n_task, k + 2.0)
+    found = jnp.where(unlimited, 0.0, _best_under_shift(some, noise, k, q, n))
+    return jnp.where(learnable, jnp.where(nothing, jnp.inf, found), jnp.nan)
 
 
 def best_penalty(problem: Problem, subspace: LearnedSubspace, n_task: Array) -> Array:
