@@ -156,6 +156,17 @@ def test_a_cell_depends_on_its_key_alone(method):
     assert np.all(np.abs(other.risk / part.risk - 1) > 1e-6)
 
 
+def test_traces_in_closed_form_agree_with_drawn_ones():
+    options = dict(trials=400, seeds=4, key=KEY, shift=jb.BlockShift(*SHIFT))
+    grid = study(), [30, 80], [8, 19, 60], [0.3, 3.0, np.inf]
+    drawn, closed = (jb.sweep(*grid, traces=name, **options) for name in ("drawn", "closed form"))
+    (a, e), (b, f) = pooled(drawn), pooled(closed)
+    assert np.all(np.abs(a - b) < 4 * e + 2e-3 * b)
+    assert np.all(f < e)
+    with pytest.raises(ValueError, match="traces: with method='data'"):
+        jb.sweep(study(), [30], [8], [1.0], trials=2, key=KEY, method="data", traces="closed form")
+
+
 def test_rules_for_penalties():
     model, n_task = study(), [10, 30, 100]
     options = dict(trials=200, seeds=3, key=KEY)

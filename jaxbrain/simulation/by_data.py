@@ -40,6 +40,8 @@ def simulate(
         check_choice("estimator", estimator, SUBSPACES)
     elif not callable(estimator):
         raise ValueError(f"estimator must be a function or one of {', '.join(SUBSPACES)}")
+    if plan.traces != "drawn":
+        raise ValueError("traces: with method='data' nothing is a closed form; leave it out")
     grids = plan.grids
     d, k, p = model.input_dim, model.latent_dim, model.recording_dim
     power = float(jnp.sum(model.task_weights**2))
@@ -119,7 +121,7 @@ def _root(model: LinearGaussianModel, shift: BlockShift | AnyArray | None):
     """A root of the test covariance, rootᵀroot = Σ."""
     if shift is None:
         return None
-    d, k = model.input_dim, model.latent_dim
+    d = model.input_dim
     if isinstance(shift, BlockShift):
         inside = model.encoder @ model.encoder.T
         missed = model.task_weights - inside @ model.task_weights

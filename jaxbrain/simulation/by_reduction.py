@@ -14,6 +14,7 @@ from jaxtyping import Array, PRNGKeyArray
 from .._typing import AnyArray
 from ..models import LinearGaussianModel, Problem
 from ..theory import optimal_penalty
+from ..theory.resolvent import resolvent
 from ..theory.shift import BlockShift
 from .brain_stage import (
     Dimensions,
@@ -157,6 +158,11 @@ def _traces(plan: Plan, q: int, rows: np.ndarray, penalties: np.ndarray) -> Mome
     moments = Moments(plan.seeds)
     dtype = jnp.zeros(()).dtype
     arguments = jnp.asarray(rows, dtype), jnp.asarray(penalties, dtype)
+    if plan.traces != "drawn":
+        exact = np.stack(_closed_traces(q, *arguments), axis=-1).astype(float)
+        for seed in range(plan.seeds):
+            moments.add(seed, np.stack([exact, exact]))
+        return moments
     chunks = plan.chunks(8.0 * 3 * penalties.size)
     for step, (seed, numbers) in enumerate(chunks):
         draws = run_trials(
@@ -173,6 +179,14 @@ def _traces(plan: Plan, q: int, rows: np.ndarray, penalties: np.ndarray) -> Mome
     return moments
 
 
+def _closed_traces(q: int, rows: Array, penalties: Array) -> TraceDraws:
+    unlimited = jnp.isinf(penalties)
+    top = jnp.where(unlimited, 1.0, penalties)
+    bottom = jnp.where(unlimited, 0.0, 1.0)
+    found = resolvent(top, bottom, q, jnp.broadcast_to(rows[:, None], top.shape))
+    return TraceDraws(found.noise, found.c2_t2, found.c2_t11)
+
+
 def _of_means(
     subspaces: tuple[np.ndarray, np.ndarray],
     traces: tuple[np.ndarray, np.ndarray],
@@ -181,7 +195,7 @@ def _of_means(
     """Risk at the means, and its standard error. It is linear in the one and affine in the other."""
     (s, s_covariance), (t, t_covariance) = subspaces, traces
 
-    def at(s: np.ndarray, t: np.ndarray) -> np.ndarray:
+    def at(s: np.ndarray, t: np.ndarray) -> Any:
         return risk(SubspaceMoments(*np.moveaxis(s, -1, 0)), TraceDraws(*np.moveaxis(t, -1, 0)))
 
     by_s = np.stack(np.broadcast_arrays(*(at(unit, t) for unit in np.eye(s.shape[-1]))), axis=-1)

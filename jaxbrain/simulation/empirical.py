@@ -67,9 +67,8 @@ def empirical_value(
     point = np.where(status == "ok", point, np.nan)
     dims = ("n_brain", "n_task", "penalty")
     n_brain = dataset.n_brain.values[:, None, None]
-    coords = {name: dataset[name] for name in dims}
-    if penalty == "best":
-        coords["penalty"] = ["best"]
+    label = ["best"] if penalty == "best" else dataset.penalty.values
+    coords = {"n_brain": dataset.n_brain.values, "n_task": dataset.n_task.values, "penalty": label}
     import xarray
 
     return xarray.Dataset(

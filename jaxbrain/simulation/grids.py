@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PRNGKeyArray
@@ -35,6 +36,7 @@ class Plan(NamedTuple):
     trials: int
     seeds: int
     key: PRNGKeyArray
+    traces: str
     mesh: Mesh | None
     max_bytes: float
     progress: Progress | None
@@ -61,7 +63,7 @@ class Plan(NamedTuple):
 
 def check_key(key: Any) -> None:
     """Raise unless this is one key of `jax.random.key`."""
-    if not (isinstance(key, jax.Array) and jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key)):
+    if not (isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
         raise ValueError("key must be one key, as jax.random.key(0) gives it")
     if key.ndim:
         raise ValueError("key must be a single key, but it is an array of keys")

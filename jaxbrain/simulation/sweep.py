@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import xarray
 
 METHODS = ("reduced", "data")
+TRACES = ("drawn", "closed form")
 Numbers = Sequence[float] | Sequence[int] | AnyArray
 
 
@@ -39,6 +40,7 @@ def sweep(
     method: str = "reduced",
     n_task_only: Numbers | None = None,
     estimator: str | Callable[..., Any] = "befs",
+    traces: str = "drawn",
     shift: BlockShift | AnyArray | None = None,
     mesh: Mesh | None = None,
     max_bytes: float = 2e9,
@@ -73,6 +75,8 @@ def sweep(
     - `estimator`: for `"data"`, `"befs"`, a control (`"random_subspace"`, `"shuffled_recordings"`,
       `"oracle"`), or a function `f(key, brain_inputs, recordings, task_inputs, targets, penalty)` that
       returns weights.
+    - `traces`: of the task stage, for `"reduced"`: `"drawn"`, or the `"closed form"`, which draws only the
+      brain stage (good to about 1e-3 where n_task is near input_dim, better elsewhere).
     - `shift`: covariance of the test inputs, a `BlockShift`, or for `"data"` any (d, d) matrix.
     - `mesh`: the devices of a `jax.sharding.Mesh` share the trials.
     - `max_bytes`: memory for the arrays of the trials that run at the same time.
@@ -94,10 +98,11 @@ def sweep(
     check_integer("trials", trials, 2)
     check_integer("seeds", seeds, 1)
     check_key(key)
+    check_choice("traces", traces, TRACES)
     grids = check_grids(model, n_brain, n_task, penalty, n_task_only, method)
     start = time.perf_counter()
     simulate = by_reduction.simulate if method == "reduced" else by_data.simulate
-    plan = Plan(grids, trials, seeds, key, mesh, max_bytes, progress)
+    plan = Plan(grids, trials, seeds, key, traces, mesh, max_bytes, progress)
     found = simulate(model, plan, estimator, shift)
     return _labelled(model, plan, found, method, estimator, shift, time.perf_counter() - start)
 
@@ -145,6 +150,7 @@ def _labelled(
     attributes = {
         "method": method,
         "estimator": estimator if isinstance(estimator, str) else estimator.__name__,
+        "traces": plan.traces,
         "trials": plan.trials,
         "seeds": plan.seeds,
         "key": np.asarray(jax.random.key_data(plan.key)).ravel().tolist(),
