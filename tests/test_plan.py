@@ -214,7 +214,10 @@ def test_a_bare_plan_buys_both(capsys):
         (("--budget", "15"), "small costs 19.8 before a subspace of 64 inputs can be learned"),
         (("--budget", "15"), "above the budget"),
         (("--cost-brain", "7"), "small is too expensive for what it teaches"),
-        (("--misalignment", "1"), "small teaches nothing about this task"),
+        (("--misalignment", "1", "--estimator", "befs"), "small teaches nothing about this task"),
+        (("--misalignment", "1", "--estimator", "befs"), "below that of ridge regression"),
+        # Where the task is not is knowledge too, worth a few labels, but not this price.
+        (("--misalignment", "1"), "small is too expensive for what it teaches"),
         (
             ("--budget", "60", *LIKE_THE_PAPER, "--cost-brain", "10"),
             "No plan within this budget has a finite error: least squares takes more labels",
@@ -229,6 +232,58 @@ def test_verdict_says_why_nothing_should_be_bought(capsys, arguments, said):
     assert found["n_brain"] == found["saved"] == found["money_saved"] == 0
     assert found["n_task"] == answer["without_brain"]["n_task"]
     assert said in run(capsys, "plan", "--preset", "small", *arguments)
+
+
+THREE_MODALITIES = """
+budget = 300
+cost_task = 1.1
+task_snr = 1
+input_dim = 12
+
+[modality.cheap]
+cost_brain = 0.4
+misalignment = 1.0
+latent_dim = 9
+encoding_noise = 0.5
+
+[modality.dear]
+cost_brain = 10
+misalignment = 1.0
+latent_dim = 9
+encoding_noise = 0.5
+
+[modality.perfect]
+cost_brain = 15
+misalignment = 0.1
+latent_dim = 3
+encoding_noise = 0.0
+"""
+
+
+def test_what_is_too_expensive_is_not_said_to_teach_nothing(capsys, tmp_path):
+    text = run(capsys, "plan", "--config", written(tmp_path, THREE_MODALITIES))
+    assert "Buy cheap recordings" in text
+    assert "Dear is too expensive for what it teaches at this budget" in text
+    assert "Perfect is too expensive for what it teaches at this budget" in text
+    assert "nothing" not in text
+    problem = jb.Problem.isotropic(12, 3, 1.0, 0.1, 0.0)
+    plan = jb.optimal_allocation(
+        problem, 300, 0.1, 1.1, estimator="befs_two_penalties", baseline="ridge"
+    )
+    assert float(plan.n_brain) > 0
+
+
+def test_a_subspace_with_its_fair_share_of_the_task_teaches_nothing(capsys, tmp_path):
+    """As much of the task lies inside as in any 9 of 12 directions: at no price is that knowledge."""
+    text = THREE_MODALITIES.replace("misalignment = 1.0", "misalignment = 0.25")
+    said = run(capsys, "plan", "--config", written(tmp_path, text))
+    assert "cheap teaches nothing about this task: no amount of it, even for free" in said
+    assert "dear teaches nothing about this task" in said
+    assert "perfect is too expensive for what it teaches" in said
+    against_least_squares = ("--estimator", "befs", "--baseline", "ols")
+    assert "Buy cheap" in run(
+        capsys, "plan", "--config", written(tmp_path, text), *against_least_squares
+    )
 
 
 def test_what_is_left_out_is_explained_beside_what_is_bought(capsys, tmp_path):

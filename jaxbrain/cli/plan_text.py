@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from .plan_config import Purchase
 from .text import aligned, rounded, thousands
 
@@ -95,25 +97,31 @@ def verdict(purchase: Purchase, answer: dict[str, Any]) -> str:
 
 def why_not(purchase: Purchase, answer: dict[str, Any], name: str) -> str:
     """Why recordings of this kind should not be bought."""
-    from ..theory import worth_collecting
+    from ..theory import risk, two_penalty_risk
 
     found, modality = answer["modalities"][name], purchase.modalities[name]
-    risks = found["frontier"]["risk"]
+    alone, risks = answer["without_brain"], found["frontier"]["risk"]
     if not risks:
         needed = _money(purchase, rounded(found["least_budget"]))
         return (
             f"{name} costs {needed} before a subspace of {modality.problem.input_dim} inputs can be "
             "learned at all, which is above the budget"
         )
-    if not worth_collecting(modality.problem, modality.cost_brain, purchase.cost_task).teachable:
+    law = risk if purchase.estimator == "befs" else two_penalty_risk
+    amounts = np.array([*found["frontier"]["n_brain"], np.inf])
+    for_free = float(np.nanmin(law(modality.problem, amounts, alone["n_task"])))
+    if math.isfinite(alone["risk"]) and for_free >= alone["risk"] * (1 - 1e-9):
         return (
-            f"{name} teaches nothing about this task: more of it would not bring the learned subspace "
-            "closer to the task"
+            f"{name} teaches nothing about this task: no amount of it, even for free, would bring the risk "
+            f"below that of {_LABELS[purchase.baseline]} without it"
         )
-    reached = f"{min(risks):.4g}" if math.isfinite(min(risks)) else "no finite value"
+    reached, otherwise = (
+        f"{number:.4g}" if math.isfinite(number) else "no finite value"
+        for number in (min(risks), alone["risk"])
+    )
     return (
-        f"{name} is too expensive for what it teaches (at best the risk comes to {reached} with it, and to "
-        f"{answer['without_brain']['risk']:.4g} if all is spent on labels)"
+        f"{name} is too expensive for what it teaches at this budget (at best the risk comes to {reached} "
+        f"with it, and to {otherwise} if all is spent on labels)"
     )
 
 
