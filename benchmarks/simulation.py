@@ -1,0 +1,319 @@
+"""What simulation costs: against the paper's own way in NumPy, and at fMRI scale.
+
+python -m benchmarks.simulation [--part PART]
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+import jaxbrain as jb
+
+from . import numpy_reference
+from ._measure import RESULTS, spread, store
+
+N_BRAIN = [100, 200, 400, 800, 1600, 3200, 6400, 12800]
+N_TASK = [20, 50, 100, 200, 400, 800]
+PENALTIES = np.logspace(-2, 2, 20)
+ROUNDS = 5
+FMRI_DRAWS = [5_000, 18_000, 180_000, 500_000]
+FMRI_VALUES = [5_000, 7_200, 18_000, 36_000, 180_000]
+FMRI_N_TASK = 100_000
+
+
+def equal_error() -> dict:
+    """Wall time that each side needs for the same standard error, in each cell of a grid."""
+    trials = 1000
+    model = jb.presets.small(task_snr=1.0)
+
+    def reduced():
+        return jb.sweep(
+            model, N_BRAIN, N_TASK, PENALTIES, trials=trials, key=jax.random.key(0), **ALONE
+        )
+
+    _, first, _ = timed(reduced)
+    ours, reference = Clock(), Reference(model)
+    found = None
+    for _ in range(ROUNDS):
+        reference.run(one_thread=30, as_installed=1)
+        found, *times = timed(reduced)
+        ours.add(*times, trials)
+    assert found is not None
+    theirs = np.concatenate(reference.risks)
+    mean, error = (found[name].values[..., 0] for name in ("risk", "risk_standard_error"))
+    mean_there, variance_there = theirs.mean(0), theirs.var(0, ddof=1)
+    z = (mean - mean_there) / np.hypot(error, np.sqrt(variance_there / len(theirs)))
+    variances = variance_there / (error**2 * trials)
+    wall, cpu = (reference.fastest()[unit] / ours.a_trial()[unit] for unit in ("wall_s", "cpu_s"))
+    relative = np.sqrt(variance_there) / mean_there
+    worst = np.unravel_index(np.argmin(variances), variances.shape)
+    return {
+        "grid": {"n_brain": N_BRAIN, "n_task": N_TASK, "penalties": PENALTIES.tolist()},
+        "numpy_a_trial": reference.summary(),
+        "numpy_standard_deviation_over_risk": quantiles(relative),
+        "jaxbrain_a_trial": ours.a_trial(),
+        "jaxbrain_sweep": {"trials": trials, **spread(ours.wall)},
+        "jaxbrain_standard_error_over_risk": quantiles(error / mean),
+        "jaxbrain_compilation_s": first - statistics.median(ours.wall),
+        "times_less_variance_a_trial": quantiles(variances),
+        "times_less_wall_time_for_the_same_standard_error": quantiles(wall * variances),
+        "times_less_cpu_time_for_the_same_standard_error": quantiles(cpu * variances),
+        "share_of_cells_with_at_least_1000_times_less_wall_time": float(
+            np.mean(wall * variances >= 1000)
+        ),
+        "worst_cell": {
+            "n_brain": N_BRAIN[worst[0]],
+            "n_task": N_TASK[worst[1]],
+            "penalty": PENALTIES[worst[2]],
+        },
+        "agreement_in_standard_errors": {
+            "cells": z.size,
+            "largest": float(np.max(np.abs(z))),
+            "root_mean_square": float(np.sqrt(np.mean(z**2))),
+        },
+        "numpy_trials": len(theirs),
+        # Of the whole grid at 1 % of the risk in its median cell.
+        "seconds_for_1_percent_in_the_median_cell": {
+            "numpy": float(np.median(relative / 0.01) ** 2 * reference.fastest()["wall_s"]),
+            "jaxbrain": float(np.median(error / mean / 0.01) ** 2 * statistics.median(ours.wall)),
+        },
+    }
+
+
+def per_trial() -> dict:
+    """Seconds of a trial with data, the same work on both sides."""
+    trials = 20
+    model = jb.presets.small(task_snr=1.0)
+
+    def data():
+        return jb.sweep(
+            model,
+            N_BRAIN,
+            N_TASK,
+            PENALTIES,
+            trials=trials,
+            key=jax.random.key(0),
+            method="data",
+            **ALONE,
+        )
+
+    _, first, _ = timed(data)
+    ours, reference = Clock(), Reference(model)
+    for _ in range(ROUNDS):
+        reference.run(one_thread=trials, as_installed=1)
+        ours.add(*timed(data)[1:], trials)
+    wall, cpu = (reference.fastest()[unit] / ours.a_trial()[unit] for unit in ("wall_s", "cpu_s"))
+    return {
+        "numpy_a_trial": reference.summary(),
+        "jaxbrain_a_trial": ours.a_trial(),
+        "jaxbrain_sweep": {"trials": trials, **spread(ours.wall)},
+        "jaxbrain_compilation_s": first - statistics.median(ours.wall),
+        "times_less_wall_time": wall,
+        "times_less_cpu_time": cpu,
+    }
+
+
+def fmri_draw() -> dict:
+    """Seconds of an exact draw of the brain stage, for any number of recordings."""
+    # A product of the iteration is 4 ceil(d / k) k²(k + extra) = 6.1 GFLOP; there are some 20 in a draw.
+    trials = 2
+    problem = jb.presets.fmri().problem()
+
+    def draw(n_brain: int, number: int) -> np.ndarray:
+        return jb.sample_misalignment(problem, n_brain, trials=trials, key=jax.random.key(number))
+
+    _, first, _ = timed(lambda: draw(FMRI_DRAWS[0], 0))
+    clocks = {n: Clock() for n in FMRI_DRAWS}
+    failed = 0
+    for number in range(ROUNDS):
+        for n, clock in clocks.items():
+            draws, *times = timed(lambda n=n, number=number: draw(n, number))
+            clock.add(*times, trials)
+            failed += int(np.sum(~np.isfinite(draws)))
+    a_draw = {n: clock.a_trial() for n, clock in clocks.items()}
+    walls, cpus = ([a[unit] for a in a_draw.values()] for unit in ("wall_s", "cpu_s"))
+    fastest = [a["fastest_wall_s"] for a in a_draw.values()]
+    return {
+        "a_draw_by_n_brain": a_draw,
+        "slowest_over_fastest_n_brain": {
+            "wall": max(walls) / min(walls),
+            "fastest_wall": max(fastest) / min(fastest),
+            "cpu": max(cpus) / min(cpus),
+        },
+        "compilation_s": first - trials * statistics.median(walls),
+        "not_settled": failed,
+    }
+
+
+def fmri_value() -> dict:
+    """Misalignment and value at fMRI scale, by exact simulation and by the closed forms."""
+    seeds, trials = 12, 2
+    problem = jb.presets.fmri().problem()
+    found, wall, cpu = timed(
+        lambda: jb.sweep(
+            problem,
+            FMRI_VALUES,
+            [FMRI_N_TASK],
+            seeds=seeds,
+            trials=trials,
+            key=jax.random.key(0),
+        )
+    )
+    misalignment = found.misalignment.mean("seed").values
+    error = np.sqrt((found.misalignment_standard_error.values**2).sum(-1)) / seeds
+    closed = np.asarray(jb.expected_misalignment(problem, np.asarray(FMRI_VALUES, float)))
+    rows = {}
+    for place, n in enumerate(FMRI_VALUES):
+        rows[n] = {
+            "misalignment": float(misalignment[place]),
+            "standard_error": float(error[place]),
+            "closed_form": float(closed[place]),
+            "relative_difference": float(closed[place] / misalignment[place] - 1),
+            "in_standard_errors": float((closed[place] - misalignment[place]) / error[place]),
+        }
+        for baseline in ("ols", "ridge"):
+            worth = jb.empirical_value(found, baseline).sel(n_brain=n, n_task=FMRI_N_TASK).squeeze()
+            rows[n][f"value_against_{baseline}"] = {
+                "simulated": float(worth.value),
+                "interval_95": [float(worth.value_low), float(worth.value_high)],
+                "closed_form": float(jb.value(problem, n, FMRI_N_TASK, baseline=baseline)),
+                "status": str(worth.status.values),
+            }
+    return {
+        "n_task": FMRI_N_TASK,
+        "draws": seeds * trials,
+        "by_n_brain": rows,
+        "failed_cells": found.attrs["failed_cells"],
+        "sweep_with_compilation": {"wall_s": wall, "cpu_s": cpu},
+    }
+
+
+PARTS: dict[str, Callable[[], dict]] = {
+    "equal error": equal_error,
+    "per trial": per_trial,
+    "fmri draw": fmri_draw,
+    "fmri value": fmri_value,
+}
+# NumPy knows no baselines: leave those of the library as small as they can be.
+ALONE = {"n_task_only": N_TASK[:1]}
+
+
+class Clock:
+    """Wall and processor time of several repetitions."""
+
+    def __init__(self):
+        self.wall: list[float] = []
+        self.cpu: list[float] = []
+        self.trials: list[int] = []
+
+    def add(self, wall: float, cpu: float, trials: int) -> None:
+        self.wall.append(wall)
+        self.cpu.append(cpu)
+        self.trials.append(trials)
+
+    def a_trial(self) -> dict[str, float]:
+        """Medians over the repetitions, and the least."""
+        walls = [time / trials for time, trials in zip(self.wall, self.trials, strict=True)]
+        cpus = [time / trials for time, trials in zip(self.cpu, self.trials, strict=True)]
+        return {
+            "wall_s": statistics.median(walls),
+            "cpu_s": statistics.median(cpus),
+            "fastest_wall_s": min(walls),
+            "repetitions": len(walls),
+        }
+
+
+class Reference:
+    """Trials of the NumPy reference, with the BLAS threads as installed and with a single one."""
+
+    def __init__(self, model: jb.LinearGaussianModel):
+        names = (
+            "encoder",
+            "readout",
+            "latent_noise",
+            "recording_noise",
+            "task_weights",
+            "task_noise",
+        )
+        self.model = [np.asarray(getattr(model, name)) for name in names]
+        self.rng = np.random.default_rng(0)
+        self.risks: list[np.ndarray] = []
+        self.clocks = {"one BLAS thread": Clock(), "BLAS threads as installed": Clock()}
+
+    def run(self, one_thread: int, as_installed: int) -> None:
+        """So many more trials of each kind, each of them timed."""
+        for (name, clock), trials in zip(
+            self.clocks.items(), (one_thread, as_installed), strict=True
+        ):
+            with threadpool_limits(1 if name == "one BLAS thread" else None, user_api="blas"):
+                for _ in range(trials):
+                    found, wall, cpu = timed(self._trial)
+                    clock.add(wall, cpu, 1)
+                    self.risks.append(found)
+
+    def _trial(self) -> np.ndarray:
+        return numpy_reference.risks(self.rng, *self.model, N_BRAIN, N_TASK, PENALTIES, 1)
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        return {name: clock.a_trial() for name, clock in self.clocks.items()}
+
+    def fastest(self) -> dict[str, float]:
+        """The better of the two settings, by its median."""
+        return min(self.summary().values(), key=lambda times: times["wall_s"])
+
+
+def timed(function: Callable[[], object]):
+    """What the function returns, its wall time and its processor time, in seconds."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    found = function()
+    return found, time.perf_counter() - wall, time.process_time() - cpu
+
+
+def quantiles(values: np.ndarray) -> dict[str, float]:
+    least, tenth, median, most = np.quantile(values, [0, 0.1, 0.5, 1])
+    return {
+        "least": float(least),
+        "tenth": float(tenth),
+        "median": float(median),
+        "most": float(most),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--part", choices=list(PARTS))
+    part = parser.parse_args().part
+    if part is None:
+        # Each in a process of its own, so that its peak of memory is its own.
+        for name in PARTS:
+            command = [sys.executable, "-m", "benchmarks.simulation", "--part", name]
+            subprocess.run(command, check=True)
+        return
+    jax.config.update("jax_enable_x64", True)
+    load = os.getloadavg()[0]
+    found = PARTS[part]()
+    found["conditions"] = {
+        "load_average_before": load,
+        "load_average_after": os.getloadavg()[0],
+        "OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", "unset"),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+    found["peak_memory_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    path = RESULTS / "simulation.json"
+    stored = json.loads(path.read_text())["results"] if path.exists() else {}
+    stored[part] = found
+    store("simulation", {name: stored[name] for name in PARTS if name in stored})
+
+
+if __name__ == "__main__":
+    main()
