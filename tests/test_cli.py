@@ -99,6 +99,17 @@ def test_what_if_ranks_the_elasticities(capsys):
     assert sorted(shown) == pytest.approx(sorted(answer["value"].values()), abs=6e-4)
 
 
+def test_what_if_leaves_out_what_cannot_change(capsys):
+    arguments = ("worth", "--preset", "small", "--misalignment", "1", "--what-if")
+    answer = json.loads(run(capsys, *arguments, "--json"))["elasticities"]
+    for measure in ("value", "information_value"):
+        missing = [name for name, change in answer[measure].items() if change is None]
+        assert missing == ["misalignment"]
+    table = run(capsys, *arguments).split("\n\n")[1].splitlines()
+    assert re.fullmatch(r"misalignment +undefined +undefined", table[-1])
+    assert not any("undefined" in line for line in table[:-1])
+
+
 def test_too_few_labels_for_the_subspace_still_tell_what_is_known(capsys):
     text = run(capsys, "worth", "--preset", "small", "--n-task", "5")
     assert "cannot even be read out unpenalised (6 latents), but the information" in text
@@ -191,6 +202,39 @@ def test_every_fault_of_a_config_is_told_at_once(capsys, tmp_path):
     ):
         assert fault in said
     assert list(tmp_path.iterdir()) == [config]
+
+
+def test_every_fault_of_a_problem_is_told_with_table_and_file(capsys, tmp_path):
+    config = tmp_path / "study.toml"
+    faults = {
+        "latent_noise": "must have shape (3,), one entry a latent, or be one number, but it has 2",
+        "recording_noise": "must be one number for all channels, but it is a list",
+        "gain": "must be greater than 0",
+    }
+    text = """
+        task_snr = 1
+        misalignment = 0.1
+        [problem]
+        input_dim = 20
+        latent_dim = 3
+        latent_noise = [1, 2]
+        recording_noise = [1, 1, 1]
+        gain = 0
+        """
+    config.write_text(text)
+    said = refused(capsys, "worth", "--config", str(config)).splitlines()
+    assert said == [line for line in said if f"{config}: [problem] " in line]
+    assert len(said) == len(faults)
+    for name, fault in faults.items():
+        assert any(f"[problem] {name} {fault}" in line for line in said)
+    config.write_text(text.replace("latent_dim = 3", "latent_dim = 20\nrecording_dim = 4"))
+    said = refused(capsys, "worth", "--config", str(config))
+    assert f"{config}: [problem] latent_dim must be between 1 and 19" in said
+    assert "[problem] recording_dim must be at least latent_dim = 20, but it is 4" in said
+    assert "gain must be greater than 0" in said
+    config.write_text(text.replace("input_dim = 20", "input_dim = 1"))
+    said = refused(capsys, "worth", "--config", str(config))
+    assert "[problem] input_dim must be at least 2, but it is 1" in said
 
 
 @pytest.mark.parametrize(

@@ -451,6 +451,31 @@ def test_faults_that_only_a_problem_sees_are_told_for_every_modality(capsys, tmp
     assert "[modality.dear] latent_dim must be between 1 and 39" in said
 
 
+def test_every_fault_of_a_modality_is_told_with_table_and_file(capsys, tmp_path):
+    text = TWO_MODALITIES.replace("recording_noise = 4.0", "recording_noise = [4.0, 4.0, 4.0]")
+    text = text.replace("gain = 8.0", "gain = [8.0, 0.0, 8.0]").replace("[0.5, 0.6, 0.7]", "[0.5]")
+    text = text.replace("recording_dim = 12", "recording_dim = 2") + "[modality.' ']\n"
+    config = written(tmp_path, text)
+    said = refused(capsys, "plan", "--config", config)
+    for fault in (
+        "[modality.cheap] latent_noise must have shape (3,), one entry a latent",
+        "[modality.cheap] recording_noise must be one number for all channels",
+        "[modality.cheap] gain must be greater than 0",
+        "[modality.cheap] recording_dim must be at least latent_dim = 3, but it is 2",
+        "[modality.dear] recording_dim must be at least latent_dim = 3, but it is 2",
+        "a modality needs a name that can be read, not ' '",
+    ):
+        assert f"{config}: {fault}" in said
+
+
+@pytest.mark.parametrize("name", ["", " ", "\\n", "a\\u0007b"])
+def test_names_that_cannot_be_read_are_refused(capsys, tmp_path, name):
+    text = TWO_MODALITIES.replace("modality.cheap", f'modality."{name}"')
+    said = refused(capsys, "plan", "--config", written(tmp_path, text))
+    assert "a modality needs a name that can be read" in said
+    assert len(said.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -89,7 +89,7 @@ def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
         problems.append(f"currency must be a word or a sign, but it is {currency!r}")
     prices, shares = {}, {}
     for name, table in tables.items():
-        where = f"[modality.{name}] " if preset is None else ""
+        where = f"{config}: [modality.{name}] " if preset is None else ""
         prices[name] = _prices(table, where, problems)
         if "misalignment" in table:
             shares[name] = share(f"{where}misalignment", table["misalignment"], problems)
@@ -108,7 +108,8 @@ def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
                 task |= {"misalignment": shares[name]} if name in shares else {}
                 problem = getattr(presets, preset)(**task).problem()
         except ValueError as error:
-            problems.append(f"[modality.{name}] {error}")
+            where = f"{config}: [modality.{name}] " if preset is None else ""
+            problems.append(f"{where}{error}")
         else:
             modalities[name] = Modality(problem, *prices[name])
     if problems:
@@ -150,19 +151,25 @@ def _of_file(
         for name in ("budget", "cost_task", "task_snr", "input_dim")
         if name not in settings
     ]
+    inputs = None
     if "input_dim" in settings:
-        dimension("input_dim", settings["input_dim"], problems)
+        inputs = dimension(f"{config}: input_dim", settings["input_dim"], problems)
+    if inputs == 1:
+        problems.append(f"{config}: input_dim must be at least 2, but it is 1")
+        inputs = None
     if not isinstance(tables, dict) or not tables:
         problems.append("there is nothing to choose from: describe a modality, [modality.NAME]")
         return settings, {}
     described = {}
     for name, table in tables.items():
-        where = f"[modality.{name}]"
+        where = f"{config}: [modality.{name}]"
+        if not (name.strip() and name.isprintable()):
+            problems.append(f"{config}: a modality needs a name that can be read, not {name!r}")
         if not isinstance(table, dict):
-            problems.append(f"modality.{name} must be a table: {where}")
+            problems.append(f"{config}: modality.{name} must be a table: [modality.{name}]")
             continue
         described[name] = only_known(table, _MODALITY, where, problems)
-        check_problem_table(described[name], ("latent_dim",), where, problems)
+        check_problem_table(described[name], ("latent_dim",), where, problems, inputs)
         if "misalignment" not in table:
             problems.append(f"{where} misalignment is missing")
     return settings, described

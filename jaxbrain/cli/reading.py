@@ -65,18 +65,28 @@ def share(name: str, value: Any, problems: list[str]) -> float:
     return found
 
 
-def dimension(name: str, value: Any, problems: list[str]) -> None:
-    """Whether the value can be a number of inputs, latents or channels."""
+def dimension(name: str, value: Any, problems: list[str]) -> int | None:
+    """The value as a number of inputs, latents or channels; None after a fault."""
     if isinstance(value, bool) or not isinstance(value, int):
         problems.append(f"{name} must be a whole number, but it is {value!r}")
     elif not 1 <= value <= 1_000_000:
         problems.append(f"{name} must lie between 1 and 1 000 000")
+    else:
+        return value
+    return None
 
 
 def check_problem_table(
-    table: dict[str, Any], dimensions: Sequence[str], where: str, problems: list[str]
+    table: dict[str, Any],
+    dimensions: Sequence[str],
+    where: str,
+    problems: list[str],
+    input_dim: int | None = None,
 ) -> None:
-    """What is wrong with a table that describes recordings; `dimensions` are those it must give."""
+    """What is wrong with a table that describes recordings; `dimensions` are those it must give.
+
+    `input_dim` is that of a table that does not give it, where it is known.
+    """
     if "encoding_noise" in table:
         problems += [
             f"{where} encoding_noise stands for {', '.join(_CHANNELS)}: leave out {name}"
@@ -87,19 +97,50 @@ def check_problem_table(
     else:
         required = (*dimensions, *_CHANNELS)
     problems += [f"{where} {name} is missing" for name in required if name not in table]
-    for name in _DIMENSIONS:
-        if name in table:
-            dimension(f"{where} {name}", table[name], problems)
+    found = {
+        name: dimension(f"{where} {name}", table[name], problems)
+        for name in _DIMENSIONS
+        if name in table
+    }
+    inputs, latents = found.get("input_dim", input_dim), found.get("latent_dim")
+    channels = found.get("recording_dim")
+    if inputs is not None and inputs < 2:
+        problems.append(f"{where} input_dim must be at least 2, but it is {inputs}")
+    elif inputs is not None and latents is not None and latents >= inputs:
+        problems.append(
+            f"{where} latent_dim must be between 1 and {inputs - 1}, less than input_dim, but it is "
+            f"{latents}"
+        )
+    if channels is not None and latents is not None and channels < latents:
+        problems.append(
+            f"{where} recording_dim must be at least latent_dim = {latents}, but it is {channels}"
+        )
     for name in (*_CHANNELS, "encoding_noise"):
-        entries = table.get(name, 0.0)
-        entries = entries if isinstance(entries, list) else [entries]
-        if any(
-            isinstance(e, bool) or not isinstance(e, int | float) or not 0 <= e <= LARGEST
-            for e in entries
-        ):
-            problems.append(
-                f"{where} {name} must be a number between 0 and {LARGEST:g}, or a list of such"
-            )
+        if name in table:
+            _check_amounts(f"{where} {name}", name, table[name], latents, problems)
+
+
+def _check_amounts(
+    said: str, name: str, value: Any, latents: int | None, problems: list[str]
+) -> None:
+    """Whether the value can be a variance or a gain, one for all or a list of one for each latent."""
+    entries = value if isinstance(value, list) else [value]
+    if any(
+        isinstance(e, bool) or not isinstance(e, int | float) or not 0 <= e <= LARGEST
+        for e in entries
+    ):
+        problems.append(f"{said} must be a number between 0 and {LARGEST:g}, or a list of such")
+    elif name == "gain" and 0 in entries:
+        problems.append(f"{said} must be greater than 0: leave out latents that no channel records")
+    if not isinstance(value, list):
+        return
+    if name == "recording_noise":
+        problems.append(f"{said} must be one number for all channels, but it is a list")
+    elif latents is not None and len(value) != latents:
+        problems.append(
+            f"{said} must have shape ({latents},), one entry a latent, or be one number, but it has "
+            f"{len(value)} entries"
+        )
 
 
 def described_problem(table: dict[str, Any], task_snr: float, misalignment: float) -> Problem:

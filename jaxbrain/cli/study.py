@@ -80,7 +80,7 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
     }
     if "misalignment" in settings:
         numbers["misalignment"] = share("misalignment", settings["misalignment"], problems)
-    table = {} if described is None else _problem_table(described, problems)
+    table = {} if described is None else _problem_table(described, f"{config}:", problems)
     if described is not None:
         problems += [
             f"{name} is missing: a [problem] needs it"
@@ -103,7 +103,8 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
             else described_problem(table, **task)
         )
     except ValueError as error:
-        raise UserError([str(error)]) from error
+        where = "" if described is None else f"{config}: [problem] "
+        raise UserError([f"{where}{error}"]) from error
     default_brain, default_task = _DEFAULT_SAMPLES.get(
         preset or "", (10.0 * problem.input_dim, 2.0 * problem.input_dim)
     )
@@ -121,10 +122,11 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
     return Study(problem, n_brain, n_task, rate)
 
 
-def _problem_table(table: Any, problems: list[str]) -> dict[str, Any]:
+def _problem_table(table: Any, file: str, problems: list[str]) -> dict[str, Any]:
     if not isinstance(table, dict):
-        problems.append("problem must be a table: [problem]")
+        problems.append(f"{file} problem must be a table: [problem]")
         return {}
-    table = only_known(table, PROBLEM, "[problem]", problems)
-    check_problem_table(table, ("input_dim", "latent_dim"), "[problem]", problems)
+    where = f"{file} [problem]"
+    table = only_known(table, PROBLEM, where, problems)
+    check_problem_table(table, ("input_dim", "latent_dim"), where, problems)
     return table

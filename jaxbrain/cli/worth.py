@@ -163,7 +163,7 @@ def _as_table(
 
 def _what_if(changes: dict[str, dict[str, float]]) -> str:
     value, information = changes["value"], changes["information_value"]
-    ranked = sorted(value, key=lambda name: -abs(value[name]) if value[name] == value[name] else 0)
+    ranked = sorted(value, key=lambda name: -abs(value[name]) if value[name] == value[name] else 1)
 
     def percent(change: float) -> str:
         return f"{change:+.3f} %" if math.isfinite(change) else "undefined"
