@@ -101,9 +101,9 @@ class EmpiricalAllocation(NamedTuple):
 
 def empirical_allocation(
     dataset: xarray.Dataset,
-    budget: float,
-    cost_brain: float,
-    cost_task: float,
+    budget: float | int,
+    cost_brain: float | int,
+    cost_task: float | int,
     baseline: str = "ols",
     *,
     confidence: float = 0.95,

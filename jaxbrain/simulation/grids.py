@@ -38,7 +38,7 @@ class Plan(NamedTuple):
     key: PRNGKeyArray
     traces: str
     mesh: Mesh | None
-    max_bytes: float
+    max_bytes: float | int
     progress: Progress | None
 
     def chunks(self, bytes_a_trial: float) -> list[tuple[int, range]]:

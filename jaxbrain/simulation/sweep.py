@@ -43,7 +43,7 @@ def sweep(
     traces: str = "drawn",
     shift: BlockShift | AnyArray | None = None,
     mesh: Mesh | None = None,
-    max_bytes: float = 2e9,
+    max_bytes: float | int = 2e9,
     progress: Progress | None = None,
 ) -> xarray.Dataset:
     """Simulate the test error of learning with recordings, over grids, with Monte Carlo errors.
