@@ -14,6 +14,7 @@ from .theory import risk, savings, two_penalty_risk
 if TYPE_CHECKING:
     import xarray
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, which people with colour-blindness can tell apart.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
@@ -29,7 +30,7 @@ def save_savings(
     """Draw which share of the labels recordings save, over labels, for several amounts of recording.
 
     The amounts are a quarter, half, one, two and ten times `n_brain`, those above input_dim + 1;
-    the study itself, (n_brain, n_task), is marked. Solid lines are against least squares, dashed ones
+    the study itself, (n_brain, n_task), is marked where its risk is finite. Solid lines are against least squares, dashed ones
     against optimal ridge. `path` ends in .png, .svg or .pdf.
     """
     import matplotlib
@@ -52,8 +53,10 @@ def save_savings(
             hours = "" if samples_per_hour is None else f" ({amount / samples_per_hour:g} h)"
             axes.plot(labels, against["ols"][row], color=colour, label=f"{amount:,.0f}{hours}")
             axes.plot(labels, against["ridge"][row], color=colour, linestyle="--")
-        marked = float(savings(problem, n_brain, n_task))
-        axes.plot(n_task, 100 * marked, "o", color="black", label="this study")
+        # With too few labels to read the subspace out there is nothing to compare.
+        if np.isfinite(risk(problem, n_brain, n_task)):
+            marked = float(savings(problem, n_brain, n_task))
+            axes.plot(n_task, 100 * marked, "o", color="black", label="this study")
         axes.set_xscale("log")
         axes.set_ylim(-25, 100)
         axes.axhline(0, color="grey", linewidth=0.8)
@@ -115,7 +118,8 @@ def save_plan(
             risks = amounts
             if amounts.size:
                 risks = np.asarray(law(line.problem, amounts, n_task)) / power
-            label = _literal(name) + ("" if amounts.size else " (beyond the budget)")
+            label = _literal(_shortened(name))
+            label += "" if amounts.size else " (beyond the budget)"
             spent = line.fixed_cost_brain + line.cost_brain * np.append(amounts, line.n_brain)
             shares = 100 * spent / budget
             axes.plot(shares[:-1], risks, style, color=colour, label=label)
@@ -132,7 +136,7 @@ def save_plan(
         axes.set_xlabel(_literal(f"share of the budget of {money} spent on recordings (%)"))
         axes.set_ylabel("risk (that of predicting 0 is 1)")
         axes.spines[["top", "right"]].set_visible(False)
-        figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+        _legend_above(figure)
         figure.savefig(path, dpi=160)
     finally:
         plt.close(figure)
@@ -188,7 +192,9 @@ def save_simulation(dataset: xarray.Dataset, problem: Problem, path: Path | str)
             axes.set_xscale("log")
             axes.set_xticks(shown, [f"{n:,}".replace(",", " ") for n in shown])
             axes.minorticks_off()
-            name = f"{dataset.penalty.values[panel]:.3g}" if given else dataset.penalty.values[panel]
+            name = (
+                f"{dataset.penalty.values[panel]:.3g}" if given else dataset.penalty.values[panel]
+            )
             axes.set_title(f"penalty {name}", fontsize=10)
             axes.spines[["top", "right"]].set_visible(False)
         finite = simulated[np.isfinite(simulated)]
@@ -224,6 +230,15 @@ def _affordable_amounts(problem: Problem, most: float) -> np.ndarray:
     return np.union1d(np.linspace(fewest, most, 100), [fewest + steps, most - steps])
 
 
+def _legend_above(figure: Figure) -> None:
+    """A legend above the axes, in as many columns as fit, up to three."""
+    for columns in (3, 2, 1):
+        legend = figure.legend(loc="outside upper center", ncols=columns, frameon=False, fontsize=8)
+        if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
+            return
+        legend.remove()
+
+
 def _log_axis(axes: Axes, low: float, high: float) -> None:
     """A logarithmic vertical axis with a readable number of plain numbers at it, however short."""
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
@@ -239,6 +254,18 @@ def _log_axis(axes: Axes, low: float, high: float) -> None:
     axes.yaxis.set_major_formatter("{x:g}")
 
 
+def _shortened(name: str, most: int = 24) -> str:
+    """A name that fits into a legend; what is cut off is an ellipsis."""
+    return name if len(name) <= most else name[: most - 1].rstrip() + "…"
+
+
 def _literal(text: str) -> str:
-    """Text that the legend shows as it is: no formula opened by a dollar sign, no underscore in front."""
-    return text.lstrip("_").replace("$", r"\$")
+    """Text that a figure shows as it is: no formula opened by a dollar sign, no underscore in front.
+
+    A question mark stands for what the font has no sign for.
+    """
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    font = get_font(findfont(FontProperties()))
+    shown = "".join(sign if font.get_char_index(ord(sign)) else "?" for sign in text)
+    return shown.lstrip("_").replace("$", r"\$")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import jax.numpy as jnp
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -271,6 +272,21 @@ def test_a_plot_is_drawn_and_never_overwritten_unasked(capsys, tmp_path):
     plot.write_bytes(b"old")
     run(capsys, *arguments, "--overwrite")
     assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_study_whose_value_is_undefined_is_not_marked(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(plt, "close", lambda figure: None)
+    marked = {}
+    for n_task in ("0.001", "7", "100"):
+        plot = str(tmp_path / f"{n_task}.svg")
+        run(capsys, "worth", "--preset", "small", "--n-task", n_task, "--plot", plot)
+        (axes,) = plt.gcf().axes
+        marked[n_task] = [line for line in axes.lines if line.get_label() == "this study"]
+    monkeypatch.undo()
+    plt.close("all")
+    assert [len(lines) for lines in marked.values()] == [0, 0, 1]
+    savings = float(jb.savings(jb.presets.small().problem(), 500, 100))
+    np.testing.assert_allclose(marked["100"][0].get_xydata(), [[100, 100 * savings]])
 
 
 def test_fit_prints_errors_differences_and_a_verdict(capsys, tmp_path):

@@ -569,3 +569,27 @@ def test_a_modality_beyond_the_budget_is_named_in_the_plot(capsys, tmp_path, mon
     _, figure = drawn(capsys, tmp_path, monkeypatch, "--preset", "small", "--budget", "15")
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["small (beyond the budget)", "labels alone", "best split"]
+
+
+def test_long_and_strange_names_stay_in_the_picture(capsys, tmp_path, monkeypatch):
+    names = ["a very long name " * 6, "W" * 70, "脳波\U0001f9e0$", "short"]
+    text, tables = TWO_MODALITIES.split("[modality.cheap]")[0].replace("EUR", "円"), ""
+    for name, cost in zip(names, (0.3, 300, 1, 300), strict=True):
+        tables += f'[modality."{name}"]\ncost_brain = {cost}\nmisalignment = 0.1\n'
+        tables += "latent_dim = 3\nencoding_noise = 0.3\n"
+    config = written(tmp_path, text + tables)
+    answer, figure = drawn(capsys, tmp_path, monkeypatch, "--config", config)
+    assert capsys.readouterr().err == ""
+    assert list(answer["modalities"]) == names
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+    shown = [text.get_text() for text in legend.get_texts()]
+    assert shown[:4] == [
+        "a very long name a very…",
+        "W" * 23 + "… (beyond the budget)",
+        r"???\$",
+        "short (beyond the budget)",
+    ]
+    assert "4 000 ?" in figure.axes[0].get_xlabel()
