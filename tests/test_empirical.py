@@ -30,7 +30,7 @@ def made_up(risk, curve, n_task_only=(25, 50, 100), **attributes):
         },
         coords={"n_brain": [50], "n_task": [10], "penalty": np.arange(len(risk)) * 1.0,
                 "n_task_only": list(n_task_only)},
-        attrs={"input_dim": 20, "risk_of_predicting_zero": 4.0} | attributes,
+        attrs={"input_dim": 20, "risk_of_predicting_zero": 8.0} | attributes,
     )  # fmt: skip
 
 
@@ -56,8 +56,8 @@ def test_the_inverse_of_a_known_curve():
     found = jb.empirical_value(made_up([[20 / 39.0] * 4, [20 / 2.0] * 4], curve), resamples=200)
     np.testing.assert_allclose(found.value.values.ravel(), [60 - 10, 23 - 10], rtol=1e-12)
     np.testing.assert_allclose(found.value_low, found.value)
-    # Against ridge the curve starts at 0 labels and the risk of predicting 0, here 4.
-    ridge = jb.empirical_value(made_up([[20 / 39.0] * 4, [4.0] * 4], curve), "ridge", resamples=200)
+    # Against ridge the curve starts at 0 labels and the risk of predicting 0, here 8.
+    ridge = jb.empirical_value(made_up([[20 / 39.0] * 4, [8.0] * 4], curve), "ridge", resamples=200)
     np.testing.assert_allclose(ridge.value.values.ravel(), [60 - 10, 0 - 10], rtol=1e-12, atol=1e-9)
 
 
@@ -70,7 +70,7 @@ def test_what_is_beyond_the_curve_is_flagged():
     # The last is within the curve on average, but too good for it in many resamples: an open end.
     assert np.isfinite(found.value_low.values.ravel()[3])
     assert np.isnan(found.value_high.values.ravel()[3])
-    worse = jb.empirical_value(made_up([[4.5] * 4], curve), "ridge", resamples=200)
+    worse = jb.empirical_value(made_up([[8.5] * 4], curve), "ridge", resamples=200)
     assert worse.status.item() == "undefined"
 
 

@@ -90,10 +90,10 @@ def check_grids(
         largest = int(task[-1])
         alone = np.unique(np.concatenate([task, [2 * largest, 4 * largest, 8 * largest]]))
     else:
-        spread = np.geomspace(1.0, 100.0 * (task[-1] + brain[-1]), 16)
-        alone = np.unique(
-            np.concatenate([task, np.round(model.input_dim + 1 + spread).astype(int)])
-        )
+        # Least squares starts beyond input_dim + 1; ridge regression bends below.
+        d = model.input_dim
+        few, many = np.geomspace(1, d, 8), np.geomspace(1, 100.0 * (task[-1] + brain[-1]), 16)
+        alone = np.unique(np.concatenate([task, np.round(few), d + 1 + np.round(many)])).astype(int)
     return Grids(brain, task, penalties, rule, alone)
 
 
