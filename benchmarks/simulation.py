@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
+import scipy.linalg  # noqa: F401, loads the BLAS that JAX calls, so that its threads can be limited
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import jaxbrain as jb
