@@ -45,7 +45,7 @@ def start(process, count, devices, port=0):
 
 
 def answer(process):
-    out, problems = process.communicate(timeout=300)
+    out, problems = process.communicate(timeout=900)
     assert process.returncode == 0, problems
     return json.loads(out.strip().splitlines()[-1])
 
