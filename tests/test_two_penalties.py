@@ -15,6 +15,9 @@ import jaxbrain as jb
 
 D, K = 16, 4
 
+# For large programs that run a few times: the compiler spends most of its time on fusing operations.
+jit_unfused = partial(jax.jit, compiler_options={"xla_disable_hlo_passes": "fusion"})
+
 
 def problem(snr=1.0, misalignment=0.3, noise=0.5):
     return jb.Problem.isotropic(D, K, snr, misalignment, noise)
@@ -175,7 +178,7 @@ def test_a_subspace_that_is_no_better_than_a_random_one_holds_no_information(n_t
     assert float(jb.information_value(problem(1.0, 0.76), 40, n_task)) > 0
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jit_unfused, static_argnums=(0, 1))
 def worth_and_risks(d, k, snr, misalignment, noise, n_brain, n_task):
     given = jb.Problem.isotropic(d, k, snr, misalignment, noise)
     return (
@@ -204,7 +207,6 @@ def test_information_is_never_harmful(d, k, snr, misalignment, noise, n_brain, n
         assert risk <= ridge * (1 + 1e-9)
 
 
-@jax.jit
 def four_quantities(misalignment, numbers):
     noise, n_task, n_brain = numbers
     given = jb.Problem.isotropic(D, K, 1.0, misalignment, noise)
@@ -219,12 +221,15 @@ def four_quantities(misalignment, numbers):
 
 
 # Compiled once for all cases.
-@jax.jit
+four_values = jit_unfused(four_quantities)
+
+
+@jit_unfused
 def push_four(misalignment, numbers, move):
     return jax.jvp(partial(four_quantities, misalignment), (numbers,), (move,))[1]
 
 
-@jax.jit
+@jit_unfused
 def pull_four(misalignment, numbers, weight):
     return jax.vjp(partial(four_quantities, misalignment), numbers)[1](weight)[0]
 
@@ -239,7 +244,7 @@ def test_derivatives_agree_and_are_finite(misalignment, n_task):
     np.testing.assert_allclose(forward, reverse, rtol=1e-8, atol=1e-10)
     for i in range(3):
         step = 1e-5 * arguments[i] * jnp.eye(3)[i]
-        above, below = (four_quantities(misalignment, arguments + move) for move in (step, -step))
+        above, below = (four_values(misalignment, arguments + move) for move in (step, -step))
         moved = (above - below) / (2 * step[i])
         np.testing.assert_allclose(forward[:, i], moved, rtol=1e-5, atol=1e-8)
 
@@ -328,7 +333,7 @@ def test_information_over_the_whole_range(d, k):
         given = jb.Problem.isotropic(d, k, snr, misalignment, noise)
         return jb.information_value(given, n_brain, n_task)
 
-    @jax.jit
+    @jit_unfused
     @jax.vmap
     def risks_of(snr, misalignment, noise, n_brain, n_task, worth):
         given = jb.Problem.isotropic(d, k, snr, misalignment, noise)
@@ -421,7 +426,6 @@ def test_penalties_of_any_size_are_finite_in_either_precision(precision):
             assert float(table[-1, -1]) == pytest.approx(1.0, rel=1e-5)
 
 
-@jax.jit
 def quantities_of_everything(problem, n_brain, n_task, outside, inside):
     best = jb.optimal_penalties(problem, n_brain, n_task)
     return jnp.stack(
@@ -434,7 +438,7 @@ def quantities_of_everything(problem, n_brain, n_task, outside, inside):
     )
 
 
-@jax.jit
+@jit_unfused
 def pull_back(weight, *arguments):
     """Of each argument, the derivative of the quantities weighted like this."""
     return jax.vjp(quantities_of_everything, *arguments)[1](weight)
@@ -445,10 +449,11 @@ def test_derivatives_in_every_number():
     numbers = [jnp.asarray(x, float) for x in (60.0, 40.0, 0.6, 0.2)]
     flat, restore = ravel_pytree((spectrum_problem(0.2), *numbers))
 
-    def values(flat):
+    def quantities(flat):
         return quantities_of_everything(*restore(flat))
 
-    push = jax.jit(lambda flat, move: jax.jvp(values, (flat,), (move,))[1])
+    values = jit_unfused(quantities)
+    push = jit_unfused(lambda flat, move: jax.jvp(quantities, (flat,), (move,))[1])
     for factor in (1.0, 0.6):
         point = flat.at[-4:].multiply(factor)
         forward = np.stack([push(point, one) for one in jnp.eye(len(flat))], 1)
