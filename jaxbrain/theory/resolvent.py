@@ -63,7 +63,9 @@ def resolvent(numerator: Array, denominator: Array, q: Array | int, n: Array) ->
         excess=jnp.where(exchanged, q + (void + 1) * t1, excess),
         # Without labels enough, t1 and c t2 are both near void/c: their difference is taken before.
         noise_excess=jnp.where(
-            exchanged, q + (void + 1) * noise, excess + (n - q - 1) * jnp.where(exchanged, 0.0, c_t2)
+            exchanged,
+            q + (void + 1) * noise,
+            excess + (n - q - 1) * jnp.where(exchanged, 0.0, c_t2),
         ),
     )
 
