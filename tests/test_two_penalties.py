@@ -15,8 +15,11 @@ import jaxbrain as jb
 
 D, K = 16, 4
 
-# For large programs that run a few times: the compiler spends most of its time on fusing operations.
-jit_unfused = partial(jax.jit, compiler_options={"xla_disable_hlo_passes": "fusion"})
+# For large programs that run a few times: the compiler spends most of its time on making them fast.
+jit_as_it_is = partial(
+    jax.jit,
+    compiler_options={"xla_disable_hlo_passes": "fusion", "xla_backend_optimization_level": 0},
+)
 
 
 def problem(snr=1.0, misalignment=0.3, noise=0.5):
@@ -178,7 +181,7 @@ def test_a_subspace_that_is_no_better_than_a_random_one_holds_no_information(n_t
     assert float(jb.information_value(problem(1.0, 0.76), 40, n_task)) > 0
 
 
-@partial(jit_unfused, static_argnums=(0, 1))
+@partial(jit_as_it_is, static_argnums=(0, 1))
 def worth_and_risks(d, k, snr, misalignment, noise, n_brain, n_task):
     given = jb.Problem.isotropic(d, k, snr, misalignment, noise)
     return (
@@ -221,15 +224,15 @@ def four_quantities(misalignment, numbers):
 
 
 # Compiled once for all cases.
-four_values = jit_unfused(four_quantities)
+four_values = jit_as_it_is(four_quantities)
 
 
-@jit_unfused
+@jit_as_it_is
 def push_four(misalignment, numbers, move):
     return jax.jvp(partial(four_quantities, misalignment), (numbers,), (move,))[1]
 
 
-@jit_unfused
+@jit_as_it_is
 def pull_four(misalignment, numbers, weight):
     return jax.vjp(partial(four_quantities, misalignment), numbers)[1](weight)[0]
 
@@ -333,7 +336,7 @@ def test_information_over_the_whole_range(d, k):
         given = jb.Problem.isotropic(d, k, snr, misalignment, noise)
         return jb.information_value(given, n_brain, n_task)
 
-    @jit_unfused
+    @jax.jit
     @jax.vmap
     def risks_of(snr, misalignment, noise, n_brain, n_task, worth):
         given = jb.Problem.isotropic(d, k, snr, misalignment, noise)
@@ -438,7 +441,7 @@ def quantities_of_everything(problem, n_brain, n_task, outside, inside):
     )
 
 
-@jit_unfused
+@jit_as_it_is
 def pull_back(weight, *arguments):
     """Of each argument, the derivative of the quantities weighted like this."""
     return jax.vjp(quantities_of_everything, *arguments)[1](weight)
@@ -452,8 +455,8 @@ def test_derivatives_in_every_number():
     def quantities(flat):
         return quantities_of_everything(*restore(flat))
 
-    values = jit_unfused(quantities)
-    push = jit_unfused(lambda flat, move: jax.jvp(quantities, (flat,), (move,))[1])
+    values = jit_as_it_is(quantities)
+    push = jit_as_it_is(lambda flat, move: jax.jvp(quantities, (flat,), (move,))[1])
     for factor in (1.0, 0.6):
         point = flat.at[-4:].multiply(factor)
         forward = np.stack([push(point, one) for one in jnp.eye(len(flat))], 1)
