@@ -292,6 +292,7 @@ def exact_moments(c, q, n):
             "c2_t2": float(c * c * t2),
             "noise": float(t1 - c * t2),
             "excess": float(q - (n - q - 1) * t1),
+            "noise_excess": float(q - (n - q - 1) * (t1 - c * t2)),
             "c2_t11": float((c * t1) ** 2 + exact_spread(c, q, n)),
         }
 
@@ -329,7 +330,7 @@ def test_resolvent_entry_holds_in_single_precision(single_precision, name):
         np.testing.assert_allclose(entry, exact, rtol=2e-6, err_msg=f"q={q}, n={n}")
 
 
-@pytest.mark.parametrize("name", ["t1", "c_t2", "c2_t2", "noise", "excess"])
+@pytest.mark.parametrize("name", ["t1", "c_t2", "c2_t2", "noise", "excess", "noise_excess"])
 def test_resolvent_entry_is_what_autodiff_of_the_trace_says(name):
     c, q, n = jnp.array([0.1, 1.0, 10.0, 100.0]), 36.0, 76.0
     t1, slope = jax.vmap(jax.value_and_grad(jb.wishart_resolvent_trace), (0, None, None))(c, q, n)
@@ -339,6 +340,7 @@ def test_resolvent_entry_is_what_autodiff_of_the_trace_says(name):
         "c2_t2": -(c**2) * slope,
         "noise": t1 + c * slope,
         "excess": (n - q - 1) * (jb.wishart_resolvent_trace(0.0, q, n) - t1),
+        "noise_excess": q - (n - q - 1) * (t1 + c * slope),
     }
     np.testing.assert_allclose(getattr(moments_at(c, 36, n), name), definition[name], rtol=1e-10)
 
@@ -359,13 +361,15 @@ def test_both_ends_of_the_penalty_are_ordinary_points(q, n):
     """At c = ∞ all q directions are unlearned, at c = 0 none is; c enters as a ratio for this."""
     numerator, denominator = jnp.array([1.0, 3.0]), jnp.array([0.0, 0.0])
     infinite = resolvent(numerator, denominator, q, jnp.full(2, float(n)))
-    limits = Resolvent(t1=0, c_t2=0, c2_t2=q, c2_t11=q**2, noise=0, excess=q)
+    limits = Resolvent(t1=0, c_t2=0, c2_t2=q, c2_t11=q**2, noise=0, excess=q, noise_excess=q)
     for entry, limit in zip(infinite, limits, strict=True):
         np.testing.assert_array_equal(entry, limit)
     if n > q + 1:
         none = resolvent(denominator, numerator, q, jnp.full(2, float(n)))
         inverse = q / (n - q - 1)
-        limits = Resolvent(t1=inverse, c_t2=0, c2_t2=0, c2_t11=0, noise=inverse, excess=0)
+        limits = Resolvent(
+            t1=inverse, c_t2=0, c2_t2=0, c2_t11=0, noise=inverse, excess=0, noise_excess=0
+        )
         for entry, limit in zip(none, limits, strict=True):
             np.testing.assert_allclose(entry, limit, rtol=1e-14)
 
