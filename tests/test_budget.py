@@ -164,6 +164,7 @@ def random_setting(number):
     return problem, tuple(float(x) for x in money)
 
 
+@pytest.mark.filterwarnings("ignore::jaxbrain.AccuracyWarning")
 @pytest.mark.parametrize("number", range(48))
 def test_best_plan_is_that_of_exhaustive_enumeration(number):
     problem, money = random_setting(number)
@@ -265,6 +266,7 @@ def test_bills_are_never_too_low(dtype):
             assert above == 0
 
 
+@pytest.mark.filterwarnings("ignore::jaxbrain.AccuracyWarning")
 def test_ignoring_fixed_costs_is_found_out():
     differs = 0
     for number in range(0, 48, 3):

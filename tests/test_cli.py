@@ -289,6 +289,35 @@ def test_a_study_whose_value_is_undefined_is_not_marked(capsys, tmp_path, monkey
     np.testing.assert_allclose(marked["100"][0].get_xydata(), [[100, 100 * savings]])
 
 
+NOISY = """
+n_brain = 60
+n_task = 50
+task_snr = 1
+misalignment = 0.2
+[problem]
+input_dim = 40
+latent_dim = 4
+recording_dim = 20
+latent_noise = 0.5
+recording_noise = 16.0
+gain = 3.0
+"""
+
+
+def test_inaccuracy_is_noted_once_and_not_warned_of(capsys, tmp_path):
+    config = tmp_path / "study.toml"
+    config.write_text(NOISY)
+    plot = str(tmp_path / "a.svg")
+    main(["worth", "--config", str(config), "--what-if", "--plot", plot])
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    (note,) = [line for line in printed.out.splitlines() if line.startswith("note: ")]
+    assert "some directions are lost in the noise" in note
+    answer = json.loads(run(capsys, "worth", "--config", str(config), "--json"))
+    assert [note] == [f"note: {said}" for said in answer["notes"] if "lost in the noise" in said]
+    assert "note: " not in run(capsys, "worth", "--preset", "small")
+
+
 def test_fit_prints_errors_differences_and_a_verdict(capsys, tmp_path):
     path = small_file(tmp_path)
     text = run(capsys, "fit", path, "--repeats", "8", "--rank", "2", "--per-target")

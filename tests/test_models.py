@@ -408,6 +408,7 @@ def test_problem_of_scalar_noise_has_spectra():
     np.testing.assert_allclose(problem.latent_noise, given_arrays["latent_noise"])
 
 
+@pytest.mark.filterwarnings("ignore::jaxbrain.AccuracyWarning")
 def test_zero_latent_noise_may_be_written_as_a_matrix():
     given_arrays = {**arrays(11, 9, 3, 7, "zero"), "recording_noise": np.asarray(1.0)}
     model = jb.LinearGaussianModel(**given_arrays)
@@ -431,6 +432,7 @@ def test_problem_has_matrices_where_noise_and_gain_do_not_commute():
     np.testing.assert_allclose(problem.aligned_power, np.outer(aligned, aligned), rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore::jaxbrain.AccuracyWarning")
 @pytest.mark.parametrize(("gains", "noises"), COMMUTING.values(), ids=COMMUTING)
 @pytest.mark.parametrize("recording_noise", [0.0, 0.5, 30.0])
 def test_both_forms_of_a_problem_give_the_same_answers(gains, noises, recording_noise):

@@ -510,7 +510,7 @@ def test_a_plot_is_drawn_and_never_overwritten_unasked(capsys, tmp_path, monkeyp
     assert plot.stat().st_size > 10_000
     plot.write_bytes(b"old")
 
-    def never(purchase):
+    def never(purchase, notes):
         raise AssertionError("refused only after computing")
 
     with monkeypatch.context() as patched:
@@ -593,3 +593,16 @@ def test_long_and_strange_names_stay_in_the_picture(capsys, tmp_path, monkeypatc
         "short (beyond the budget)",
     ]
     assert "4 000 ?" in figure.axes[0].get_xlabel()
+
+
+def test_inaccuracy_of_what_is_bought_is_noted_once(capsys, tmp_path):
+    table = "misalignment = 0.05\nlatent_dim = 4\nrecording_dim = 20\nlatent_noise = 0.5\n"
+    table += "recording_noise = 16.0\ngain = [30, 30, 30, 0.5]\n"
+    text = "budget = 300\ncost_task = 4\ntask_snr = 1\ninput_dim = 40\n"
+    text += f"[modality.bought]\ncost_brain = 0.5\n{table}[modality.dear]\ncost_brain = 7\n{table}"
+    config = written(tmp_path, text)
+    text = run(capsys, "plan", "--config", config, "--plot", str(tmp_path / "a.svg"))
+    (note,) = [line for line in text.splitlines() if line.startswith("note: ")]
+    assert note.startswith("note: bought: some directions are lost in the noise")
+    answer = answer_of(capsys, "--config", config)
+    assert [f"note: {said}" for said in answer["notes"]] == [note]

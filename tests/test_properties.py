@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 
 import jaxbrain as jb
 
+# Random problems come into the corners that are known to be less accurate.
+pytestmark = pytest.mark.filterwarnings("ignore::jaxbrain.AccuracyWarning")
+
 D = 20
 N_BRAIN = jnp.geomspace(2.0, 1e6, 12) + D
 N_TASK = jnp.array([6.0, 12.0, 19.0, 20.0, 21.0, 23.0, 30.0, 60.0, 200.0, 1e4])
@@ -77,11 +80,10 @@ def test_units_of_the_task_do_not_matter(k, snr, misalignment, noise, scale):
 
 
 @pytest.mark.parametrize("k", [1, 19])
-@pytest.mark.parametrize("misalignment", [0.0, 1.0])
-def test_gradients_are_finite_everywhere(k, misalignment):
+def test_gradients_are_finite_everywhere(k):
     shift = jb.BlockShift(0.5, 2.0, 1.0)
 
-    def total(noise, labels, recordings, task_noise):
+    def total(noise, labels, recordings, task_noise, misalignment):
         setting = jb.Problem.isotropic(D, k, 1 / task_noise, misalignment, noise)
         return (
             jb.value(setting, recordings, labels),
@@ -91,11 +93,13 @@ def test_gradients_are_finite_everywhere(k, misalignment):
             jb.optimal_penalty(setting, recordings, labels),
         )
 
-    every = jax.jit(jax.vmap(jax.jacrev(total, (0, 1, 2, 3)), (None, 0, None, None)))
+    every = jax.jit(jax.vmap(jax.jacrev(total, (0, 1, 2, 3)), (None, 0, None, None, None)))
     labels = N_TASK[k + 1.5 < N_TASK]
-    for noise, recordings, task_noise in ((0.5, 22.0, 1.0), (1e-3, 1e6, 100.0), (100.0, 30.0, 0.1)):
-        slopes = every(noise, labels, recordings, task_noise)
-        assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(slopes))
+    cases = (0.5, 22.0, 1.0), (1e-3, 1e6, 100.0), (100.0, 30.0, 0.1)
+    for misalignment in (0.0, 1.0):
+        for noise, recordings, task_noise in cases:
+            slopes = every(noise, labels, recordings, task_noise, misalignment)
+            assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(slopes))
 
 
 @pytest.mark.parametrize("n_task", [12.0, 20.0, 21.0, 60.0])

@@ -162,7 +162,9 @@ def test_traces_in_closed_form_agree_with_drawn_ones():
     drawn, closed = (jb.sweep(*grid, traces=name, **options) for name in ("drawn", "closed form"))
     (a, e), (b, f) = pooled(drawn), pooled(closed)
     assert np.all(np.abs(a - b) < 4 * e + 2e-3 * b)
-    assert np.all(f < e)
+    # At a penalty of infinity the traces are known, and nothing is gained.
+    assert np.all(f[..., :2] < e[..., :2])
+    np.testing.assert_allclose(f[..., 2], e[..., 2], rtol=1e-9)
     with pytest.raises(ValueError, match="traces: with method='data'"):
         jb.sweep(study(), [30], [8], [1.0], trials=2, key=KEY, method="data", traces="closed form")
 

@@ -592,6 +592,7 @@ def test_new_numbers_need_no_new_compilation(caplog):
 levels = st.floats(1e-3, 10.0)
 
 
+@pytest.mark.filterwarnings("ignore::jaxbrain.AccuracyWarning")
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     noise=st.tuples(levels, levels, levels),

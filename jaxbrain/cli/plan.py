@@ -13,7 +13,7 @@ import tyro
 from .errors import UserError, output_problems
 from .plan_config import Modality, Purchase, read_purchase
 from .plan_text import as_text, verdict, why_not
-from .text import without_infinities
+from .text import accuracy_noted, without_infinities
 
 
 def plan(
@@ -80,15 +80,22 @@ def plan(
     if unwritable:
         raise UserError(unwritable)
 
-    answer = _answer(purchase)
+    notes: list[str] = []
+    answer = _answer(purchase, notes)
     if plot is not None:
-        _draw(purchase, answer, plot)
-    print(_as_json(answer) if json else as_text(purchase, answer))
+        # A curve may pass through a corner that no plan is in.
+        with accuracy_noted([]):
+            _draw(purchase, answer, plot)
+    if json:
+        print(_as_json(answer, notes))
+    else:
+        print(as_text(purchase, answer))
+        print("".join(f"note: {note}\n" for note in notes), end="")
 
 
-def _answer(purchase: Purchase) -> dict[str, Any]:
-    """Everything that is printed, as plain numbers."""
-    from ..theory import optimal_allocation
+def _answer(purchase: Purchase, notes: list[str]) -> dict[str, Any]:
+    """Everything that is printed, as plain numbers; `notes` on how far they can be trusted are added."""
+    from ..theory import expected_misalignment, optimal_allocation
 
     modalities: dict[str, dict[str, Any]] = {}
     alone: dict[str, Any] = {}
@@ -142,7 +149,15 @@ def _answer(purchase: Purchase) -> dict[str, Any]:
         "best": min(bought, key=lambda name: modalities[name]["risk"], default=None),
     }
     for name, found in modalities.items():
-        found["why_not"] = None if name in bought else why_not(purchase, answer, name)
+        found["why_not"] = None
+        doubts: list[str] = []
+        if name in bought:
+            with accuracy_noted(doubts):
+                expected_misalignment(purchase.modalities[name].problem, found["n_brain"])
+        else:
+            with accuracy_noted([]):
+                found["why_not"] = why_not(purchase, answer, name)
+        notes += [f"{name}: {doubt}" for doubt in doubts]
     return answer | {"verdict": verdict(purchase, answer)}
 
 
@@ -186,9 +201,7 @@ def _draw(purchase: Purchase, answer: dict[str, Any], path: Path) -> None:
         raise UserError([f"{path}: cannot be written ({error.strerror})"]) from error
 
 
-def _as_json(answer: dict[str, Any]) -> str:
-    notes: list[str] = []
-
+def _as_json(answer: dict[str, Any], notes: list[str]) -> str:
     def plain(value: Any, name: str) -> Any:
         if isinstance(value, dict):
             return {key: plain(part, f"{name}.{key}".strip(".")) for key, part in value.items()}

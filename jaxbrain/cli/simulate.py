@@ -14,7 +14,7 @@ import tyro
 
 from .errors import UserError, output_problems
 from .study import read_study
-from .text import aligned, thousands
+from .text import accuracy_noted, aligned, thousands
 
 if TYPE_CHECKING:
     import xarray
@@ -105,29 +105,36 @@ def simulate(
     mesh = _mesh(distributed)
     options |= {"method": method, "key": jax.random.key(seed), "mesh": mesh}
     speaks = jax.process_index() == 0
+    notes: list[str] = []
     try:
         if dry_run:
             if speaks:
-                print(_estimate(study.problem, options))
+                with accuracy_noted([]):
+                    print(_estimate(study.problem, options))
             return
         progress = _Progress() if speaks and sys.stderr.isatty() else None
-        found = sweep(study.problem, progress=progress, **options)
+        with accuracy_noted(notes):
+            found = sweep(study.problem, progress=progress, **options)
     except ValueError as error:
         raise UserError([str(error)]) from error
     if not speaks:
         return
-    rows = _rows(found, study.problem, empirical_value(found))
+    with accuracy_noted(notes):
+        rows = _rows(found, study.problem, empirical_value(found))
     if plot is not None:
         from ..figures import save_simulation
 
-        try:
-            save_simulation(found, study.problem, plot)
-        except OSError as error:
-            raise UserError([f"{plot}: cannot be written ({error.strerror})"]) from error
+        # A curve may pass through a corner that no cell is in.
+        with accuracy_noted([]):
+            try:
+                save_simulation(found, study.problem, plot)
+            except OSError as error:
+                raise UserError([f"{plot}: cannot be written ({error.strerror})"]) from error
     if json:
-        print(_as_json(found, rows))
+        print(_as_json(found, rows, notes))
     else:
         print(_as_table(found, rows))
+        print("".join(f"note: {note}\n" for note in notes), end="")
 
 
 def _grid_problems(problem: Any, options: dict[str, Any]) -> list[str]:
@@ -253,14 +260,15 @@ def _rows(found: xarray.Dataset, problem: Any, worth: xarray.Dataset) -> list[di
     return rows
 
 
-def _as_json(found: xarray.Dataset, rows: list[dict[str, Any]]) -> str:
+def _as_json(found: xarray.Dataset, rows: list[dict[str, Any]], notes: list[str]) -> str:
     def plain(value: Any) -> Any:
         if isinstance(value, float) and not math.isfinite(value):
             return None if math.isnan(value) else "infinite"
         return value
 
     cells = [{name: plain(value) for name, value in row.items()} for row in rows]
-    return json_module.dumps({"configuration": dict(found.attrs), "cells": cells}, indent=2)
+    answer = {"configuration": dict(found.attrs), "cells": cells, "notes": notes}
+    return json_module.dumps(answer, indent=2)
 
 
 def _as_table(found: xarray.Dataset, rows: list[dict[str, Any]]) -> str:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
+
+from ..theory import AccuracyWarning
 
 _INFINITIES = {math.inf: "infinite", -math.inf: "minus infinity"}
 
@@ -43,3 +48,18 @@ def without_infinities(numbers: dict[str, float]) -> tuple[dict[str, float | Non
     ]
     fields = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
     return fields, notes
+
+
+@contextmanager
+def accuracy_noted(notes: list[str]) -> Iterator[None]:
+    """What the library warns of in between becomes a note, said once; other warnings stay what they are."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", AccuracyWarning)
+        yield
+    for warning in caught:
+        if not issubclass(warning.category, AccuracyWarning):
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+        elif str(warning.message) not in notes:
+            notes.append(str(warning.message))

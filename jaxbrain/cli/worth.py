@@ -11,7 +11,7 @@ import tyro
 
 from .errors import UserError, output_problems
 from .study import Study, read_study
-from .text import rounded, thousands, without_infinities
+from .text import accuracy_noted, rounded, thousands, without_infinities
 
 _THINGS = {
     "n_brain": "brain samples",
@@ -74,7 +74,9 @@ def worth(
     from ..theory import elasticities
     from ..theory import worth as compute_worth
 
-    answer = compute_worth(study.problem, study.n_brain, study.n_task)
+    accuracy: list[str] = []
+    with accuracy_noted(accuracy):
+        answer = compute_worth(study.problem, study.n_brain, study.n_task)
     numbers = {name: float(value) for name, value in answer._asdict().items()}
     beyond_ridge = bool(numbers.pop("worse_than_predicting_zero"))
     if math.isinf(numbers["risk"]):
@@ -84,23 +86,29 @@ def worth(
     if plot is not None:
         from ..figures import save_savings
 
-        try:
-            save_savings(study.problem, study.n_brain, study.n_task, study.samples_per_hour, plot)
-        except OSError as error:
-            raise UserError([f"{plot}: cannot be written ({error.strerror})"]) from error
+        # A curve may pass through a corner that the study is not in.
+        with accuracy_noted([]):
+            try:
+                save_savings(
+                    study.problem, study.n_brain, study.n_task, study.samples_per_hour, plot
+                )
+            except OSError as error:
+                raise UserError([f"{plot}: cannot be written ({error.strerror})"]) from error
     changes: dict[str, dict[str, float]] = {}
     if what_if:
         arguments = study.problem, study.n_brain, study.n_task
         for measure in ("value", "information_value"):
-            found = elasticities(*arguments, measure=measure)._asdict()
+            with accuracy_noted(accuracy):
+                found = elasticities(*arguments, measure=measure)._asdict()
             defined = math.isfinite(numbers[measure])
             changes[measure] = {
                 name: float(change) if defined else math.nan for name, change in found.items()
             }
     if json:
-        print(_as_json(study, numbers, changes, beyond_ridge))
+        print(_as_json(study, numbers, changes, beyond_ridge, accuracy))
     else:
         print(_as_table(study, numbers, changes, beyond_ridge))
+        print("".join(f"note: {note}\n" for note in accuracy), end="")
 
 
 def _as_json(
@@ -108,8 +116,10 @@ def _as_json(
     numbers: dict[str, float],
     changes: dict[str, dict[str, float]],
     beyond_ridge: bool,
+    accuracy: list[str],
 ) -> str:
     fields, notes = without_infinities(numbers)
+    notes += accuracy
     if beyond_ridge and math.isfinite(numbers["risk"]):
         notes.append("risk is at least that of predicting 0: value_vs_ridge stands at -n_task")
     extra: dict = {"hours": study.hours, "worse_than_predicting_zero": beyond_ridge, "notes": notes}

@@ -37,10 +37,12 @@ def expected_misalignment(
       entries of an array give NaN.
     - `order="finite"`: deterministic equivalent at every n_brain > d + 1, with the correction for
       directions estimated in channel space if the problem knows its channels. Against exact
-      simulation within 1 % for n_brain >= 1.5 d and 3 % below, but for two corners with noisy
-      channels, where a known n_brain brings an `AccuracyWarning`: up to 5 % low where latents are more
-      than half the inputs, up to 7 % high where directions are lost in the noise and latents are
-      between d/20 and d/8. At n_brain = d + 2 and k = 1 it is 2 to 4 % off.
+      simulation within 1 % for n_brain >= 1.5 d and 3 % below, but for these corners, all but the last
+      with noisy channels. A known n_brain brings an `AccuracyWarning` where directions are lost in the
+      noise and latents are between d/20 and d/8 (up to 7 % high), from 1.5 d on where latents are more than
+      half the inputs (up to 5 % low) or between d/8 and d/2 (up to 2 % low), and at k = 1 and
+      n_brain <= d + 4 (up to 4 % high). Without a warning it is up to 1.5 % off from 1.5 d on at
+      k ~ d/10, where directions are blurred but not lost. docs/accuracy.md has all.
     - `order="first"`: m + γ/(n_brain − d − 1), the paper's large-sample law, which exceeds ‖β‖²
       near n_brain ~ d.
 
@@ -54,49 +56,83 @@ def expected_misalignment(
     check_choice("order", order, ORDERS)
     n_brain = check_n_brain(problem, n_brain)
     if order == "finite":
-        _warn_outside_validated(problem, n_brain)
+        warn_outside_validated(problem, n_brain)
     return _misalignment(problem, n_brain, order)
 
 
 class AccuracyWarning(UserWarning):
-    """A closed form is asked for where it is known to be off by more than its usual 1 to 3 %."""
+    """A closed form is asked for where it is known to be off by more than usual: docs/accuracy.md.
+
+    Usual is 1 % from n_brain = 1.5 d on and 3 % below. Given by every function that takes a problem and
+    n_brain at order="finite", where both are known and not traced.
+    """
 
 
-def _warn_outside_validated(problem: Problem, n_brain: Array) -> None:
-    # Only where the numbers can be seen: not while JAX traces.
-    d, k, channels = problem.input_dim, problem.latent_dim, problem.recording_dim
+def warn_outside_validated(problem: Problem, n_brain: Array, *, stacklevel: int = 3) -> None:
+    """Warn of a known number of recordings at which the brain stage is known to be inaccurate.
+
+    Called by every public function that rests on the brain stage; `stacklevel` is that of `warnings.warn`
+    and by default points at the line that called the caller.
+    """
     leaves = problem.latent_noise, problem.gain, problem.recording_noise, n_brain
-    if channels is None or channels == k or 20 * k <= d or not is_concrete(*leaves):
-        return
-    noise, gain, level = (np.asarray(leaf) for leaf in leaves[:3])
-    numbers = np.asarray(n_brain).ravel()
+    # Only where the numbers can be seen: not while JAX traces.
+    if is_concrete(*leaves):
+        numbers = np.asarray(n_brain).ravel()
+        numbers = numbers[np.isfinite(numbers) & (numbers > problem.input_dim + 1)]
+        said = inaccuracy(problem, numbers) if numbers.size else None
+        if said is not None:
+            warnings.warn(said, AccuracyWarning, stacklevel=stacklevel)
+
+
+def inaccuracy(problem: Problem, numbers: np.ndarray) -> str | None:
+    """How the closed forms are off at some of these numbers of recordings: see docs/accuracy.md."""
+    d, k, channels = problem.input_dim, problem.latent_dim, problem.recording_dim
+    if k == 1 and numbers.min() <= d + 4:
+        return (
+            "one latent and hardly more recordings than inputs: the expected misalignment and the risk may "
+            "be up to 4 % too high, the risk under a shift up to 7 % off"
+        )
+    if channels is None or channels == k or 20 * k <= d:
+        return None
+    many, most = k > _MANY_LATENTS * d, 2 * k > d
     # Where encoding noise drowns everything, what channels do to it no longer matters.
     encoding = np.asarray(problem.encoding_noise)
     quietest = np.linalg.eigvalsh(encoding)[0] if problem.is_matrix_form else encoding.min()
-    numbers = numbers[np.isfinite(numbers) & (numbers > np.maximum(d + 1, d * quietest / 100))]
+    numbers = numbers[numbers > d * quietest / 100]
+    if many:
+        numbers = numbers[numbers >= 1.5 * d]
+    if not numbers.size:
+        return None
+    # The fewer the recordings, the more are directions confused.
+    confusion = _channel_confusion(problem, float(numbers.min()))
+    if most and np.minimum(confusion, 1).mean() > 0.002:
+        return (
+            "latents are more than half as many as inputs and channels are noisy: the expected "
+            "misalignment may be up to 5 % too low, the risk up to 1 %, under a shift up to 6 %"
+        )
+    if many and not most and np.minimum(confusion, 1).mean() > 0.03:
+        return (
+            "latents are more than an eighth as many as inputs and channels are noisy: the expected "
+            "misalignment may be up to 2 % too low, the risk under a shift up to 3 %"
+        )
+    if not many and confusion.max() > 1:
+        return (
+            "some directions are lost in the noise of the channels: the expected misalignment may be up to "
+            "7 % too high, the risk up to 5 %, and the risk under a shift up to 24 % off"
+        )
+    return None
+
+
+def _channel_confusion(problem: Problem, n: float) -> np.ndarray:
+    """ε of each direction before it is capped at 1: what 1 − α² would be."""
+    d, k, channels = problem.input_dim, problem.latent_dim, problem.recording_dim
+    noise, gain = np.asarray(problem.latent_noise), np.asarray(problem.gain)
     if problem.is_matrix_form:
         lower = np.linalg.cholesky(gain)
-        strength = [
-            np.linalg.eigvalsh(lower.T @ (n * np.eye(k) + d * noise) @ lower) for n in numbers
-        ]
+        strength = np.linalg.eigvalsh(lower.T @ (n * np.eye(k) + d * noise) @ lower)
     else:
-        strength = [gain * (n + d * noise) for n in numbers]
-    confusion = [d * (channels - k) * (level / s) ** 2 for s in strength]
-    if k > _MANY_LATENTS * d:
-        if 2 * k > d and any(np.minimum(x, 1).mean() > 0.02 for x in confusion):
-            warnings.warn(
-                "latents are more than half as many as inputs and channels are noisy: the expected "
-                "misalignment may be up to 5 % too low",
-                AccuracyWarning,
-                stacklevel=3,
-            )
-    elif any(x.max() > 1 for x in confusion):
-        warnings.warn(
-            "some directions are lost in the noise of the channels: the expected misalignment may be "
-            "up to 7 % too high",
-            AccuracyWarning,
-            stacklevel=3,
-        )
+        strength = gain * (n + d * noise)
+    return float(d) * ((channels or k) - k) * (np.asarray(problem.recording_noise) / strength) ** 2
 
 
 def check_problem(problem: Problem) -> None:

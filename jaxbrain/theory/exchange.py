@@ -13,7 +13,7 @@ from .._checks import check_choice
 from .._linalg import implicit_root
 from .._typing import Real
 from ..models import Problem
-from .brain_stage import ORDERS, check_n_brain, learned_subspace
+from .brain_stage import ORDERS, check_n_brain, learned_subspace, warn_outside_validated
 from .resolvent import resolvent
 from .shift import BlockShift, check_shift
 from .task_stage import (
@@ -70,16 +70,7 @@ def value(
     **Source.** Against least squares: Lewis et al., arXiv:2605.09243, at finite samples here.
     Against ridge: ours. docs/theory.md, "Value".
     """
-    check_choice("baseline", baseline, BASELINES)
-    check_choice("order", order, ORDERS)
-    n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
-    penalty, shift = check_penalty(problem, penalty), check_shift(problem, shift)
-    if shift is not None and baseline == "ridge":
-        raise ValueError(
-            "baseline 'ridge' has no value under a shift, where its error need not fall with the "
-            "labels: compare risk with ridge_risk, or take baseline 'ols'"
-        )
-    return _value(problem, n_brain, n_task, penalty, shift, baseline, order)
+    return _checked_value(problem, n_brain, n_task, penalty, baseline, shift, order)
 
 
 def exchange_rate(
@@ -101,7 +92,7 @@ def exchange_rate(
 
     Arguments and source as in `value`. Labels a brain sample.
     """
-    worth = value(problem, n_brain, n_task, penalty, baseline=baseline, shift=shift, order=order)
+    worth = _checked_value(problem, n_brain, n_task, penalty, baseline, shift, order)
     return worth / check_n_brain(problem, n_brain)
 
 
@@ -126,8 +117,31 @@ def savings(
     without recordings; negative where recordings do harm, −∞ where the error is no better than
     that of predicting 0.
     """
-    worth = value(problem, n_brain, n_task, penalty, baseline=baseline, shift=shift, order=order)
+    worth = _checked_value(problem, n_brain, n_task, penalty, baseline, shift, order)
     return _share(problem, worth, check_n_task(problem, n_task))
+
+
+def _checked_value(
+    problem: Problem,
+    n_brain: Real,
+    n_task: Real,
+    penalty: Real | None,
+    baseline: str,
+    shift: BlockShift | None,
+    order: str,
+) -> Array:
+    check_choice("baseline", baseline, BASELINES)
+    check_choice("order", order, ORDERS)
+    n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
+    penalty, shift = check_penalty(problem, penalty), check_shift(problem, shift)
+    if shift is not None and baseline == "ridge":
+        raise ValueError(
+            "baseline 'ridge' has no value under a shift, where its error need not fall with the "
+            "labels: compare risk with ridge_risk, or take baseline 'ols'"
+        )
+    if order == "finite":
+        warn_outside_validated(problem, n_brain, stacklevel=4)
+    return _value(problem, n_brain, n_task, penalty, shift, baseline, order)
 
 
 def _share(problem: Problem, worth: Array, n_task: Array) -> Array:
@@ -174,12 +188,10 @@ def worth(problem: Problem, n_brain: Real, n_task: Real, penalty: Real | None = 
     Arguments, broadcasting and sources as in `value`; each field is what the function of that name
     returns at `order="finite"`, `penalty` the one used. One compiled call.
     """
-    return _worth(
-        problem,
-        check_n_brain(problem, n_brain),
-        check_n_task(problem, n_task),
-        check_penalty(problem, penalty),
-    )
+    n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
+    penalty = check_penalty(problem, penalty)
+    warn_outside_validated(problem, n_brain)
+    return _worth(problem, n_brain, n_task, penalty)
 
 
 @jax.jit
@@ -234,6 +246,7 @@ def information_value(problem: Problem, n_brain: Real, n_task: Real) -> Float[Ar
     **Source.** Ours: docs/theory.md, "Two penalties".
     """
     n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
+    warn_outside_validated(problem, n_brain)
     return _information_value(problem, n_brain, n_task)
 
 

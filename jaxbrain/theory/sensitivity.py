@@ -13,7 +13,7 @@ from jaxtyping import Array
 from .._checks import check_choice, check_finite
 from .._typing import Real
 from ..models import LinearGaussianModel, Problem
-from .brain_stage import check_n_brain, learned_subspace
+from .brain_stage import check_n_brain, learned_subspace, warn_outside_validated
 from .exchange import value_of_information
 from .task_stage import check_n_task, task_stage
 
@@ -81,6 +81,7 @@ def elasticities(
         check_finite(name, number)
         if number.ndim:
             raise ValueError(f"{name} must be one number: map over several with jax.vmap")
+    warn_outside_validated(summary, numbers[0])
     return _elasticities(problem, *numbers, measure)
 
 

@@ -14,7 +14,7 @@ from .._checks import as_real, check_positive
 from .._linalg import implicit_root
 from .._typing import Real
 from ..models import Problem
-from .brain_stage import check_n_brain, learned_subspace
+from .brain_stage import check_n_brain, learned_subspace, warn_outside_validated
 from .task_stage import TaskStage, check_n_task
 
 
@@ -66,6 +66,7 @@ def two_penalty_risk(
             number = as_real(name, number, problem.task_noise)
             check_positive(name, number, zero_allowed=True)
         penalties.append(number)
+    warn_outside_validated(problem, n_brain)
     return _two_penalty_risk(problem, n_brain, n_task, *penalties)
 
 
@@ -86,6 +87,7 @@ def optimal_penalties(problem: Problem, n_brain: Real, n_task: Real) -> Penaltie
     **Source.** docs/theory.md, "Two penalties".
     """
     n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
+    warn_outside_validated(problem, n_brain)
     return _optimal_penalties(problem, n_brain, n_task)
 
 
@@ -99,7 +101,7 @@ def _optimal_penalties(problem, n_brain, n_task):
     )
 
 
-def _best(noise: Array, size: int, power: Array) -> Array:
+def _best(noise: Array, size: Array | int, power: Array) -> Array:
     """C = σ² size/power, infinite where that part holds nothing of the task."""
     nothing = power <= 0
     return jnp.where(nothing, jnp.inf, noise * size / jnp.where(nothing, 1.0, power))
@@ -110,6 +112,17 @@ def _two_penalty_risk(problem, n_brain, n_task, penalty, inside_penalty):
     missed = learned_subspace(problem, n_brain, None, "finite").misalignment
     if penalty is None and inside_penalty is None:
         return information_stage(problem, missed, n_task).risk
+    return risk_at_penalties(problem, missed, n_task, penalty, inside_penalty)
+
+
+def risk_at_penalties(
+    problem: Problem,
+    missed: Array,
+    n_task: Array,
+    penalty: Array | None,
+    inside_penalty: Array | None,
+) -> Array:
+    """The risk given E‖K̂β‖²; a penalty of `None` is the best one."""
     powers = problem.total_power - missed, missed
     sizes = problem.latent_dim, problem.outside_dim
     noise = problem.task_noise
@@ -160,14 +173,23 @@ def _risk_of_ratios(sizes, noise, top_in, top_out, bottom_in, bottom_out, power_
 
 def information_stage(problem: Problem, misalignment: Array, n_task: Array) -> TaskStage:
     """The task stage with the two best penalties, whose risk is σ² E tr (XᵀX + C)⁻¹."""
-    noise, k, q = problem.task_noise, problem.latent_dim, problem.outside_dim
+    sizes = problem.latent_dim, problem.outside_dim
+    return information_trace(problem, *sizes, misalignment, n_task)
+
+
+def information_trace(
+    problem: Problem, k: Array | int, q: Array | int, misalignment: Array, n_task: Array
+) -> TaskStage:
+    """The same for a subspace of k dimensions and q beside it, which may be traced."""
+    noise = problem.task_noise
     limited = ~jnp.isinf(n_task)
     n = jnp.where(limited, n_task, 1.0)
     kept = problem.total_power - misalignment
-    cells = jnp.broadcast_arrays(kept, misalignment, n)
+    k, q = jnp.asarray(k, noise.dtype), jnp.asarray(q, noise.dtype)
+    cells = jnp.broadcast_arrays(kept, misalignment, n, k, q)
 
-    def stage(kept, missed, n):
-        counts, powers = jnp.asarray((k, q), n.dtype), jnp.stack([kept, missed])
+    def stage(kept, missed, n, k, q):
+        counts, powers = jnp.stack([k, q]), jnp.stack([kept, missed])
         blocks = _blocks(noise * counts, jnp.where(powers < 0, 0.0, powers), counts, n)
         return _trace_and_labels(blocks, counts)
 
