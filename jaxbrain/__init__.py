@@ -48,3 +48,17 @@ from .theory import value as value
 from .theory import wishart_resolvent_trace as wishart_resolvent_trace
 from .theory import worth as worth
 from .theory import worth_collecting as worth_collecting
+from .tuning import ClosedFormDesign as ClosedFormDesign
+from .tuning import ClosedFormRisk as ClosedFormRisk
+from .tuning import GeneralizedCrossValidation as GeneralizedCrossValidation
+from .tuning import HeldOut as HeldOut
+from .tuning import KFold as KFold
+from .tuning import LeaveOneOut as LeaveOneOut
+from .tuning import Modality as Modality
+from .tuning import MonteCarloDesign as MonteCarloDesign
+from .tuning import MonteCarloRisk as MonteCarloRisk
+from .tuning import PenaltyObjective as PenaltyObjective
+from .tuning import TunedAllocation as TunedAllocation
+from .tuning import TunedPenalty as TunedPenalty
+from .tuning import tune_allocation as tune_allocation
+from .tuning import tune_penalty as tune_penalty

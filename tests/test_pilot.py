@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.optimize import minimize
 
 from jaxbrain.pilot import (
     ESTIMATORS,
@@ -70,8 +71,6 @@ def reference_errors(data, evaluation, key, repeat):
         "ridge": np.zeros((d, 1)),
     }
     scale = np.mean((data.task_inputs - data.task_inputs.mean(0)) ** 2)
-    unpenalised = [0.0] if n_task - -(-n_task // 5) > d + 1 else []
-    grid = scale * np.concatenate([unpenalised, np.logspace(-4, 3, 22), [1e9]])
 
     def weights(inputs, targets, basis, penalty, inside):
         projection = basis @ basis.T
@@ -85,26 +84,36 @@ def reference_errors(data, evaluation, key, repeat):
         return b.mean(0) + (data.task_inputs[new] - a.mean(0)) @ w
 
     spread = data.targets[task].std(0)
-    n_fold = -(-n_task // 5)
 
     def score(basis, penalty, inside):
         total = 0.0
-        for fold in range(5):
-            rows = np.roll(task, -fold * n_fold)
-            held_out, kept = rows[:n_fold], rows[n_fold:]
+        for held_out in np.array_split(task, 5):
+            kept = np.setdiff1d(task, held_out)
             missed = data.targets[held_out] - predict(kept, held_out, basis, penalty, inside)
-            total += np.mean((missed / spread) ** 2)
+            total += np.sum(np.mean((missed / spread) ** 2, axis=1)) / n_task
         return total
 
-    def test_error(basis, insides):
-        choices = [(score(basis, p, i), p, i) for i in insides for p in grid]
-        _, penalty, inside = min(choices)
-        missed = data.targets[test] - predict(task, test, basis, penalty, inside)
+    def best(basis, both):
+        """By Nelder and Mead, from every low place of a grid."""
+
+        def at(logs):
+            penalty, inside = scale * np.exp(logs[0]), scale * np.exp(logs[1]) if both else 0.0
+            return score(basis, penalty, inside)
+
+        grid = np.log(10) * np.arange(-8.0, 9.0, 2.0 if both else 1.0)
+        starts = [(p, i) for p in grid for i in (grid if both else [0.0])]
+        starts = sorted(starts, key=at)[:3]
+        options = dict(xatol=1e-7, fatol=1e-15, maxiter=2000)
+        found = [minimize(at, s, method="Nelder-Mead", options=options) for s in starts]
+        penalty, inside = scale * np.exp(min(found, key=lambda f: f.fun).x)
+        return penalty, inside if both else 0.0
+
+    def test_error(basis, both=False):
+        missed = data.targets[test] - predict(task, test, basis, *best(basis, both))
         return np.mean(missed**2, axis=0) / data.targets.var(0)
 
-    errors = {name: test_error(basis, [0.0]) for name, basis in bases.items()}
-    inside_grid = scale * np.append(0.0, np.logspace(-4, 2, 9))
-    errors["befs_two_penalties"] = test_error(bases["befs"], inside_grid)
+    errors = {name: test_error(basis) for name, basis in bases.items()}
+    errors["befs_two_penalties"] = test_error(bases["befs"], both=True)
     missed = data.targets[test] - predict(task, test, bases["ridge"], 0.0, 0.0)
     errors["task_only"] = np.mean(missed**2, axis=0) / data.targets.var(0)
     return np.stack([errors[name] for name in ESTIMATORS])

@@ -34,7 +34,7 @@ def task_only(inputs: AnyArray, targets: AnyArray) -> Float[Array, "d *t"]:
 
     Returns weights of shape (d,) or (d, t). **Raises** `ValueError` for n < d.
     """
-    inputs, targets = _checked(inputs, targets)
+    inputs, targets = checked_arrays(inputs, targets)
     if inputs.shape[0] < inputs.shape[1]:
         raise ValueError(f"{_too_few(inputs)}: use ridge, or befs with a penalty")
     zero = jnp.zeros((), inputs.dtype)
@@ -53,7 +53,7 @@ def ridge(inputs: AnyArray, targets: AnyArray, penalty: Real) -> Float[Array, "d
 
     Shapes as in `task_only`.
     """
-    inputs, targets = _checked(inputs, targets)
+    inputs, targets = checked_arrays(inputs, targets)
     (penalty,) = as_floats(penalty=penalty)
     penalty = penalty.astype(inputs.dtype)
     check_shape("penalty", penalty, (), "one number; map over several with jax.vmap")
@@ -100,7 +100,7 @@ def befs(
     """
     if basis is None:
         raise ValueError("basis is None: pass the subspace that encode returns, or use ridge")
-    inputs, targets, basis = _checked(inputs, targets, basis)
+    inputs, targets, basis = checked_arrays(inputs, targets, basis)
     penalty, inside_penalty = (
         value.astype(inputs.dtype)
         for value in as_floats(penalty=penalty, inside_penalty=inside_penalty)
@@ -132,7 +132,7 @@ def befs_path(
     """
     if basis is None:
         raise ValueError("basis is None: pass the subspace that encode returns, or use ridge")
-    inputs, targets, basis = _checked(inputs, targets, basis)
+    inputs, targets, basis = checked_arrays(inputs, targets, basis)
     penalties, inside_penalty = (
         value.astype(inputs.dtype)
         for value in as_floats(penalties=penalties, inside_penalty=inside_penalty)
@@ -228,19 +228,9 @@ def _path_weights(
 def _solve(
     inputs: Array, targets: Array, basis: Array | None, penalty: Array, inside_penalty: Array
 ) -> Array:
-    # β = Ω γ with Ω = (1 + λ)^(−1/2) on each of the two subspaces makes every penalty from 0 to
-    # infinity an ordinary number: (Ω XᵀX Ω + n Λ Ω²) γ = Ω Xᵀy.
     n, d = inputs.shape
-
-    def on_both(inside: Array, outside: Array, rows: Array) -> Array:
-        if basis is None:
-            return outside * rows
-        return outside * rows + (inside - outside) * ((rows @ basis) @ basis.T)
-
-    scale_in, scale_out = 1 / jnp.sqrt(1 + inside_penalty), 1 / jnp.sqrt(1 + penalty)
-    keep_in, keep_out = _bounded(inside_penalty), _bounded(penalty)
-    scaled = on_both(scale_in, scale_out, inputs)
-    penalties = n * on_both(keep_in, keep_out, jnp.eye(d, dtype=inputs.dtype))
+    scales = 1 / jnp.sqrt(1 + inside_penalty), 1 / jnp.sqrt(1 + penalty)
+    scaled, penalties = _scaled_system(inputs, basis, penalty, inside_penalty, n)
     factor = jax.scipy.linalg.cho_factor(scaled.T @ scaled + penalties, lower=True)
     columns = targets.reshape(n, -1)
     solution = jax.scipy.linalg.cho_solve(factor, scaled.T @ columns)
@@ -248,7 +238,55 @@ def _solve(
     # Gram matrix has cost.
     residual = scaled.T @ (columns - scaled @ solution) - penalties @ solution
     solution = solution + jax.scipy.linalg.cho_solve(factor, residual)
-    return on_both(scale_in, scale_out, solution.T).T.reshape(d, *targets.shape[1:])
+    return _on_both(basis, *scales, solution.T).T.reshape(d, *targets.shape[1:])
+
+
+def _on_both(basis: Array | None, inside: Array, outside: Array, rows: Array) -> Array:
+    """Each row times `inside` within the subspace and times `outside` beyond it."""
+    if basis is None:
+        return outside * rows
+    return outside * rows + (inside - outside) * ((rows @ basis) @ basis.T)
+
+
+def _scaled_system(
+    inputs: Array, basis: Array | None, penalty: Array, inside_penalty: Array, n: Array | int
+) -> tuple[Array, Array]:
+    """XΩ and nΛΩ², where Ω = (1 + λ)^(−1/2) on each of the two subspaces.
+
+    With β = Ω γ every penalty from 0 to infinity is an ordinary number: (Ω XᵀX Ω + nΛΩ²) γ = Ω Xᵀy.
+    """
+    scales = 1 / jnp.sqrt(1 + inside_penalty), 1 / jnp.sqrt(1 + penalty)
+    eye = jnp.eye(inputs.shape[1], dtype=inputs.dtype)
+    kept = _on_both(basis, _bounded(inside_penalty), _bounded(penalty), eye)
+    return _on_both(basis, *scales, inputs), n * kept
+
+
+def hat(
+    inputs: Float[Array, "n d"],
+    targets: Float[Array, "n t"],
+    judged_inputs: Float[Array, "m d"],
+    basis: Float[Array, "d k"],
+    penalty: Array,
+    inside_penalty: Array,
+    n: Array | int,
+) -> tuple[Float[Array, "m t"], Float[Array, " m"]]:
+    """Predictions for the judged rows, and xᵀ(XᵀX + nΛ)⁻¹x of each: the leverage of a learned one.
+
+    Derivatives are those of the implicit function, by solves with the same factor.
+    """
+    scaled, penalties = _scaled_system(inputs, basis, penalty, inside_penalty, n)
+    judged, _ = _scaled_system(judged_inputs, basis, penalty, inside_penalty, n)
+    matrix = scaled.T @ scaled + penalties
+    factor = jax.scipy.linalg.cho_factor(jax.lax.stop_gradient(matrix), lower=True)
+    right = jnp.concatenate([scaled.T @ targets, judged.T], axis=1)
+    solution = jax.lax.custom_linear_solve(
+        lambda x: matrix @ x,
+        right,
+        lambda _, b: jax.scipy.linalg.cho_solve(factor, b),
+        symmetric=True,
+    )
+    weights, spread = solution[:, : targets.shape[1]], solution[:, targets.shape[1] :]
+    return judged @ weights, jnp.sum(judged * spread.T, axis=1)
 
 
 def _bounded(penalty: Array) -> Array:
@@ -258,7 +296,10 @@ def _bounded(penalty: Array) -> Array:
     return jnp.where(hard, 1.0, finite / (1 + finite))
 
 
-def _checked(inputs: AnyArray, targets: AnyArray, basis: AnyArray | None = None) -> list[Array]:
+def checked_arrays(
+    inputs: AnyArray, targets: AnyArray, basis: AnyArray | None = None
+) -> list[Array]:
+    """Inputs, targets and (if given) the basis, of one type; raises where shapes do not fit."""
     arrays = {"inputs": inputs, "targets": targets}
     if basis is not None:
         arrays["basis"] = basis

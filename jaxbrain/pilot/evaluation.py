@@ -13,7 +13,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._linalg import map_factorisations
 from ..estimators import encode, random_subspace, shuffle_recordings
-from ..estimators.task import PenaltyPath, penalty_path
+from ..estimators.task import hat
+from ..tuning import KFold, tune_penalty
 from .recordings import PilotData, PilotError
 
 ESTIMATORS = (
@@ -27,10 +28,6 @@ ESTIMATORS = (
 """The estimators compared: two without recordings, BEFS with one and with two penalties, and BEFS
 with two controls in place of the learned subspace."""
 
-# Penalties a sample relative to the mean variance of an input: from no effect to no freedom. A
-# penalty of 0 joins them where the rows determine all weights.
-_GRID = np.concatenate([np.logspace(-4, 3, 22), [np.inf]])
-_INSIDE_GRID = np.concatenate([[0.0], np.logspace(-4, 2, 9)])
 _FOLDS = 5
 _REPEATS_FOR_RANK = 30
 _NUMBERS_AT_ONCE = 2e7
@@ -111,8 +108,8 @@ def evaluate(
 
     Each repeat draws disjoint rows for the brain stage, the task stage and the test. Inputs,
     recordings and targets are centred by the rows that they are learned from. Each estimator's
-    penalties are chosen on the task rows alone, by five-fold cross-validation, the same for all
-    targets. All repeats run in one compiled program, on an accelerator in batches that bound the
+    penalties are tuned on the task rows alone, by gradient descent on the error of five-fold
+    cross-validation, the same for all targets. All repeats run in one compiled program, on an accelerator in batches that bound the
     memory; the key of each repeat depends on its number only.
 
     - `rank`: dimension of the learned subspace; by default `choose_rank`.
@@ -216,10 +213,26 @@ def choose_rank(data: PilotData, sizes: SplitSizes, repeats: int, key: PRNGKeyAr
     return int(jnp.argmin(jnp.mean(errors, axis=0))) + 1
 
 
+def encoding_rank(inputs: np.ndarray, recordings: np.ndarray) -> int:
+    """`choose_rank` for rows that need no splitting: five folds of them, in a fixed random order."""
+    n, d = inputs.shape
+    fold = n - _fold_size(n)
+    if fold < d + 2:
+        raise ValueError(
+            f"rank cannot be chosen by cross-validation: {n} recorded rows leave {fold} a fold for {d} "
+            "inputs: give the rank"
+        )
+    sizes = SplitSizes(n_brain=n, n_task=0, n_test=0)
+    arrays = jnp.asarray(inputs), jnp.asarray(recordings)
+    largest = min(d - 1, recordings.shape[1], fold - 1)
+    errors = _rank_errors(*arrays, jr.key(0), sizes, True, largest, 1)
+    return int(jnp.argmin(errors[0])) + 1
+
+
 def _rescaled(data: PilotData) -> PilotData:
     """Inputs of mean variance 1, recordings of mean variance 1, each target of variance 1.
 
-    No answer depends on these units; the grid of penalties and the arithmetic do.
+    No answer depends on these units; the arithmetic does.
     """
 
     def unit(array: np.ndarray, axis: int | None) -> np.ndarray:
@@ -265,9 +278,9 @@ def _fold_size(n: int) -> int:
     return -(-n // _FOLDS)
 
 
-def _repeats_at_once(repeats: int, n_fold: int, n_targets: int) -> int:
-    """As many repeats in one vmapped batch as keep its predictions within bounds."""
-    numbers = (3 + len(_INSIDE_GRID)) * len(_GRID) * n_fold * n_targets
+def _repeats_at_once(repeats: int, n_fold: int, d: int, n_targets: int) -> int:
+    """As many repeats in one vmapped batch as keep its factors and predictions within bounds."""
+    numbers = 4 * _FOLDS * (d**2 + n_fold * (d + n_targets))
     return int(np.clip(_NUMBERS_AT_ONCE // numbers, 1, min(repeats, 25)))
 
 
@@ -286,10 +299,7 @@ def _all_repeats(
 ) -> Float[Array, "e r t"]:
     brain_inputs, recordings, task_inputs, targets = arrays
     n_rows, d = (brain_inputs.shape[0], task_inputs.shape[0]), brain_inputs.shape[1]
-    n_fold = _fold_size(sizes.n_task)
-    determined = sizes.n_task - n_fold > d + 1
-    grid = jnp.asarray(np.append(0.0, _GRID) if determined else _GRID, targets.dtype)
-    inside_grid = jnp.asarray(_INSIDE_GRID, targets.dtype)
+    zero = jnp.zeros((), targets.dtype)
 
     def one_repeat(number: Array) -> Array:
         key_rows, key_shuffle, key_random = jr.split(jr.fold_in(key, number), 3)
@@ -298,64 +308,44 @@ def _all_repeats(
         both = jnp.stack([recorded, shuffle_recordings(key_shuffle, recorded)])
         learned, shuffled = map_factorisations(lambda rows: encode(seen, rows, rank), both, 2)
         random = random_subspace(key_random, d, rank).astype(seen.dtype)
-        # All regressions in one batch: no subspace at all (ridge) is one whose weights are 0.
-        # The learned subspace comes last, with BEFS proper (inside penalty 0) before the others.
-        subspaces = [jnp.zeros_like(learned), random, shuffled]
-        subspaces = jnp.stack(subspaces + [learned] * len(_INSIDE_GRID))
-        inside = jnp.concatenate([jnp.asarray([jnp.inf, 0.0, 0.0], grid.dtype), inside_grid])
+        # One program for all with a single penalty: no subspace at all (ridge) is one whose weights are 0.
+        subspaces = jnp.stack([jnp.zeros_like(learned), learned, random, shuffled])
+        held = jnp.asarray([jnp.inf, 0.0, 0.0, 0.0], targets.dtype)
 
         inputs, labels = task_inputs[task], targets[task]
-        # One penalty serves all targets: much steadier than one each where rows are few. Each
-        # target counts by its own variance.
-        spread = jnp.std(labels, axis=0)
-        spread = jnp.where(spread > 0, spread, 1.0)[None, None, None]
+        x_mean, y_mean = (jnp.mean(rows, axis=0, keepdims=True) for rows in (inputs, labels))
+        x_new, y_new = task_inputs[test] - x_mean, targets[test] - y_mean
 
-        def cross_validation_errors(fold: Array) -> Array:
-            rows = jnp.roll(jnp.arange(sizes.n_task), -fold * n_fold)
-            held_out, kept = rows[:n_fold], rows[n_fold:]
-            paths, x_mean = _fit(inputs[kept], subspaces, inside)
-            y_mean = jnp.mean(labels[kept], axis=0, keepdims=True)
-            y = labels[kept] - y_mean
-            x_new = inputs[held_out] - x_mean
-            predicted = jax.vmap(lambda path: path.predictions(y, grid, x_new))(paths)
-            missed = ((labels[held_out] - y_mean)[None, None] - predicted) / spread
-            return jnp.mean(missed**2, axis=(2, 3))
+        def test_error(basis: Array, penalty: Array, inside: Array) -> Array:
+            rows = inputs - x_mean, labels - y_mean, x_new
+            predicted, _ = hat(*rows, basis, penalty, inside, sizes.n_task)
+            return jnp.mean((y_new - predicted) ** 2, axis=0)
 
-        scores = jnp.sum(jax.lax.map(cross_validation_errors, jnp.arange(_FOLDS)), axis=0)
-        # Where a fold's rows happen to leave the weights undetermined, a penalty of 0 is no choice.
-        scores = jnp.where(jnp.isnan(scores), jnp.inf, scores)
-        paths, x_mean = _fit(inputs, subspaces, inside)
-        best = grid[jnp.argmin(scores, axis=1)]
-        y_mean = jnp.mean(labels, axis=0, keepdims=True)
-        x_new = task_inputs[test] - x_mean
+        # Penalties serve all targets, each counting by its variance: much steadier than one each where
+        # rows are few.
+        def with_one_penalty(case: tuple[Array, Array]) -> Array:
+            basis, inside = case
+            objective = KFold(inputs, labels, basis, folds=_FOLDS, inside_penalty=inside)
+            return test_error(basis, tune_penalty(objective).penalty, inside)
 
-        def test_error(path: PenaltyPath, penalty: Array) -> Array:
-            predicted = path.predictions(labels - y_mean, penalty[None], x_new)[0]
-            return jnp.mean((targets[test] - y_mean - predicted) ** 2, axis=0)
+        def with_two_penalties(basis: Array) -> Array:
+            objective = KFold(inputs, labels, basis, folds=_FOLDS, both_penalties=True)
+            return test_error(basis, *tune_penalty(objective).penalty)
 
-        errors = jax.vmap(test_error)(paths, best)
+        ridge, befs, by_chance, by_shuffled = map_factorisations(
+            with_one_penalty, (subspaces, held), len(subspaces)
+        )
+        (two_penalties,) = map_factorisations(with_two_penalties, learned[None], 1)
         if sizes.n_task > d + 1:
-            task_only = test_error(
-                jax.tree.map(lambda leaf: leaf[0], paths), jnp.zeros((), grid.dtype)
-            )
+            task_only = test_error(subspaces[0], zero, zero)
         else:
-            task_only = jnp.full_like(errors[0], jnp.nan)
-        two_penalties = errors[3 + jnp.argmin(jnp.min(scores[3:], axis=1))]
-        return jnp.stack([task_only, errors[0], errors[3], two_penalties, errors[1], errors[2]])
+            task_only = jnp.full_like(ridge, jnp.nan)
+        return jnp.stack([task_only, ridge, befs, two_penalties, by_chance, by_shuffled])
 
-    at_once = _repeats_at_once(repeats, n_fold, targets.shape[1])
+    n_fold = _fold_size(sizes.n_task)
+    at_once = _repeats_at_once(repeats, n_fold, d, targets.shape[1])
     by_repeat = map_factorisations(one_repeat, jnp.arange(repeats), at_once)
     return jnp.swapaxes(by_repeat, 0, 1)
-
-
-def _fit(inputs: Array, subspaces: Array, inside: Array) -> tuple[PenaltyPath, Array]:
-    """Diagonalised regressions on centred rows, one for each subspace, and the rows' mean."""
-    mean = jnp.mean(inputs, axis=0, keepdims=True)
-    centred = inputs - mean
-    paths = map_factorisations(
-        lambda pair: penalty_path(centred, *pair), (subspaces, inside), len(subspaces)
-    )
-    return paths, mean
 
 
 @partial(jax.jit, static_argnames=("sizes", "shared_rows", "largest", "repeats"))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._linalg import leading_eigenspace
+from .._linalg import leading_eigenspace, spectral_function
 from ..models import LinearGaussianModel, Problem
 from .iteration import leading_block
 from .random_matrices import (
@@ -128,9 +128,13 @@ def _unequal_channels(model: LinearGaussianModel) -> tuple[ReducedModel, Dimensi
 
 
 def _factor(covariance: Array) -> Array:
-    """A square root of a covariance, singular or not."""
-    values, vectors = jnp.linalg.eigh(covariance)
-    return vectors * jnp.sqrt(jnp.maximum(values, 0.0))[None, :]
+    """The symmetric square root of a covariance, singular or not: it moves smoothly with it."""
+    return spectral_function(_root, covariance)
+
+
+def _root(values: Array) -> Array:
+    some = values > 0
+    return jnp.where(some, jnp.sqrt(jnp.where(some, values, 1.0)), 0.0)
 
 
 def draw_subspaces(
@@ -183,7 +187,7 @@ def draw_subspace(
     settled = jnp.ones((), bool)
     key_noise = jr.fold_in(key, 1)
     if spare == 0:
-        inside, gram = _within_channels(above, below, k)
+        inside, gram = _within_channels(above, below, reduced.coupling)
     elif is_dense(sizes):
         noise = _spare_noise(key_noise, d, spare, dtype)
         inside, gram = _by_all_eigenvectors(above, below, reduced.spare_noise * noise)
@@ -220,13 +224,13 @@ def draw_subspace(
     return jax.tree.map(lambda x: jnp.where(settled, x, jnp.nan), draw)
 
 
-def _within_channels(above: Array, below: Array, rank: int) -> tuple[Array, Array]:
+def _within_channels(above: Array, below: Array, coupling: Array) -> tuple[Array, Array]:
     """Leading directions of the channels as they are: those of AᵀA + BᵀB."""
-    channels = above.shape[1]
+    channels, rank = coupling.shape
     if channels == rank:
         return above, below.T @ below
     gram = above.T @ above + below.T @ below
-    directions = leading_eigenspace(gram, rank)
+    directions = _facing(leading_eigenspace(gram, rank), coupling)
     below = below @ directions
     return above @ directions, below.T @ below
 
@@ -249,7 +253,17 @@ def _by_all_eigenvectors(above: Array, below: Array, noise: Array) -> tuple[Arra
         leading = matrix @ leading_eigenspace(matrix.T @ matrix, k)
     else:
         leading = leading_eigenspace(matrix @ matrix.T, k)
+    leading = _facing(leading, jnp.eye(d, k, dtype=leading.dtype))
     return leading[:k], leading[k:].T @ leading[k:]
+
+
+def _facing(basis: Array, reference: Array) -> Array:
+    """The basis turned so that it depends on its span alone.
+
+    In which basis the span comes cannot matter to the distribution, but a draw is to move smoothly with
+    the numbers of the model, as its derivative does, and not with eigenvectors.
+    """
+    return basis @ jnp.linalg.qr(basis.T @ reference)[0]
 
 
 def _by_iteration(

@@ -1,0 +1,95 @@
+"""What tuning costs: penalties in closed form by the thousand, and penalties of many targets on data.
+
+python -m benchmarks.tuning
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxbrain as jb
+
+from ._measure import seconds, store
+
+TARGETS, ROWS, INPUTS = 200, 2000, 500
+GRID = 50
+
+
+def closed_form() -> dict:
+    """A thousand penalties of the fMRI problem, from starts six decades away."""
+    problem = jb.presets.fmri().problem()
+    n_brain, n_task = jnp.linspace(4200.0, 60_000, 1000), jnp.geomspace(450.0, 1e6, 1000)
+
+    @jax.jit
+    @jax.vmap
+    def tune(n_brain, n_task):
+        best = jb.optimal_penalty(problem, n_brain, n_task)
+        found = jb.tune_penalty(jb.ClosedFormRisk(problem, n_brain, n_task), best * 10**5.7)
+        return found.penalty / best, found.converged
+
+    result = seconds(lambda: tune(n_brain, n_task), repetitions=5)
+    ratio, converged = tune(n_brain, n_task)
+    result["largest relative error"] = float(jnp.max(jnp.abs(ratio - 1)))
+    result["converged"] = float(jnp.mean(converged))
+    return result
+
+
+def on_data() -> dict:
+    """A penalty for each of 200 targets, on arrays of 2 000 rows and 500 inputs, against other libraries."""
+    from himalaya.ridge import RidgeCV as HimalayaRidgeCV
+    from sklearn.linear_model import RidgeCV
+
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal((ROWS, INPUTS))
+    strength = 10 ** rng.uniform(-1, 1, TARGETS)
+    weights = rng.standard_normal((INPUTS, TARGETS)) / INPUTS**0.5 * strength
+    targets = inputs @ weights + rng.standard_normal((ROWS, TARGETS))
+    inputs -= inputs.mean(0)
+    targets -= targets.mean(0)
+    alphas = ROWS * np.geomspace(1e-3, 1e3, GRID)
+
+    def ours(objective):
+        found = jb.tune_penalty(objective(inputs, targets, per_target=True, intercept=False))
+        return found.penalty, found.value, found.converged
+
+    def sklearn():
+        fitted = RidgeCV(alphas, fit_intercept=False, alpha_per_target=True).fit(inputs, targets)
+        return fitted.alpha_ / ROWS
+
+    def himalaya():
+        fitted = HimalayaRidgeCV(
+            alphas=alphas, cv=5, fit_intercept=False, solver_params={"local_alpha": True}
+        ).fit(inputs, targets)
+        return fitted.best_alphas_ / (0.8 * ROWS)
+
+    results = {
+        "leave-one-out": seconds(lambda: ours(jb.LeaveOneOut), repetitions=5),
+        "generalised cross-validation": seconds(
+            lambda: ours(jb.GeneralizedCrossValidation), repetitions=5
+        ),
+        "five folds": seconds(lambda: ours(jb.KFold), repetitions=5),
+        f"scikit-learn RidgeCV, leave-one-out, {GRID} penalties": seconds(sklearn, repetitions=5),
+        f"himalaya RidgeCV, five folds, {GRID} penalties": seconds(himalaya, repetitions=5),
+    }
+    penalty, _, converged = map(np.asarray, ours(jb.LeaveOneOut))
+    off = np.abs(np.log10(penalty / sklearn()))
+    results["converged"] = float(converged.mean())
+    results["largest distance to scikit-learn's choice, in steps of its grid"] = float(
+        off.max() / (6 / (GRID - 1))
+    )
+    return results
+
+
+def main() -> None:
+    jax.config.update("jax_enable_x64", True)
+    store(
+        "tuning",
+        {
+            "1000 closed-form penalties, fMRI problem": closed_form(),
+            f"{TARGETS} penalties, {ROWS} rows, {INPUTS} inputs": on_data(),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""Penalties by gradient descent, on any objective."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from .._checks import as_floats, check_choice, check_finite, check_integer, check_positive
+from .descent import OPTIMIZERS, Descent, default_tolerance, minimise
+
+# The scan before the descent, in decades around the start: fine for one penalty, coarse for two.
+_DECADES = {1: np.arange(-8.0, 9.0), 2: np.arange(-8.0, 9.0, 2.0)}
+
+
+class TunedPenalty(NamedTuple):
+    """The best penalty found, and how the search ended."""
+
+    penalty: Any
+    """Shaped as the start was: a number, or `Penalties`; 0 and infinity where these are best."""
+    value: Array
+    """The objective there."""
+    gradient_norm: Array
+    """Largest derivative with respect to the logarithm of a penalty, 0 at the ends 0 and infinity."""
+    steps: Array
+    converged: Array
+    """Whether that gradient is below tolerance × |value|. False is no answer to be trusted."""
+
+
+class PenaltyObjective(eqx.Module):
+    """Something that says how good a penalty is: call it, and the least value is the best.
+
+    Its numbers are leaves, so that tuning another one of the same shapes compiles nothing. Any function
+    from a penalty to a number will do in its place, if a start is given.
+    """
+
+    per_target: eqx.AbstractVar[bool]
+    """Whether each target has a penalty of its own, and `split_targets` says how to map over them."""
+
+    def __call__(self, penalty: Any) -> Array:
+        """The value at this penalty, a number of the structure of `natural_penalty`."""
+        raise NotImplementedError
+
+    def natural_penalty(self) -> Any:
+        """A penalty of sensible size, where the search may begin."""
+        raise NotImplementedError
+
+    def split_targets(self) -> tuple[PenaltyObjective, PenaltyObjective]:
+        """For `jax.vmap` over targets: the objective, and the axis of the targets in each of its leaves."""
+        raise NotImplementedError
+
+
+def tune_penalty(
+    objective: PenaltyObjective | Callable[[Any], Array],
+    start: Any = None,
+    *,
+    optimizer: str = "lbfgs",
+    starts: int = 1,
+    tolerance: float | None = None,
+    max_steps: int = 100,
+    learning_rate: float = 0.1,
+) -> TunedPenalty:
+    """Find the penalty that makes an objective least: a closed form, a simulation, or an error on data.
+
+    Gradient descent in the logarithm of the penalty. A scan of sixteen decades around the start comes
+    first and the descent begins at its lowest point, so that a start may be far off and flat stretches trap
+    nothing; penalties 0 and infinity are compared at the end.
+
+    >>> import jaxbrain as jb
+    >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
+    >>> tuned = jb.tune_penalty(jb.ClosedFormRisk(problem, n_brain=18_000, n_task=5_000))
+    >>> print(f"{float(tuned.penalty):.4f} {float(tuned.value):.4f} {bool(tuned.converged)}")
+    34.9473 1.1175 True
+
+    - `objective`: `ClosedFormRisk`, `MonteCarloRisk`, `LeaveOneOut`, `GeneralizedCrossValidation`, `KFold`,
+      `HeldOut`, or any function of a penalty that JAX can differentiate.
+    - `start`: penalty greater than 0, or `Penalties` where there are two; by default the objective's
+      natural one. A function of one's own needs it.
+    - `optimizer`: `"lbfgs"`, with line search, or `"adam"`, which takes `learning_rate` in units of the
+      natural logarithm and many more steps.
+    - `starts`: how many local minima of the scan are descended from; the best end is the answer.
+    - `tolerance`: relative gradient that ends a descent, by default eps^(3/4): 2e-12 in double, 6e-6 in
+      single precision. `max_steps`: of each descent.
+
+    One compiled program; numbers are traced, so that changing any compiles nothing, and `jax.vmap` maps
+    over problems. Derivatives of the answer with respect to the numbers in the objective are those of
+    the implicit function. Per-target objectives give arrays, one entry a target. An objective that
+    is NaN everywhere gives NaN, not converged.
+
+    **Raises** `ValueError` that names the argument and the remedy.
+    """
+    check_choice("optimizer", optimizer, OPTIMIZERS)
+    check_integer("starts", starts, 1)
+    check_integer("max_steps", max_steps, 1)
+    if not callable(objective):
+        raise ValueError("objective must be a function of the penalty, such as ClosedFormRisk(...)")
+    if start is None:
+        if not isinstance(objective, PenaltyObjective):
+            raise ValueError("start must be given where objective is a function of one's own")
+        start = objective.natural_penalty()
+    leaves, structure = jax.tree.flatten(start)
+    if not leaves:
+        raise ValueError("start holds no number: pass a penalty, or Penalties")
+    leaves = as_floats(**{f"start[{i}]": leaf for i, leaf in enumerate(leaves)})
+    for leaf in leaves:
+        if leaf.ndim:
+            raise ValueError("start must hold single numbers: map over several with jax.vmap")
+        check_finite("start", leaf)
+        check_positive("start", leaf)
+    dtype = leaves[0].dtype
+    if tolerance is None:
+        tolerance = default_tolerance(dtype)
+    for name, number in (("tolerance", tolerance), ("learning_rate", learning_rate)):
+        check_positive(name, number)
+    return _tune(
+        objective,
+        jnp.log(jnp.stack(leaves)),
+        structure,
+        optimizer,
+        starts,
+        jnp.asarray(tolerance, dtype),
+        jnp.asarray(learning_rate, dtype),
+        jnp.asarray(max_steps),
+    )
+
+
+@eqx.filter_jit
+def _tune(objective, start, structure, optimizer, starts, tolerance, learning_rate, max_steps):
+    def tune_one(objective: Callable[[Any], Array]) -> TunedPenalty:
+        def at(penalties: Array) -> Array:
+            return objective(jax.tree.unflatten(structure, list(penalties)))
+
+        def of_logarithm(u: Array) -> Array:
+            return at(jnp.exp(u))
+
+        begin = _scan(of_logarithm, start, starts)
+        ends = jax.lax.map(
+            lambda u: minimise(
+                of_logarithm,
+                u,
+                optimizer=optimizer,
+                tolerance=tolerance,
+                max_steps=max_steps,
+                learning_rate=learning_rate,
+            ),
+            begin,
+        )
+        best = jnp.argmin(_or_infinite(ends.value))
+        end = jax.tree.map(lambda x: x[best], ends)
+        return _or_at_an_end(at, end, structure)
+
+    if not getattr(objective, "per_target", False):
+        return tune_one(objective)
+    split, axes = objective.split_targets()
+    return eqx.filter_vmap(tune_one, in_axes=(axes,))(split)
+
+
+def _scan(function: Callable[[Array], Array], start: Array, count: int) -> Array:
+    """The lowest local minima on a grid of decades around the start, (count, n)."""
+    n = len(start)
+    # Of many penalties only the common factor is scanned.
+    steps = _DECADES.get(n, _DECADES[1])
+    shape = (len(steps),) * (n if n in _DECADES else 1)
+    grid = np.stack(np.meshgrid(*(steps,) * len(shape), indexing="ij"), axis=-1)
+    grid = np.log(10.0) * np.broadcast_to(grid, (*shape, n)).reshape(-1, n)
+    points = start[None] + jnp.asarray(grid, start.dtype)
+    heights = jax.lax.stop_gradient(jax.lax.map(function, points)).reshape(shape)
+    heights = _or_infinite(heights)
+    lowest_around = heights
+    for axis in range(len(shape)):
+        padded = jnp.pad(
+            lowest_around,
+            [(1, 1) if a == axis else (0, 0) for a in range(len(shape))],
+            constant_values=jnp.inf,
+        )
+        shifted = (jax.lax.slice_in_dim(padded, i, i + shape[axis], axis=axis) for i in range(3))
+        lowest_around = jnp.min(jnp.stack(list(shifted)), axis=0)
+    minima = jnp.where(heights <= lowest_around, heights, jnp.inf).ravel()
+    return points[jnp.argsort(minima)[: min(count, len(grid))]]
+
+
+def _or_at_an_end(at: Callable[[Array], Array], end: Descent, structure: Any) -> TunedPenalty:
+    """The end of a descent, or a penalty of 0 or infinity if one does no worse."""
+    inside = jnp.exp(end.parameters)
+    value, penalties, gradient_norm = end.value, inside, end.gradient_norm
+    converged = end.converged
+    for ends in itertools.product((None, 0.0, jnp.inf), repeat=len(inside)):
+        if all(one is None for one in ends):
+            continue
+        candidate = jnp.stack(
+            [
+                inside[i] if one is None else jnp.full_like(inside[i], one)
+                for i, one in enumerate(ends)
+            ]
+        )
+        there = at(candidate)
+        better = _or_infinite(there) <= _or_infinite(value)
+        better &= jnp.isfinite(there)
+        value = jnp.where(better, there, value)
+        penalties = jnp.where(better, candidate, penalties)
+        if None not in ends:
+            gradient_norm = jnp.where(better, 0.0, gradient_norm)
+            converged = jnp.where(better, True, converged)
+    return TunedPenalty(
+        jax.tree.unflatten(structure, list(penalties)), value, gradient_norm, end.steps, converged
+    )
+
+
+def _or_infinite(value: Array) -> Array:
+    return jnp.where(jnp.isnan(value), jnp.inf, value)

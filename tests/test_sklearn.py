@@ -1,0 +1,122 @@
+"""The estimators for scikit-learn: its own checks, and what the library says."""
+
+import jax
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import jaxbrain as jb
+from jaxbrain.sklearn import BEFS, RidgeBaseline, TaskOnly
+
+pytestmark = pytest.mark.filterwarnings("ignore:neither recordings nor a basis:UserWarning")
+
+
+# None is left out.
+@parametrize_with_checks([TaskOnly(), RidgeBaseline(), BEFS()])
+def test_checks_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+def study(seed=0, snr=0.3):
+    model = jb.presets.small(task_snr=snr)
+    keys = jax.random.split(jax.random.key(seed), 3)
+    seen, recordings = map(np.asarray, model.sample_brain(keys[0], 1000))
+    X, y = map(np.asarray, model.sample_task(keys[1], 120))
+    new, truth = map(np.asarray, model.sample_task(keys[2], 4000))
+    return model, seen, recordings, X, y, new, truth
+
+
+def test_befs_is_that_of_the_library():
+    _, seen, recordings, X, y, new, _ = study()
+    fitted = BEFS(rank=6).fit(X, y, recordings=recordings, recorded_inputs=seen)
+    centred = X - X.mean(0), y - y.mean()
+    basis = jb.encode(seen - seen.mean(0), recordings - recordings.mean(0), 6)
+    np.testing.assert_allclose(fitted.basis_ @ fitted.basis_.T, basis @ basis.T, atol=1e-10)
+    tuned = jb.tune_penalty(jb.LeaveOneOut(X, y, basis))
+    assert fitted.penalty_ == pytest.approx(float(tuned.penalty), rel=1e-6)
+    weights = jb.befs(*centred, basis, tuned.penalty)
+    np.testing.assert_allclose(fitted.coef_, weights, atol=1e-8)
+    np.testing.assert_allclose(
+        fitted.predict(new), (new - X.mean(0)) @ weights + y.mean(), atol=1e-7
+    )
+
+
+def test_recordings_help_and_shuffled_ones_do_not():
+    model, seen, recordings, X, y, new, truth = study()
+    scores = {
+        "befs": BEFS(rank=6).fit(X, y, recordings, seen).score(new, truth),
+        "shuffled": BEFS(rank=6).fit(X, y, recordings[::-1], seen).score(new, truth),
+        "ridge": RidgeBaseline().fit(X, y).score(new, truth),
+        "ols": TaskOnly().fit(X, y).score(new, truth),
+        "oracle": BEFS(basis=np.asarray(model.encoder)).fit(X, y).score(new, truth),
+    }
+    assert scores["oracle"] > scores["befs"] - 0.02
+    assert scores["befs"] > max(scores["shuffled"], scores["ridge"], scores["ols"]) + 0.02
+
+
+@pytest.mark.parametrize("criterion", ["leave_one_out", "gcv", 4])
+def test_both_penalties_and_one_a_target(criterion):
+    _, seen, recordings, X, y, new, _ = study()
+    both = BEFS(rank=6, inside_penalty="auto", criterion=criterion)
+    both.fit(X, y, recordings=recordings, recorded_inputs=seen)
+    assert both.inside_penalty_ > 0
+    assert both.tuned_.converged
+    targets = np.column_stack([y, np.random.default_rng(0).standard_normal(len(y))])
+    own = RidgeBaseline(criterion=criterion, per_target=True).fit(X, targets)
+    alone = RidgeBaseline(criterion=criterion).fit(X, y)
+    assert own.penalty_.shape == (2,)
+    assert own.penalty_[0] == pytest.approx(alone.penalty_, rel=1e-5)
+    np.testing.assert_allclose(own.predict(new)[:, 0], alone.predict(new), atol=1e-5)
+
+
+def test_works_in_cross_validation_pipelines_and_searches():
+    _, seen, recordings, X, y, *_ = study()
+    plain = cross_val_score(BEFS(rank=6, penalty=1.0), X, y, cv=4, params={
+        "recordings": recordings, "recorded_inputs": seen,
+    })  # fmt: skip
+    ridge = cross_val_score(RidgeBaseline(penalty=1.0), X, y, cv=4)
+    assert plain.mean() > ridge.mean()
+    # Recordings of the same rows are split with them.
+    rows = np.random.default_rng(0).standard_normal((len(X), 10)) + X[:, :10]
+    split = cross_val_score(BEFS(rank=2, penalty=1.0), X, y, cv=3, params={"recordings": rows})
+    assert np.all(np.isfinite(split))
+    pipeline = make_pipeline(StandardScaler(), RidgeBaseline(penalty=0.5))
+    assert cross_val_score(pipeline, X, y, cv=3).shape == (3,)
+    search = GridSearchCV(BEFS(basis=np.eye(64)[:, :3]), {"penalty": [0.1, 1.0]}, cv=3).fit(X, y)
+    assert search.best_params_["penalty"] in (0.1, 1.0)
+    assert clone(BEFS(rank=3)).get_params()["rank"] == 3
+
+
+def test_rank_is_chosen_by_the_recordings():
+    _, seen, recordings, X, y, *_ = study()
+    fitted = BEFS(penalty=1.0).fit(X, y, recordings=recordings, recorded_inputs=seen)
+    assert 4 <= fitted.rank_ <= 7
+
+
+def test_double_precision_whatever_jax_is_set_to(single_precision):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 5)) + 1e4
+    y = X @ np.arange(5.0)
+    np.testing.assert_allclose(TaskOnly().fit(X, y).coef_, np.arange(5.0), atol=1e-7)
+
+
+def test_wrong_arguments_are_named():
+    _, seen, recordings, X, y, *_ = study()
+    with pytest.warns(UserWarning, match="neither recordings nor a basis"):
+        BEFS(penalty=1.0).fit(X, y)
+    with pytest.raises(ValueError, match="do not belong to inputs"):
+        BEFS(rank=2).fit(X, y, recordings=recordings)
+    with pytest.raises(ValueError, match="but no recordings"):
+        BEFS(rank=2).fit(X, y, recorded_inputs=seen)
+    with pytest.raises(ValueError, match="pass penalty='auto'"):
+        BEFS(penalty=1.0, inside_penalty="auto", basis=np.eye(64)[:, :2]).fit(X, y)
+    with pytest.raises(ValueError, match="criterion must be"):
+        RidgeBaseline(criterion="aic").fit(X, y)
+    with pytest.raises(ValueError, match="penalty must be 'auto' or a number"):
+        RidgeBaseline(penalty="best").fit(X, y)
+    with pytest.raises(ValueError, match="basis has 3 rows"):
+        BEFS(basis=np.eye(3)[:, :1]).fit(X, y)
