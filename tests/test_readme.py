@@ -13,8 +13,12 @@ from jaxbrain.cli import main
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
 def block(language):
-    return re.search(rf"```{language}\n(.*?)```", README, re.DOTALL).group(1)
+    return blocks(language)[0]
 
 
 def test_the_python_example_runs_and_tells_the_worth(capsys):
@@ -35,6 +39,14 @@ def test_the_python_example_runs_and_tells_the_worth(capsys):
     low, high = (float(word) for word in simulated.split(" labels")[0].split(" to "))
     claim = float(jb.value(names["model"].problem(), 1_000, 100))
     assert low - (high - low) < claim < high + (high - low)
+
+    exec(blocks("python")[1], names)
+    closed, left_out, design = capsys.readouterr().out.splitlines()
+    assert closed.startswith(f"{float(jb.optimal_penalty(problem, 18_000, 5_000)):.2f}, error")
+    assert closed.endswith("converged: True")
+    assert 0 < float(left_out.split(" error ")[1].split()[0]) < 1
+    assert float(names["plan"].spent) <= 50_000
+    assert "'EEG'" in design
     error = jax.numpy.sum((names["weights"] - names["model"].task_weights) ** 2)
     assert error < jb.task_only_risk(names["model"].problem(), 100) / 3
 
