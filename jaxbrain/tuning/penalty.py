@@ -76,7 +76,7 @@ def tune_penalty(
     >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
     >>> tuned = jb.tune_penalty(jb.ClosedFormRisk(problem, n_brain=18_000, n_task=5_000))
     >>> print(f"{float(tuned.penalty):.4f} {float(tuned.value):.4f} {bool(tuned.converged)}")
-    34.9473 1.1175 True
+    34.9776 1.1173 True
 
     - `objective`: `ClosedFormRisk`, `MonteCarloRisk`, `LeaveOneOut`, `GeneralizedCrossValidation`, `KFold`,
       `HeldOut`, or any function of a penalty that JAX can differentiate.

@@ -46,8 +46,8 @@ class ClosedFormRisk(PenaltyObjective):
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
     >>> objective = jb.ClosedFormRisk(problem, n_brain=18_000, n_task=5_000)
-    >>> round(float(objective(34.9473)), 6)
-    1.117467
+    >>> f"{float(objective(34.9776)):.4f} {float(jb.risk(problem, 18_000, 5_000)):.4f}"
+    '1.1173 1.1173'
 
     - `n_brain`, `n_task`: numbers, not arrays: map over many with `jax.vmap`.
     - `shift`: a `BlockShift`; the penalty is then tuned for that test distribution.
