@@ -82,13 +82,8 @@ def on_data() -> dict:
 
 def main() -> None:
     jax.config.update("jax_enable_x64", True)
-    store(
-        "tuning",
-        {
-            "1000 closed-form penalties, fMRI problem": closed_form(),
-            f"{TARGETS} penalties, {ROWS} rows, {INPUTS} inputs": on_data(),
-        },
-    )
+    store("tuning_closed_form", {"1000 closed-form penalties, fMRI problem": closed_form()})
+    store("tuning_data", {f"{TARGETS} penalties, {ROWS} rows, {INPUTS} inputs": on_data()})
 
 
 if __name__ == "__main__":
