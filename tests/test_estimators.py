@@ -301,7 +301,7 @@ def test_changing_penalties_compiles_nothing_anew():
 @jax.jit
 def path_predictions(inputs, targets, basis, penalties, inside_penalty, new_inputs):
     path = penalty_path(inputs, basis, jnp.asarray(inside_penalty))
-    return path.predictions(targets, penalties, new_inputs)
+    return new_inputs @ path.weights(targets, penalties)
 
 
 @pytest.mark.parametrize("n", [30, 11, 6])

@@ -96,17 +96,29 @@ def test_failures_are_never_silent():
     assert not bool(kink.converged)
 
 
-def test_numbers_are_traced(monkeypatch):
-    problem, compiled = isotropic(), []
-    count = jax.monitoring.register_event_duration_secs_listener
-    count(lambda name, *_, **__: compiled.append(name) if "backend_compile" in name else None)
-    jb.tune_penalty(jb.ClosedFormRisk(problem, 60, 50))
-    compiled.clear()
-    other = jb.Problem.isotropic(24, 3, 2.0, 0.4, 0.7)
-    jb.tune_penalty(
-        jb.ClosedFormRisk(other, 90, 70), tolerance=1e-9, max_steps=50, learning_rate=0.3
+def test_numbers_are_traced():
+    compiled = []
+
+    def listen(event, *_, **__):
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(event)
+
+    def tune(problem, n_brain, n_task, **options):
+        jb.tune_penalty(jb.ClosedFormRisk(problem, n_brain, n_task), **options)
+
+    tune(isotropic(), 60, 50)
+    other, larger = (
+        jb.Problem.isotropic(24, 3, 2.0, 0.4, 0.7),
+        jb.Problem.isotropic(25, 3, 1, 0.4, 0.7),
     )
-    assert not compiled
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        tune(other, 90, 70, tolerance=1e-9, max_steps=50, learning_rate=0.3)
+        assert not compiled
+        tune(larger, 90, 70)
+        assert compiled
+    finally:
+        jax.monitoring.clear_event_listeners()
 
 
 def test_derivatives_are_implicit():

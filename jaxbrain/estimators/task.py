@@ -165,17 +165,6 @@ class PenaltyPath(NamedTuple):
         amplitudes = self._shrinkage(penalties)[:, :, None] * (self.modes.T @ targets)[None]
         return self.directions @ amplitudes + (self.basis @ (self.inside_solve @ targets))[None]
 
-    def predictions(
-        self,
-        targets: Float[Array, "n t"],
-        penalties: Float[Array, " l"],
-        new_inputs: Float[Array, "h d"],
-    ) -> Float[Array, "l h t"]:
-        """Predictions for new inputs, for each penalty and target."""
-        amplitudes = self._shrinkage(penalties)[:, :, None] * (self.modes.T @ targets)[None]
-        inside = (new_inputs @ self.basis) @ (self.inside_solve @ targets)
-        return (new_inputs @ self.directions) @ amplitudes + inside[None]
-
     def _shrinkage(self, penalties: Float[Array, " l"]) -> Float[Array, "l r"]:
         return 1 / (self.strengths[None, :] + len(self.modes) * penalties[:, None])
 

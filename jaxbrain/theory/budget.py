@@ -14,7 +14,7 @@ from .._typing import Real
 from ..models import Problem
 from .brain_stage import check_problem, isotropic, learned_subspace
 from .exchange import BASELINES, labels_without_brain
-from .money import at_least, bill, cautious, most
+from .money import at_least, bill, checked_sum, most
 from .task_stage import ridge_stage, task_only_risk, task_stage
 from .two_penalties import information_stage
 
@@ -230,15 +230,16 @@ def optimal_allocation(
         fixed_cost_brain=fixed_cost_brain,
         fixed_cost_task=fixed_cost_task,
     )
-    numbers = []
-    for name, given in money.items():
-        number = as_real(name, given, problem.task_noise)
-        if number.ndim:
-            raise ValueError(f"{name} must be one number: map over several with jax.vmap")
-        check_finite(name, number)
-        check_positive(name, number, zero_allowed=name.startswith("fixed"))
-        number = cautious(given, number, up=name != "budget")
-        numbers.append(as_real(name, number, problem.task_noise))
+    numbers = [
+        checked_sum(
+            name,
+            given,
+            problem.task_noise,
+            up=name != "budget",
+            zero_allowed=name.startswith("fixed"),
+        )
+        for name, given in money.items()
+    ]
     return _optimal_allocation(problem, *numbers, estimator, baseline)
 
 

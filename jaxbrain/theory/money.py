@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from .._checks import is_concrete
+from .._checks import as_real, check_finite, check_positive, is_concrete
 from .._typing import Real
 
 
@@ -56,3 +56,22 @@ def cautious(given: Real, like: Array, *, up: bool) -> Real:
     return np.where(
         off, np.nextafter(rounded, rounded.dtype.type(np.inf if up else -np.inf)), rounded
     )
+
+
+def checked_sum(
+    name: str,
+    given: Real,
+    like: Array,
+    *,
+    up: bool,
+    zero_allowed: bool = False,
+    limited: bool = True,
+) -> Array:
+    """One price, sum or limit, in the precision of `like`; raises where it cannot be one."""
+    number = as_real(name, given, like)
+    if number.ndim:
+        raise ValueError(f"{name} must be one number: map over several with jax.vmap")
+    if limited:
+        check_finite(name, number)
+    check_positive(name, number, zero_allowed=zero_allowed)
+    return as_real(name, cautious(given, number, up=up), like)

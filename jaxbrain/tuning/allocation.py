@@ -13,9 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import (
-    as_real,
     check_choice,
-    check_finite,
     check_integer,
     check_positive,
     is_concrete,
@@ -23,14 +21,15 @@ from .._checks import (
 from .._typing import Real
 from ..models import LinearGaussianModel, Problem
 from ..theory.brain_stage import check_problem, learned_subspace
+from ..theory.budget import ESTIMATORS
 from ..theory.exchange import BASELINES
-from ..theory.money import at_least, bill, cautious, most
+from ..theory.money import at_least, bill, checked_sum, most
 from ..theory.resolvent import resolvent
 from ..theory.task_stage import TaskStage, ridge_stage, task_only_risk
 from ..theory.two_penalties import information_trace
 from .descent import OPTIMIZERS, default_tolerance, minimise
 from .penalty import tune_penalty
-from .risks import ESTIMATORS, MonteCarloRisk
+from .risks import MonteCarloRisk
 
 # Logits of the shares from which descents may begin, by the number of modalities: from a billionth of the
 # money to all of it. Fewer where there are more of them.
@@ -71,22 +70,13 @@ class Modality(eqx.Module):
     ):
         """Check the numbers. **Raises** `ValueError` that names the argument and the remedy."""
         check_problem(problem)
-        like, numbers = problem.task_noise, {}
-        for name, given in (
-            ("cost_brain", cost_brain),
-            ("fixed_cost_brain", fixed_cost_brain),
-            ("most", most),
-        ):
-            number = as_real(name, given, like)
-            if number.ndim:
-                raise ValueError(f"{name} must be one number: map over several with jax.vmap")
-            check_positive(name, number, zero_allowed=name != "cost_brain")
-            if name != "most":
-                check_finite(name, number)
-            numbers[name] = as_real(name, cautious(given, number, up=name != "most"), like)
+        like = problem.task_noise
         self.problem = problem
-        self.cost_brain, self.fixed_cost_brain = numbers["cost_brain"], numbers["fixed_cost_brain"]
-        self.most = numbers["most"]
+        self.cost_brain = checked_sum("cost_brain", cost_brain, like, up=True)
+        self.fixed_cost_brain = checked_sum(
+            "fixed_cost_brain", fixed_cost_brain, like, up=True, zero_allowed=True
+        )
+        self.most = checked_sum("most", most, like, up=False, zero_allowed=True, limited=False)
 
 
 class TunedAllocation(NamedTuple):
@@ -125,11 +115,6 @@ class ClosedFormDesign(eqx.Module):
 
     problems: tuple[Problem, ...]
     estimator: str = eqx.field(static=True, default="befs")
-
-    @property
-    def has_penalty(self) -> bool:
-        """False: the best penalty for a design is known, and taken."""
-        return False
 
     def latents(self) -> tuple[int, ...]:
         """Dimensions of the subspace of each modality."""
@@ -213,11 +198,6 @@ class MonteCarloDesign(eqx.Module):
         check_integer("trials", trials, 2)
         self.model, self.key, self.trials = model, key, trials
 
-    @property
-    def has_penalty(self) -> bool:
-        """True: the penalty is searched together with the split."""
-        return True
-
     def risk_at(self, n_brain: Array, n_task: Array) -> MonteCarloRisk:
         """The objective of its penalty at one design."""
         return MonteCarloRisk(
@@ -244,7 +224,7 @@ def tune_allocation(
     most_labels: Real = np.inf,
     estimator: str = "befs",
     baseline: str = "ols",
-    risk: Callable[..., TaskStage] | None = None,
+    risk: ClosedFormDesign | MonteCarloDesign | None = None,
     optimizer: str = "lbfgs",
     starts: int = 2,
     tolerance: float | None = None,
@@ -289,21 +269,12 @@ def tune_allocation(
     _check_modalities(named)
     problems = tuple(modality.problem for modality in named.values())
     like = problems[0].task_noise
-    money = []
-    for name, given in (
-        ("budget", budget),
-        ("cost_task", cost_task),
-        ("fixed_cost_task", fixed_cost_task),
-        ("most_labels", most_labels),
-    ):
-        number = as_real(name, given, like)
-        if number.ndim:
-            raise ValueError(f"{name} must be one number: map over several with jax.vmap")
-        if name != "most_labels":
-            check_finite(name, number)
-        check_positive(name, number, zero_allowed=name in ("fixed_cost_task", "most_labels"))
-        up = name.endswith("cost_task")
-        money.append(as_real(name, cautious(given, number, up=up), like))
+    budget = checked_sum("budget", budget, like, up=False)
+    cost_task = checked_sum("cost_task", cost_task, like, up=True)
+    fixed_task = checked_sum("fixed_cost_task", fixed_cost_task, like, up=True, zero_allowed=True)
+    most_labels = checked_sum(
+        "most_labels", most_labels, like, up=False, zero_allowed=True, limited=False
+    )
     if risk is None:
         risk = ClosedFormDesign(problems, estimator)
     elif len(named) > 1 and isinstance(risk, MonteCarloDesign):
@@ -316,7 +287,6 @@ def tune_allocation(
         for name in ("cost_brain", "fixed_cost_brain", "most")
     ]
     cost_brain, fixed_brain, most_brain = prices
-    money_left, label_price, label_fixed, label_limit = money
     found = _tune_allocation(
         problems,
         risk,
@@ -324,10 +294,10 @@ def tune_allocation(
             cost_brain,
             fixed_brain,
             jnp.floor(most_brain),
-            money_left,
-            label_price,
-            label_fixed,
-            jnp.floor(label_limit),
+            budget,
+            cost_task,
+            fixed_task,
+            jnp.floor(most_labels),
         ),
         baseline,
         0 if estimator == "befs_two_penalties" else 2,
@@ -483,7 +453,8 @@ def _best_of_set(
 ) -> _SetPlan:
     count, d = limits.cost_brain.shape[0], problem.input_dim
     fewest = d + 2.0
-    joint = risk.has_penalty
+    # In closed form the best penalty of a design is known; elsewhere it is searched together with the split.
+    joint = not isinstance(risk, ClosedFormDesign)
     fixed = limits.fixed_task + jnp.sum(jnp.where(bought, limits.fixed_brain, 0.0))
     available = limits.budget - fixed
     prices = limits.cost_brain

@@ -118,10 +118,9 @@ def tune_penalty(
         check_positive("start", leaf)
     dtype = leaves[0].dtype
     if tolerance is None:
-        tolerance = default_tolerance(dtype)
-        if getattr(objective, "per_target", False):
-            # One target that rounding keeps from the last digits would hold up all others.
-            tolerance = tolerance**0.8
+        # Of many targets one that rounding keeps from the last digits would hold up all others.
+        many = getattr(objective, "per_target", False)
+        tolerance = float(default_tolerance(dtype) ** (0.8 if many else 1.0))
     for name, number in (("tolerance", tolerance), ("learning_rate", learning_rate)):
         check_positive(name, number)
     return _tune(

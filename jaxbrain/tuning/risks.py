@@ -27,13 +27,13 @@ from ..theory.brain_stage import (
     learned_subspace,
     warn_outside_validated,
 )
+from ..theory.budget import ESTIMATORS
 from ..theory.resolvent import resolvent
 from ..theory.shift import BlockShift, check_shift
 from ..theory.task_stage import check_n_task, penalised_regression
 from ..theory.two_penalties import risk_at_penalties
 from .penalty import PenaltyObjective
 
-ESTIMATORS = ("befs", "befs_two_penalties")
 METHODS = ("reduced", "data")
 TRACES = ("drawn", "closed form")
 
