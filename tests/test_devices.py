@@ -45,7 +45,10 @@ def start(process, count, devices, port=0):
 
 
 def answer(process):
-    out, problems = process.communicate(timeout=900)
+    try:
+        out, problems = process.communicate(timeout=900)
+    finally:
+        process.kill()
     assert process.returncode == 0, problems
     return json.loads(out.strip().splitlines()[-1])
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._linalg import leading_eigenspace, spectral_function
+from .._linalg import leading_eigenspace, map_factorisations, spectral_function
 from ..models import LinearGaussianModel, Problem
 from .iteration import leading_block
 from .random_matrices import (
@@ -145,8 +145,7 @@ def draw_subspaces(
     def one(n: Array) -> SubspaceDraw:
         return draw_subspace(key, reduced, sizes, n)
 
-    # Small ones side by side, so that what does not depend on n is drawn once.
-    return jax.vmap(one)(n) if is_dense(sizes) else jax.lax.map(one, n)
+    return map_factorisations(one, n, len(n) if is_dense(sizes) else 1)
 
 
 def is_dense(sizes: Dimensions) -> bool:
