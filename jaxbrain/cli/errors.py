@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 class UserError(Exception):
@@ -35,3 +37,13 @@ def output_problems(path: Path | None, overwrite: bool, suffixes: tuple[str, ...
     elif not os.access(path if found["is"] else path.parent, os.W_OK):
         problems.append(f"{path}: there is no permission to write it")
     return problems
+
+
+def write_figure(path: Path, draw: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+    """Write the figure that `draw` makes of the arguments; raises `UserError` where that cannot be."""
+    from ..figures import save
+
+    try:
+        save(path, draw, *arguments, **options)
+    except OSError as error:
+        raise UserError([f"{path}: cannot be written ({error.strerror})"]) from error

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import tyro
 
-from .errors import UserError, output_problems
+from .errors import UserError, output_problems, write_figure
 from .plan_config import Modality, Purchase, read_purchase
 from .plan_text import as_text, verdict, why_not
 from .text import accuracy_noted, without_infinities
@@ -174,7 +174,7 @@ def _least_budget(purchase: Purchase, modality: Modality) -> float:
 
 
 def _draw(purchase: Purchase, answer: dict[str, Any], path: Path) -> None:
-    from ..figures import BudgetLine, save_plan
+    from ..figures import BudgetLine, draw_plan
 
     lines = {
         name: BudgetLine(
@@ -186,19 +186,17 @@ def _draw(purchase: Purchase, answer: dict[str, Any], path: Path) -> None:
         )
         for name, modality in purchase.modalities.items()
     }
-    try:
-        save_plan(
-            lines,
-            purchase.budget,
-            purchase.cost_task,
-            purchase.fixed_cost_task,
-            answer["without_brain"]["risk"],
-            path,
-            estimator=purchase.estimator,
-            currency=purchase.currency,
-        )
-    except OSError as error:
-        raise UserError([f"{path}: cannot be written ({error.strerror})"]) from error
+    write_figure(
+        path,
+        draw_plan,
+        lines,
+        purchase.budget,
+        purchase.cost_task,
+        purchase.fixed_cost_task,
+        answer["without_brain"]["risk"],
+        estimator=purchase.estimator,
+        currency=purchase.currency,
+    )
 
 
 def _as_json(answer: dict[str, Any], notes: list[str]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import tyro
 
-from .errors import UserError, output_problems
+from .errors import UserError, output_problems, write_figure
 from .study import read_study
 from .text import accuracy_noted, aligned, thousands
 
@@ -122,14 +122,11 @@ def simulate(
     with accuracy_noted(notes):
         rows = _rows(found, study.problem, empirical_value(found))
     if plot is not None:
-        from ..figures import save_simulation
+        from ..figures import draw_simulation
 
         # A curve may pass through a corner that no cell is in.
         with accuracy_noted([]):
-            try:
-                save_simulation(found, study.problem, plot)
-            except OSError as error:
-                raise UserError([f"{plot}: cannot be written ({error.strerror})"]) from error
+            write_figure(plot, draw_simulation, found, study.problem)
     if json:
         print(_as_json(found, rows, notes))
     else:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from .errors import UserError, output_problems
+from .errors import UserError, output_problems, write_figure
 from .study import Study, read_study
 from .text import accuracy_noted, rounded, thousands, without_infinities
 
@@ -84,16 +84,12 @@ def worth(
         undefined = ("value", "value_vs_ridge", "exchange_rate", "savings")
         numbers |= dict.fromkeys(undefined, math.nan)
     if plot is not None:
-        from ..figures import save_savings
+        from ..figures import draw_savings
 
         # A curve may pass through a corner that the study is not in.
         with accuracy_noted([]):
-            try:
-                save_savings(
-                    study.problem, study.n_brain, study.n_task, study.samples_per_hour, plot
-                )
-            except OSError as error:
-                raise UserError([f"{plot}: cannot be written ({error.strerror})"]) from error
+            described = study.problem, study.n_brain, study.n_task, study.samples_per_hour
+            write_figure(plot, draw_savings, *described)
     changes: dict[str, dict[str, float]] = {}
     if what_if:
         arguments = study.problem, study.n_brain, study.n_task

@@ -228,7 +228,7 @@ def _expectations(
     k, q, m = problem.latent_dim, problem.outside_dim, problem.misaligned_power
     trace = jnp.trace if problem.is_matrix_form else jnp.sum
     total = trace(lost)
-    missed_aligned = jnp.sum(problem.aligned_power * lost)
+    missed_aligned = jnp.vdot(problem.aligned_power, lost, precision="highest")
     misalignment = m + (missed_aligned - m * total / q)
     if shift is None:
         return isotropic(problem, misalignment)

@@ -1,0 +1,107 @@
+"""How figures look: one style file, one colour for one thing, axes and legends that can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+STYLE = Path(__file__).with_name("journal.mplstyle")
+ONE_COLUMN, TWO_COLUMNS = 3.5, 7.2
+
+# Okabe and Ito's colours, which people with colour-blindness can tell apart. The same thing has the same
+# one in every figure.
+COLOURS = {
+    "task only": "#4D4D4D",
+    "ridge": "#E69F00",
+    "befs": "#0072B2",
+    "two penalties": "#009E73",
+    "hard constraint": "#CC79A7",
+    "random subspace": "#D55E00",
+    "first order": "#56B4E9",
+}
+CATEGORIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Figures made in here look like those of jaxbrain, need no screen, and are closed at the end."""
+    import matplotlib
+
+    matplotlib.use("Agg", force=False)
+    import matplotlib.pyplot as plt
+
+    before = set(plt.get_fignums())
+    with plt.style.context(STYLE):
+        try:
+            yield
+        finally:
+            for number in set(plt.get_fignums()) - before:
+                plt.close(number)
+
+
+def save(path: Path, draw: Callable[..., Figure], *arguments: Any, **options: Any) -> None:
+    """Write the figure that `draw` makes of the arguments into a file, .png, .svg or .pdf."""
+    with styled():
+        draw(*arguments, **options).savefig(path)
+
+
+def ordered_colours(count: int) -> list[str]:
+    """Colours for amounts of one thing, from light to dark as the amount grows."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return [to_hex(colormaps["viridis_r"](place)) for place in np.linspace(0.15, 0.9, count)]
+
+
+def grouped(number: float) -> str:
+    """A count with groups of three digits."""
+    return f"{round(number):,}".replace(",", "\N{NO-BREAK SPACE}")
+
+
+def legend_above(figure: Figure) -> None:
+    """A legend above the axes, in as many columns as fit, up to three."""
+    for columns in (3, 2, 1):
+        legend = figure.legend(loc="outside upper center", ncols=columns)
+        if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
+            return
+        legend.remove()
+
+
+def log_axis(axes: Axes, low: float, high: float) -> None:
+    """A logarithmic vertical axis with a readable number of plain numbers at it, however short."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+    axes.set_yscale("log")
+    axes.set_ylim(low, high)
+    axes.yaxis.set_major_locator(
+        MaxNLocator(8, steps=[1, 2, 5, 10])
+        if high < 4 * low
+        else LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,), numticks=30)
+    )
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
+
+
+def shortened(name: str, most: int = 24) -> str:
+    """A name that fits into a legend; what is cut off is an ellipsis."""
+    return name if len(name) <= most else name[: most - 1].rstrip() + "…"
+
+
+def literal(text: str) -> str:
+    """Text that a figure shows as it is: no formula opened by a dollar sign, no underscore in front.
+
+    A question mark stands for what the font has no sign for.
+    """
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    font = get_font(findfont(FontProperties()))
+    shown = "".join(sign if font.get_char_index(ord(sign)) else "?" for sign in text)
+    return shown.lstrip("_").replace("$", r"\$")
