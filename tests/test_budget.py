@@ -164,6 +164,7 @@ def random_setting(number):
     return problem, tuple(float(x) for x in money)
 
 
+@pytest.mark.mathematics
 @pytest.mark.filterwarnings("ignore::jaxbrain.AccuracyWarning")
 @pytest.mark.parametrize("number", range(48))
 def test_best_plan_is_that_of_exhaustive_enumeration(number):

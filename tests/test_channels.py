@@ -129,6 +129,7 @@ def simulated_loss(setting, n, draws, seed):
     return np.mean(missed), np.std(missed) / np.sqrt(draws)
 
 
+@pytest.mark.mathematics
 @pytest.mark.parametrize(
     ("k", "p", "v", "r", "n"), [(30, 300, 0.1, 4.0, 90), (30, 90, 0.5, 16.0, 240)]
 )

@@ -120,6 +120,7 @@ def reference_errors(data, evaluation, key, repeat):
     return np.stack([errors[name] for name in ESTIMATORS])
 
 
+@pytest.mark.mathematics
 @pytest.mark.parametrize("n_task", [15, 24])
 def test_each_repeat_is_what_numpy_computes(n_task):
     data = shared(n=120)
@@ -350,6 +351,7 @@ def v1(tmp_path):
     return whiten(read_pilot(tmp_path / "v1_fit.npz"), 20)[0]
 
 
+@pytest.mark.mathematics
 def test_real_recordings_beat_ridge_and_both_beat_the_controls(v1):
     """V1 responses to moving bars teach inputs that help to predict other vertices."""
     evaluation = evaluate(v1, split_sizes(v1, 80, 30, 40), 100, jax.random.key(0), rank=3)

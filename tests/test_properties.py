@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 import jaxbrain as jb
 
 # Random problems come into the corners that are known to be less accurate.
-pytestmark = pytest.mark.filterwarnings("ignore::jaxbrain.AccuracyWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::jaxbrain.AccuracyWarning"),
+    pytest.mark.mathematics,
+]
 
 D = 20
 N_BRAIN = jnp.geomspace(2.0, 1e6, 12) + D

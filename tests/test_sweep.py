@@ -70,6 +70,7 @@ def pooled(dataset):
     return dataset.risk.mean("seed").values, error
 
 
+@pytest.mark.mathematics
 @pytest.mark.parametrize("method", ["reduced", "data"])
 @pytest.mark.parametrize("shifted", [False, True])
 def test_risks_are_those_of_plain_numpy(method, shifted):
@@ -127,6 +128,7 @@ def test_baselines_are_the_exact_ones(method):
     assert np.all(np.abs(mean - risks.mean(1)) < 4 * error)
 
 
+@pytest.mark.mathematics
 def test_standard_errors_are_the_scatter_of_seeds():
     for method, trials in (("reduced", 20), ("data", 10)):
         found = jb.sweep(
@@ -156,6 +158,7 @@ def test_a_cell_depends_on_its_key_alone(method):
     assert np.all(np.abs(other.risk / part.risk - 1) > 1e-6)
 
 
+@pytest.mark.mathematics
 def test_traces_in_closed_form_agree_with_drawn_ones():
     options = dict(trials=400, seeds=4, key=KEY, shift=jb.BlockShift(*SHIFT))
     grid = study(), [30, 80], [8, 19, 60], [0.3, 3.0, np.inf]

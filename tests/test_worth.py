@@ -86,6 +86,7 @@ GRID = np.meshgrid([27.0, 60.0, 1e4], [6.0, 20.0, 50.0, 1e3], indexing="ij")
 
 
 @every_form
+@pytest.mark.mathematics
 @pytest.mark.parametrize("penalty", [None, 0.02, 1.0, 50.0, np.inf])
 def test_value_makes_the_rival_as_good(problem, penalty):
     """With value more labels, whoever has no recordings reaches the same test error."""
@@ -187,6 +188,7 @@ def test_value_saturates_where_misalignment_takes_over():
 
 
 @every_form
+@pytest.mark.mathematics
 @pytest.mark.parametrize("n_brain", [60.0, np.inf])
 def test_unlimited_labels_leave_the_asymptotic_law(problem, n_brain):
     """What remains of the value when labels abound, and that it is the limit."""

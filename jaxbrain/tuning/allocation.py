@@ -178,11 +178,11 @@ class MonteCarloDesign(eqx.Module):
     """What a design leads to, simulated with common random numbers: `MonteCarloRisk` of real sample numbers.
 
     >>> import jax, jaxbrain as jb
-    >>> model = jb.presets.small(task_snr=1.0)
-    >>> design = jb.MonteCarloDesign(model, trials=100, key=jax.random.key(0))
-    >>> modality = jb.Modality(model.problem(), cost_brain=0.3)
-    >>> plan = jb.tune_allocation(modality, budget=300, cost_task=1.0, risk=design)
-    >>> bool(plan.converged), 80 < int(plan.n_task) < 200
+    >>> problem = jb.Problem.isotropic(12, 2, task_snr=1.0, misalignment=0.1, encoding_noise=0.5)
+    >>> design = jb.MonteCarloDesign(problem, trials=20, key=jax.random.key(0))
+    >>> modality = jb.Modality(problem, cost_brain=0.3)
+    >>> plan = jb.tune_allocation(modality, budget=100, cost_task=1.0, risk=design)
+    >>> bool(plan.converged), int(plan.n_brain) > 0
     (True, True)
 
     One modality, BEFS with one penalty, which is part of the design. Subspaces are drawn, traces are in closed

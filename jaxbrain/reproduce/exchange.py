@@ -1,0 +1,324 @@
+"""Savings and exchange rate at fMRI scale, and what they depend on."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..figures.style import TWO_COLUMNS, grouped, ordered_colours
+from ..theory import (
+    AccuracyWarning,
+    exchange_rate,
+    expected_misalignment,
+    savings,
+    value,
+)
+from .result import Claim, Result, Scale, Tables, claim
+from .settings import BRAIN_SNR, N_BRAIN, RATE, TASK_SNR, altered, fmri, labels, with_latents
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.figure import Figure
+
+    from ..models import Problem
+
+# What is varied in turn: its name on the axes, and its levels.
+VARIED = {
+    "misalignment": ("misalignment", (0.0, 0.1, 0.5, 1.0)),
+    "SNR ratio": ("task SNR / brain SNR", (0.015, 0.15, 1.5, 15.0)),
+    "latent ratio": ("latents / inputs", (0.01, 0.05, 0.1, 0.25)),
+    "hours": ("hours of recording", (3.0, 10.0, 30.0, 100.0)),
+}
+N_TASK = 100_000.0
+
+
+def _problem(varied: str, level: float) -> Problem:
+    problem = fmri()
+    if varied == "misalignment":
+        return altered(problem, misalignment=level)
+    if varied == "SNR ratio":
+        return altered(problem, task_snr=level * BRAIN_SNR)
+    if varied == "latent ratio":
+        return with_latents(round(level * problem.input_dim))
+    return problem
+
+
+def exchange_curves(scale: Scale) -> xarray.Dataset:
+    """Savings over labels and exchange rate over hours of recording, one thing varied at a time."""
+    import xarray
+
+    n_task = labels(2_000, 1e8, scale.points)
+    hours = labels(4_110 / RATE, 1_000, scale.points)
+    shape = len(VARIED), 4
+    names = ("savings", "savings_asymptotic", "exchange_rate", "exchange_rate_asymptotic")
+    found = {name: np.full((*shape, scale.points), np.nan) for name in names}
+    latents = np.full(shape, np.nan)
+    with warnings.catch_warnings():
+        # The corners that the closed form is less sure of are named in docs/accuracy.md.
+        warnings.simplefilter("ignore", AccuracyWarning)
+        for row, (varied, (_, levels)) in enumerate(VARIED.items()):
+            for column, level in enumerate(levels):
+                problem = _problem(varied, level)
+                n_brain = level * RATE if varied == "hours" else N_BRAIN
+                # Over hours it is the labels that make four levels.
+                beside = (5e3, 1e5, 1e6, np.inf)[column] if varied == "hours" else N_TASK
+                latents[row, column] = problem.latent_dim
+                worth = float(value(problem, n_brain, np.inf, order="first"))
+                found["savings"][row, column] = savings(problem, n_brain, n_task)
+                found["savings_asymptotic"][row, column] = worth / (n_task + worth)
+                found["exchange_rate"][row, column] = exchange_rate(problem, hours * RATE, beside)
+                found["exchange_rate_asymptotic"][row, column] = exchange_rate(
+                    problem, hours * RATE, np.inf, order="first"
+                )
+    over_labels, over_hours = ("varied", "level", "n_task"), ("varied", "level", "hours")
+    return xarray.Dataset(
+        {
+            "savings": (over_labels, found["savings"]),
+            "savings_asymptotic": (over_labels, found["savings_asymptotic"]),
+            "exchange_rate": (over_hours, found["exchange_rate"]),
+            "exchange_rate_asymptotic": (over_hours, found["exchange_rate_asymptotic"]),
+            "setting": (("varied", "level"), np.array([x for _, x in VARIED.values()])),
+            "latent_dim": (("varied", "level"), latents),
+        },
+        coords={"varied": list(VARIED), "level": np.arange(4), "n_task": n_task, "hours": hours},
+        attrs={
+            "n_brain": N_BRAIN,
+            "n_task": N_TASK,
+            "task_snr": TASK_SNR,
+            "samples_per_hour": RATE,
+            "input_dim": fmri().input_dim,
+        },
+    )
+
+
+def exchange_limits(scale: Scale) -> xarray.Dataset:
+    """Value and its limits as recordings and labels abound, for tasks seen more and less by the brain."""
+    import xarray
+
+    misalignments = np.array([0.0, 0.1, 0.5, 0.85, 0.95, 1.0])
+    n_brain = np.array([6e3, 1.8e4, 1e5, 1e6, 1e8])
+    rows = {
+        name: []
+        for name in (
+            "gamma",
+            "gamma_simple_form",
+            "expected_misalignment",
+            "value_beside_unlimited_labels",
+            "value_against_ridge",
+            "limit",
+        )
+    }
+    base = fmri()
+    # Equal gains, for which γ has its simple form: s [(d − k)‖Pβ‖² − k m].
+    base = with_latents(base.latent_dim)
+    d, k, q = base.input_dim, base.latent_dim, base.outside_dim
+    for m in misalignments:
+        problem = altered(base, misalignment=float(m))
+        noise = float(problem.encoding_noise[0])
+        rows["gamma"].append(float(problem.gamma))
+        rows["gamma_simple_form"].append(noise * (q * (1 - m) - k * m))
+        rows["expected_misalignment"].append(np.asarray(expected_misalignment(problem, n_brain)))
+        rows["value_beside_unlimited_labels"].append(np.asarray(value(problem, n_brain, np.inf)))
+        rows["value_against_ridge"].append(
+            np.asarray(value(problem, n_brain, 1e6, baseline="ridge"))
+        )
+        rows["limit"].append(
+            float(problem.task_noise) * q**2 / (d * m) if m > 0 else np.inf,
+        )
+    over = ("misalignment", "n_brain")
+    wide = ("expected_misalignment", "value_beside_unlimited_labels", "value_against_ridge")
+    return xarray.Dataset(
+        {
+            name: (over if name in wide else ("misalignment",), np.array(row))
+            for name, row in rows.items()
+        },
+        coords={"misalignment": misalignments, "n_brain": n_brain},
+        attrs={"random_misalignment": q / d},
+    )
+
+
+TABLES = {"exchange_curves": exchange_curves, "exchange_limits": exchange_limits}
+
+
+def draw(tables: Tables) -> Figure:
+    import matplotlib.pyplot as plt
+
+    curves = tables["exchange_curves"]
+    figure, grid = plt.subplots(2, 4, figsize=(TWO_COLUMNS, 4.4), sharey="row")
+    colours = ordered_colours(4)
+    for column, (varied, (title, levels)) in enumerate(VARIED.items()):
+        part = curves.sel(varied=varied)
+        top, bottom = grid[:, column]
+        for level, colour in enumerate(colours):
+            one = part.isel(level=level)
+            top.plot(
+                one.n_task, 100 * one.savings, color=colour, label=f"{levels[level]:g}", zorder=3
+            )
+            top.plot(one.n_task, 100 * one.savings_asymptotic, "--", color=colour, lw=0.8)
+            label = None
+            if varied == "hours":
+                beside = (5e3, 1e5, 1e6, np.inf)[level]
+                label = "unlimited" if np.isinf(beside) else grouped(beside)
+            bottom.plot(one.hours, one.exchange_rate, color=colour, label=label, zorder=3)
+            bottom.plot(one.hours, one.exchange_rate_asymptotic, "--", color=colour, lw=0.8)
+        top.set_xscale("log")
+        top.set_xticks([1e4, 1e6, 1e8])
+        top.set_xlabel("labels")
+        top.set_title(f"({'abcd'[column]}) {title}")
+        top.legend(loc="lower left" if column == 0 else "best", handlelength=1.2)
+        bottom.set_xscale("log")
+        bottom.set_yscale("log")
+        bottom.set_xlabel("hours of recording")
+        if varied == "hours":
+            bottom.legend(title="labels", handlelength=1.2)
+    grid[0, 0].set_ylabel("labels saved (%)")
+    grid[0, 0].set_ylim(0, 100)
+    grid[1, 0].set_ylabel("labels a brain sample")
+    grid[1, 0].set_ylim(1e-2, 1e3)
+    figure.suptitle(
+        f"{grouped(N_BRAIN)} brain samples (10 h, top) and {grouped(N_TASK)} labels (bottom) where not "
+        "varied; dashed: asymptotic law",
+        fontsize=8,
+    )
+    return figure
+
+
+def claims(tables: Tables) -> list[Claim]:
+    curves, limits = tables["exchange_curves"], tables["exchange_limits"]
+    rate = curves.exchange_rate.sel(varied="misalignment").values
+    hours = curves.hours.values
+    falling = np.all(np.diff(curves.exchange_rate.sel(varied="hours").values, axis=1) < 0)
+    late = slice(-3, None)
+    slope = np.diff(np.log(rate[1, late])) / np.diff(np.log(hours[late]))
+    saved = curves.savings.sel(varied="misalignment").values
+    by_snr = curves.exchange_rate.sel(varied="SNR ratio").values
+    by_latents = curves.savings.sel(varied="latent ratio").values[:, -1]
+    far = limits.value_beside_unlimited_labels.values[:, -1]
+    known = limits.misalignment.values > 0
+    ratio = far[known] / limits.limit.values[known]
+    m = limits.misalignment.values
+    gamma, simple = limits.gamma.values, limits.gamma_simple_form.values
+    share = limits.attrs["random_misalignment"]
+    rises = np.sign(np.diff(limits.expected_misalignment.values[:, [-2, -1]], axis=1))[:, 0]
+    wholly = curves.savings.sel(varied="misalignment").values[-1]
+    n = curves.n_task.values
+    against_ridge = limits.value_against_ridge.sel(misalignment=1.0).values
+    finite, law = (
+        curves[name].sel(varied="hours").values[3]
+        for name in ("exchange_rate", "exchange_rate_asymptotic")
+    )
+    near = finite[0] / law[0]
+    at_few = curves.savings.sel(varied="misalignment").values[1]
+    law_few = curves.savings_asymptotic.sel(varied="misalignment").values[1]
+    half = int(np.argmin(abs(n - 5e3)))
+    return [
+        claim(
+            "Each further brain sample is worth less: the exchange rate falls with the amount recorded.",
+            "exchange_rate",
+            f"falls over all of {hours[0]:.1f} to {grouped(hours[-1])} h; slope at the end "
+            f"{slope[-1]:.3f}",
+            falling and abs(slope[-1] + 1) < 0.05,
+        ),
+        claim(
+            "Beside unlimited labels unlimited recordings are worth σ²(d − k)²/(d m) labels.",
+            "value",
+            f"ratio {ratio.min():.4f} to {ratio.max():.4f} at 10⁸ brain samples",
+            np.all(abs(ratio - 1) < 0.01),
+        ),
+        claim(
+            "The savings vanish as labels abound.",
+            "savings",
+            f"{100 * saved[1, -1]:.2g} % at {n[-1]:.0e} labels, {100 * saved[1].max():.0f} % at most",
+            saved[1, -1] < 0.01 and saved[1, -1] < saved[1, -2],
+        ),
+        claim(
+            "The less of the task lies outside the brain-sensitive subspace, the more is saved.",
+            "savings",
+            ", ".join(
+                f"{100 * x:.0f} % at m = {level:g}"
+                for x, level in zip(
+                    saved[:, len(n) // 2], VARIED["misalignment"][1], strict=True
+                )
+            ),
+            np.all(np.diff(saved, axis=0) < 0),
+        ),
+        claim(
+            "The exchange rate is the larger, the lower the task SNR is relative to that of the brain.",
+            "exchange_rate",
+            f"at 10⁵ labels and {hours[len(hours) // 2]:.0f} h: "
+            + ", ".join(f"{x:.3g}" for x in by_snr[:, len(hours) // 2])
+            + " labels a sample for SNR ratios of "
+            + ", ".join(f"{x:g}" for x in VARIED["SNR ratio"][1]),
+            np.all(np.diff(by_snr, axis=0) < 0),
+        ),
+        claim(
+            "The fewer latents the brain has for the same inputs, the more recordings save.",
+            "savings",
+            "beside 10⁸ labels: "
+            + ", ".join(
+                f"{100 * x:.2g} % at k/d = {level:g}"
+                for x, level in zip(by_latents, VARIED["latent ratio"][1], strict=True)
+            ),
+            np.all(np.diff(by_latents) < 0),
+        ),
+        claim(
+            "With equally noisy latents γ = s [(d − k)‖Pβ‖² − k m], so that its sign is that of 1 − k/d less "
+            "the relative misalignment.",
+            "Problem.gamma",
+            f"largest relative difference {np.max(abs(gamma / simple - 1)):.1e}; sign changes at "
+            f"m = {share:.3f}",
+            np.allclose(gamma, simple, rtol=1e-8) and np.all((gamma > 0) == (m < share)),
+        ),
+        claim(
+            "With γ > 0 more recordings bring the learned subspace closer to the task, with γ < 0 they take "
+            "it away.",
+            "expected_misalignment",
+            "misalignment falls with n_brain for m = "
+            + ", ".join(f"{x:g}" for x in m[rises < 0])
+            + "; rises for m = "
+            + ", ".join(f"{x:g}" for x in m[rises > 0]),
+            np.all((rises < 0) == (gamma > 0)),
+        ),
+        claim(
+            "Recordings of a brain that knows nothing of the task (m = ‖β‖²) still save labels against "
+            "least squares.",
+            "savings",
+            f"{100 * wholly[half]:.0f} % at {grouped(n[half])} labels; against ridge beside 10⁶ labels "
+            f"they are worth {grouped(against_ridge[1])}",
+            wholly.min() > 0,
+            "that is shrinkage, not information: ridge regression does better without any recording"
+            if against_ridge.max() < 0
+            else "",
+        ),
+        claim(
+            "The asymptotic law gives the exchange rate at the amounts that are recorded today.",
+            "exchange_rate",
+            f"finite over asymptotic {near:.2f} at {hours[0]:.1f} h, "
+            f"{np.interp(10, hours, finite / law):.3f} at 10 h, {finite[-1] / law[-1]:.4f} at "
+            f"{grouped(hours[-1])} h",
+            abs(np.interp(10, hours, finite / law) - 1) < 0.1,
+            "recordings several times as many as inputs; near n_brain = d the law is several times too low"
+            if near > 1.5
+            else "",
+        ),
+        claim(
+            "The asymptotic value, that beside unlimited labels, is also that beside few.",
+            "savings",
+            f"at {grouped(n[half])} labels savings are {100 * at_few[half]:.0f} %, by the law "
+            f"{100 * law_few[half]:.0f} %",
+            abs(at_few[half] - law_few[half]) < 0.02,
+        ),
+    ]
+
+
+RESULT = Result(
+    "Savings and exchange rate: misalignment, SNR, latents, hours of recording",
+    tuple(TABLES),
+    draw,
+    claims,
+    "Eight panels. Top: share of labels saved over labels, falling to zero; bottom: exchange rate over hours "
+    "of recording, falling. Misalignment, SNR ratio, latent ratio and hours are varied from left to right; "
+    "dashed lines are the asymptotic law, which is too low near the least amount of recording.",
+)

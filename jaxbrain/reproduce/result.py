@@ -1,0 +1,82 @@
+"""What a reproduced result is: tables, a figure of them, and claims that they decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.figure import Figure
+
+    Tables = Mapping[str, xarray.Dataset]
+
+CONFIRMED, CONDITIONAL, REFUTED = "confirmed", "confirmed with conditions", "not confirmed"
+PAPER, OURS = "paper", "here"
+
+
+class Scale(NamedTuple):
+    """How much is simulated."""
+
+    name: str
+    seeds: int
+    """Replicates at small scale, over which the bootstrap resamples."""
+    trials: int
+    """Trials of each."""
+    fmri_seeds: int
+    """Replicates at fMRI scale, of two draws each."""
+    control_trials: int
+    """Trials of each replicate with data, for the controls."""
+    points: int
+    """Points of a curve."""
+
+
+FULL = Scale("full", seeds=30, trials=40, fmri_seeds=12, control_trials=20, points=61)
+QUICK = Scale("quick", seeds=8, trials=8, fmri_seeds=2, control_trials=4, points=25)
+
+
+class Claim(NamedTuple):
+    """One claim, what was measured, and whether that confirms it."""
+
+    statement: str
+    function: str
+    """What computes it."""
+    measured: str
+    verdict: str
+    condition: str = ""
+    """Under which conditions it holds, where that has to be said."""
+    source: str = PAPER
+
+
+class Result(NamedTuple):
+    """One result: its figure is drawn from, and its claims are decided by, stored tables alone."""
+
+    title: str
+    tables: tuple[str, ...]
+    draw: Callable[[Tables], Figure]
+    claims: Callable[[Tables], list[Claim]]
+    alt: str
+    """What is to be seen, for those who cannot."""
+
+
+def judge(holds: bool, condition: str = "") -> str:
+    """The verdict on a claim that holds or not, under a condition if there is one."""
+    if not holds:
+        return REFUTED
+    return CONDITIONAL if condition else CONFIRMED
+
+
+def claim(
+    statement: str,
+    function: str,
+    measured: str,
+    holds: bool,
+    condition: str = "",
+    source: str = PAPER,
+) -> Claim:
+    """A claim with its verdict; the condition is kept where it holds."""
+    # Comparisons of arrays are NumPy's own kind of truth.
+    holds = bool(holds)
+    return Claim(
+        statement, function, measured, judge(holds, condition), condition if holds else "", source
+    )

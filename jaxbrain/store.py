@@ -1,0 +1,89 @@
+"""Labelled results on disk: netCDF for programs, CSV for people, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import xarray
+
+
+def write_table(table: xarray.Dataset, path: Path | str) -> list[Path]:
+    """Keep a labelled dataset: netCDF at `path`, which ends in .nc, and CSV beside it.
+
+    >>> import jaxbrain as jb, jax, tempfile, pathlib
+    >>> found = jb.sweep(jb.presets.small(), [200], [50], trials=2, key=jax.random.key(0))
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> [file.name for file in jb.write_table(found, folder / "small.nc")][:2]
+    ['small.nc', 'small.n_brain-n_task-penalty-seed.csv']
+    >>> jb.read_table(folder / "small.nc").risk.equals(found.risk)
+    True
+
+    Variables that share their dimensions share a CSV file, whose name says which where there are several.
+    An older file of the same name is replaced, and only once the new one is complete. Attributes that
+    netCDF has no type for (lists of text, nested ones) are kept as JSON.
+
+    Returns the files. **Raises** `ValueError` where `path` ends in something else, `OSError` where it
+    cannot be written.
+    """
+    path = _checked(path)
+    kept = table.copy()
+    kept.attrs = {name: _as_attribute(value) for name, value in table.attrs.items()}
+    files = [path]
+    _replace(path, lambda file: kept.to_netcdf(file, engine="scipy"))
+    groups: dict[tuple, list] = {}
+    for name, variable in table.data_vars.items():
+        groups.setdefault(variable.dims, []).append(name)
+    for dims, names in groups.items():
+        part = f".{'-'.join(map(str, dims))}" if len(groups) > 1 else ""
+        file = path.with_name(f"{path.stem}{part}.csv")
+        rows = table[names]
+        frame = rows.to_dataframe() if dims else rows.expand_dims("row").to_dataframe()
+        _replace(file, lambda file, frame=frame: frame.reset_index().to_csv(file, index=False))
+        files.append(file)
+    return files
+
+
+def read_table(path: Path | str) -> xarray.Dataset:
+    """Read what `write_table` has kept; all of it, so that the file is free again.
+
+    **Raises** `ValueError` where the file is none of these, `OSError` where it cannot be read.
+    """
+    import xarray
+
+    path = _checked(path)
+    try:
+        with xarray.open_dataset(path, engine="scipy") as found:
+            return found.load()
+    except (TypeError, ValueError, IndexError, EOFError) as error:
+        raise ValueError(f"{path} is not a netCDF file that write_table made: {error}") from error
+
+
+def _checked(path: Path | str) -> Path:
+    path = Path(path)
+    if path.suffix != ".nc":
+        raise ValueError(f"path must end in .nc, but it is {path}")
+    return path
+
+
+def _as_attribute(value):
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str | int | float | np.generic | np.ndarray):
+        return value
+    return json.dumps(value)
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        write(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
