@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
+import xarray
 
 from ..figures.style import TWO_COLUMNS, grouped, ordered_colours
 from ..theory import (
@@ -15,11 +16,10 @@ from ..theory import (
     savings,
     value,
 )
-from .result import Claim, Result, Scale, Tables, claim
+from .result import OURS, Claim, Result, Scale, Tables, claim
 from .settings import BRAIN_SNR, N_BRAIN, RATE, TASK_SNR, altered, fmri, labels, with_latents
 
 if TYPE_CHECKING:
-    import xarray
     from matplotlib.figure import Figure
 
     from ..models import Problem
@@ -32,6 +32,7 @@ VARIED = {
     "hours": ("hours of recording", (3.0, 10.0, 30.0, 100.0)),
 }
 N_TASK = 100_000.0
+_SAVINGS = ("savings", "savings_asymptotic")
 
 
 def _problem(varied: str, level: float) -> Problem:
@@ -47,8 +48,6 @@ def _problem(varied: str, level: float) -> Problem:
 
 def exchange_curves(scale: Scale) -> xarray.Dataset:
     """Savings over labels and exchange rate over hours of recording, one thing varied at a time."""
-    import xarray
-
     n_task = labels(2_000, 1e8, scale.points)
     hours = labels(4_110 / RATE, 1_000, scale.points)
     shape = len(VARIED), 4
@@ -95,8 +94,6 @@ def exchange_curves(scale: Scale) -> xarray.Dataset:
 
 def exchange_limits(scale: Scale) -> xarray.Dataset:
     """Value and its limits as recordings and labels abound, for tasks seen more and less by the brain."""
-    import xarray
-
     misalignments = np.array([0.0, 0.1, 0.5, 0.85, 0.95, 1.0])
     n_brain = np.array([6e3, 1.8e4, 1e5, 1e6, 1e8])
     rows = {
@@ -143,6 +140,7 @@ TABLES = {"exchange_curves": exchange_curves, "exchange_limits": exchange_limits
 
 
 def draw(tables: Tables) -> Figure:
+    """The figure of these tables."""
     import matplotlib.pyplot as plt
 
     curves = tables["exchange_curves"]
@@ -186,10 +184,15 @@ def draw(tables: Tables) -> Figure:
 
 
 def claims(tables: Tables) -> list[Claim]:
+    """What these tables say of each claim."""
     curves, limits = tables["exchange_curves"], tables["exchange_limits"]
     rate = curves.exchange_rate.sel(varied="misalignment").values
     hours = curves.hours.values
-    falling = np.all(np.diff(curves.exchange_rate.sel(varied="hours").values, axis=1) < 0)
+    by_labels = curves.exchange_rate.sel(varied="hours").values
+    # Where all four curves have passed their highest point.
+    peak = int(np.max(np.argmax(by_labels, axis=1)))
+    falling = np.all(np.diff(by_labels[:, peak:], axis=1) < 0)
+    n_brain, d = hours * curves.attrs["samples_per_hour"], curves.attrs["input_dim"]
     late = slice(-3, None)
     slope = np.diff(np.log(rate[1, late])) / np.diff(np.log(hours[late]))
     saved = curves.savings.sel(varied="misalignment").values
@@ -210,16 +213,25 @@ def claims(tables: Tables) -> list[Claim]:
         for name in ("exchange_rate", "exchange_rate_asymptotic")
     )
     near = finite[0] / law[0]
-    at_few = curves.savings.sel(varied="misalignment").values[1]
-    law_few = curves.savings_asymptotic.sel(varied="misalignment").values[1]
+    # Of 10 hours and the misalignment of the study: savings s beside n labels are a value of n s/(1 - s).
+    finite_value, limit = (
+        n * x / (1 - x)
+        for x in (curves[name].sel(varied="misalignment").values[1] for name in _SAVINGS)
+    )
+    apart = np.flatnonzero(abs(finite_value / limit - 1) >= 0.1)
+    enough = np.arange(apart[-1] + 1 if apart.size else 0, len(n))
+    places = [int(np.argmin(abs(n - x))) for x in (5e3, 1e5, 1e6)]
+    shares = (finite_value / limit)[places]
     half = int(np.argmin(abs(n - 5e3)))
     return [
         claim(
             "Each further brain sample is worth less: the exchange rate falls with the amount recorded.",
             "exchange_rate",
-            f"falls over all of {hours[0]:.1f} to {grouped(hours[-1])} h; slope at the end "
-            f"{slope[-1]:.3f}",
-            falling and abs(slope[-1] + 1) < 0.05,
+            f"falls from {hours[peak]:.1f} to {grouped(hours[-1])} h; slope at the end {slope[-1]:.3f}",
+            falling and peak < len(hours) // 2 and abs(slope[-1] + 1) < 0.05,
+            f"from {n_brain[peak] / d:.1f} d samples on; closer to d each sample makes the next worth more"
+            if peak
+            else "",
         ),
         claim(
             "Beside unlimited labels unlimited recordings are worth σ²(d − k)²/(d m) labels.",
@@ -238,9 +250,7 @@ def claims(tables: Tables) -> list[Claim]:
             "savings",
             ", ".join(
                 f"{100 * x:.0f} % at m = {level:g}"
-                for x, level in zip(
-                    saved[:, len(n) // 2], VARIED["misalignment"][1], strict=True
-                )
+                for x, level in zip(saved[:, len(n) // 2], VARIED["misalignment"][1], strict=True)
             ),
             np.all(np.diff(saved, axis=0) < 0),
         ),
@@ -299,16 +309,24 @@ def claims(tables: Tables) -> list[Claim]:
             f"{np.interp(10, hours, finite / law):.3f} at 10 h, {finite[-1] / law[-1]:.4f} at "
             f"{grouped(hours[-1])} h",
             abs(np.interp(10, hours, finite / law) - 1) < 0.1,
-            "recordings several times as many as inputs; near n_brain = d the law is several times too low"
+            f"recordings several times as many as inputs; at {n_brain[0] / d:.3f} d the law is "
+            f"{near:.0f} times too low"
             if near > 1.5
             else "",
         ),
         claim(
-            "The asymptotic value, that beside unlimited labels, is also that beside few.",
-            "savings",
-            f"at {grouped(n[half])} labels savings are {100 * at_few[half]:.0f} %, by the law "
-            f"{100 * law_few[half]:.0f} %",
-            abs(at_few[half] - law_few[half]) < 0.02,
+            "The value beside unlimited labels is also that beside the labels in use.",
+            "value",
+            ", ".join(
+                f"{100 * share:.0f} % of it beside {grouped(n[place])}"
+                for share, place in zip(shares, places, strict=True)
+            )
+            + " labels",
+            enough.size > 0,
+            f"within 10 % only from {grouped(n[enough[0]])} labels on"
+            if enough.size and enough[0] > 0
+            else "",
+            source=OURS,
         ),
     ]
 

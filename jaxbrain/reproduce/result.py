@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+import xarray
+
 if TYPE_CHECKING:
-    import xarray
     from matplotlib.figure import Figure
 
-    Tables = Mapping[str, xarray.Dataset]
+Tables = Mapping[str, xarray.Dataset]
 
 CONFIRMED, CONDITIONAL, REFUTED = "confirmed", "confirmed with conditions", "not confirmed"
 PAPER, OURS = "paper", "here"

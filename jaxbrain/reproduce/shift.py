@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
+import xarray
 
 from ..figures.style import CATEGORIES, TWO_COLUMNS, grouped
 from ..simulation import empirical_value, sweep
 from ..theory import BlockShift, value
-from .result import Claim, Result, Scale, Tables, claim
+from .result import OURS, Claim, Result, Scale, Tables, claim
 from .settings import RATE, fmri, labels, small
 
 if TYPE_CHECKING:
-    import xarray
     from matplotlib.figure import Figure
 
 PLACES = {
@@ -29,8 +29,6 @@ _SMALL_BRAIN, _SMALL_TASK = [100, 200, 400, 800, 1600, 3200], 200
 
 def shift_curves(scale: Scale) -> xarray.Dataset:
     """Value over hours for four test distributions, over mass moved, and along what is missed."""
-    import xarray
-
     problem = fmri()
     d, k, q = problem.input_dim, problem.latent_dim, problem.outside_dim
     hours = labels(4_110 / RATE, 10_000, scale.points)
@@ -97,8 +95,6 @@ def shift_curves(scale: Scale) -> xarray.Dataset:
 
 def shift_balanced(scale: Scale) -> xarray.Dataset:
     """The balanced case: the value with closed form V = σ²(d − k) tr(K̂Σ)/(E‖K̂β‖² tr Σ)."""
-    import xarray
-
     problem = fmri()
     k, q = problem.latent_dim, problem.outside_dim
     noise, m = float(problem.task_noise), float(problem.misaligned_power)
@@ -113,8 +109,6 @@ def shift_balanced(scale: Scale) -> xarray.Dataset:
 
 def shift_simulated(scale: Scale) -> xarray.Dataset:
     """Value under the same shifts by exact simulation at small scale, with the closed form."""
-    import xarray
-
     model = small()
     n_brain = np.array(_SMALL_BRAIN)
     parts = []
@@ -147,6 +141,7 @@ TABLES = {
 
 
 def draw(tables: Tables) -> Figure:
+    """The figure of these tables."""
     import matplotlib.pyplot as plt
 
     curves, simulated = tables["shift_curves"], tables["shift_simulated"]
@@ -171,7 +166,9 @@ def draw(tables: Tables) -> Figure:
             color="black",
             label=f"{grouped(n / RATE)} h",
         )
-    moved.axvline(100 * curves.attrs["latent_dim"] / curves.attrs["input_dim"], color="grey", lw=0.8)
+    moved.axvline(
+        100 * curves.attrs["latent_dim"] / curves.attrs["input_dim"], color="grey", lw=0.8
+    )
     moved.set_xlabel("test variance on the brain-sensitive subspace (%)")
     moved.set_ylabel("value (labels)")
     moved.set_title("(b) mass moved between subspaces, 10⁶ labels")
@@ -207,6 +204,7 @@ def draw(tables: Tables) -> Figure:
 
 
 def claims(tables: Tables) -> list[Claim]:
+    """What these tables say of each claim."""
     curves, balanced = tables["shift_curves"], tables["shift_balanced"]
     simulated = tables["shift_simulated"]
     d, k = curves.attrs["input_dim"], curves.attrs["latent_dim"]
@@ -264,7 +262,7 @@ def claims(tables: Tables) -> list[Claim]:
             f"{known.sum()} cells, largest difference {worst:.1f} %",
             np.mean(distance <= 1) >= 0.8 and distance.max() < 3,
             "" if np.mean(distance <= 1) >= 0.9 else "within the documented accuracy under a shift",
-            source="here",
+            source=OURS,
         ),
     ]
 

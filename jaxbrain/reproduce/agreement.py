@@ -1,0 +1,197 @@
+"""Simulation against the closed forms at small scale: risk, penalty, value, exchange rate."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import jax
+import numpy as np
+import xarray
+
+from ..figures.style import TWO_COLUMNS, grouped, ordered_colours
+from ..simulation import empirical_value, sweep
+from ..theory import optimal_penalty, risk, value
+from .result import Claim, Result, Scale, Tables, claim
+from .settings import small
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+N_BRAIN = [70, 85, 100, 140, 200, 280, 400, 560, 800, 1600, 3200]
+N_TASK = [20, 50, 100, 200, 400, 800]
+PENALTIES = np.logspace(-2, 2, 41)
+
+
+@cache
+def small_sweep(scale: Scale) -> xarray.Dataset:
+    """The paper's small simulation: a grid of penalties, replicate seeds."""
+    return sweep(
+        small(),
+        N_BRAIN,
+        N_TASK,
+        PENALTIES,
+        trials=scale.trials,
+        seeds=scale.seeds,
+        key=jax.random.key(0),
+    )
+
+
+def agreement_sweep(scale: Scale) -> xarray.Dataset:
+    """That sweep as it is."""
+    return small_sweep(scale)
+
+
+def agreement(scale: Scale) -> xarray.Dataset:
+    """For each cell: risk, best penalty, value and exchange rate, simulated and in closed form."""
+    found, problem = small_sweep(scale), small().problem()
+    n_brain, n_task = (x.astype(float) for x in (found.n_brain.values, found.n_task.values))
+    grid = n_brain[:, None], n_task[None, :]
+    over = ("n_brain", "n_task")
+    rng = np.random.default_rng(0)
+    draws = found.risk.values
+    seeds = draws.shape[-1]
+    shares = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=2000) / seeds
+    # Means of all seeds first, then of each resample.
+    means = np.moveaxis(draws @ np.concatenate([np.full((1, seeds), 1 / seeds), shares]).T, -1, 0)
+    least = means.min(axis=-1)
+    penalty = _lowest(np.log(PENALTIES), means)
+    worth = empirical_value(found, penalty="best").squeeze("penalty", drop=True)
+    closed = {
+        "risk": risk(problem, *grid),
+        "penalty": optimal_penalty(problem, *grid),
+        "value": value(problem, *grid),
+    }
+    measured = {"risk": least, "penalty": np.exp(penalty)}
+    columns = {}
+    for name, samples in measured.items():
+        columns[name] = (over, samples[0])
+        for end, share in (("low", 0.025), ("high", 0.975)):
+            columns[f"{name}_{end}"] = (over, np.quantile(samples[1:], share, axis=0))
+    for end in ("", "_low", "_high"):
+        columns[f"value{end}"] = worth[f"value{end}"]
+    columns |= {f"{name}_closed_form": (over, np.asarray(x)) for name, x in closed.items()}
+    columns["value_known"] = (over, (worth.status.values == "ok").astype(float))
+    return xarray.Dataset(
+        columns,
+        coords={"n_brain": found.n_brain, "n_task": found.n_task},
+        attrs={"seeds": scale.seeds, "trials": scale.trials, "task_snr": float(problem.task_snr)},
+    )
+
+
+def _lowest(x: np.ndarray, heights: np.ndarray) -> np.ndarray:
+    """Where a curve over an even grid is lowest, by the parabola through its three lowest points."""
+    place = np.clip(np.argmin(heights, axis=-1), 1, len(x) - 2)[..., None]
+    left, middle, right = (
+        np.take_along_axis(heights, place + step, axis=-1)[..., 0] for step in (-1, 0, 1)
+    )
+    bend = left - 2 * middle + right
+    step = np.where(bend > 0, (left - right) / np.where(bend > 0, 2 * bend, 1.0), 0.0)
+    return x[place[..., 0]] + np.clip(step, -1, 1) * (x[1] - x[0])
+
+
+TABLES = {"agreement_sweep": agreement_sweep, "agreement": agreement}
+
+
+def draw(tables: Tables) -> Figure:
+    """The figure of these tables."""
+    import matplotlib.pyplot as plt
+
+    cells = tables["agreement"]
+    figure, grid = plt.subplots(2, 2, figsize=(TWO_COLUMNS, 5.4))
+    names = {
+        "risk": "excess test risk at the best penalty",
+        "penalty": "best penalty",
+        "value": "value (labels)",
+        "exchange rate": "exchange rate (labels a brain sample)",
+    }
+    colours = ordered_colours(len(cells.n_task))
+    for axes, (name, title), letter in zip(grid.flat, names.items(), "abcd", strict=True):
+        stem = "value" if name == "exchange rate" else name
+        unit = cells.n_brain.values[:, None] if name == "exchange rate" else 1.0
+        closed, mean, low, high = (
+            cells[f"{stem}{end}"].values / unit for end in ("_closed_form", "", "_low", "_high")
+        )
+        shown = np.isfinite(mean) & (mean > 0) & (closed > 0)
+        for column, (labels, colour) in enumerate(zip(cells.n_task.values, colours, strict=True)):
+            use = shown[:, column]
+            spread = np.abs(np.stack([low[use, column], high[use, column]]) - mean[use, column])
+            axes.errorbar(
+                closed[use, column],
+                mean[use, column],
+                np.nan_to_num(spread),
+                fmt="o",
+                color=colour,
+                label=grouped(labels),
+            )
+        ends = [closed[shown].min() * 0.8, closed[shown].max() * 1.25]
+        axes.plot(ends, ends, color="black", lw=0.8, zorder=0)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_title(f"({letter}) {title}")
+        axes.set_xlabel("closed form")
+        axes.set_ylabel("simulated")
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(
+        handles,
+        labels,
+        title=f"labels; 64 inputs, 6 latents, {cells.attrs['seeds']} seeds of "
+        f"{cells.attrs['trials']} trials, 95 % intervals",
+        loc="outside upper center",
+        ncols=6,
+    )
+    return figure
+
+
+def claims(tables: Tables) -> list[Claim]:
+    """What these tables say of each claim."""
+    cells = tables["agreement"]
+
+    def compared(name: str) -> tuple[np.ndarray, float]:
+        closed, mean, low, high = (
+            cells[f"{name}{end}"].values for end in ("_closed_form", "", "_low", "_high")
+        )
+        known = np.isfinite(mean) & np.isfinite(low) & np.isfinite(high)
+        inside = (low <= closed) & (closed <= high)
+        return (closed / mean - 1)[known], float(inside[known].mean())
+
+    found = {name: compared(name) for name in ("risk", "penalty", "value")}
+
+    def told(name: str) -> str:
+        off, share = found[name]
+        return (
+            f"median difference {100 * np.median(abs(off)):.2g} %, largest {100 * abs(off).max():.2g} % "
+            f"in {off.size} cells; {100 * share:.0f} % within the 95 % interval"
+        )
+
+    return [
+        claim(
+            "The simulated risk at the best penalty is that of theory.",
+            "risk",
+            told("risk"),
+            abs(found["risk"][0]).max() < 0.03,
+            "the finite form: see the first-order law near n_brain = d",
+        ),
+        claim(
+            "The penalty that is best in simulation is that of theory.",
+            "optimal_penalty",
+            told("penalty"),
+            np.median(abs(found["penalty"][0])) < 0.03 and abs(found["penalty"][0]).max() < 0.2,
+        ),
+        claim(
+            "The simulated value, and with it the exchange rate, is that of theory.",
+            "empirical_value",
+            told("value"),
+            np.median(abs(found["value"][0])) < 0.02 and abs(found["value"][0]).max() < 0.1,
+        ),
+    ]
+
+
+RESULT = Result(
+    "Simulation against theory at small scale",
+    tuple(TABLES),
+    draw,
+    claims,
+    "Four scatter plots of simulated over closed-form numbers with 95 % intervals: risk, best penalty, value "
+    "and exchange rate. All points lie on the line of equality.",
+)

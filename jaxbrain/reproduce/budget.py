@@ -1,0 +1,305 @@
+"""How a budget is best split: over budgets, over favourability, and by simulation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray
+
+from ..figures.style import TWO_COLUMNS, ordered_colours
+from ..models import Problem
+from ..simulation import empirical_allocation
+from ..theory import asymptotic_allocation, favourability, optimal_allocation
+from .agreement import small_sweep
+from .result import OURS, Claim, Result, Scale, Tables, claim
+from .settings import fmri, labels, small
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FAVOURABILITIES = (0.8, 2.0, 10.0, 100.0)
+_SMALL_PRICES = (0.1, 0.3, 1.0)
+
+
+def _allocations(problem: Problem, budgets, cost_task) -> dict[str, np.ndarray]:
+    """Finite plans and the asymptotic law, a brain sample costing 1."""
+
+    @jax.jit
+    @jax.vmap
+    def plan(budget, cost_task):
+        best = optimal_allocation(problem, budget, 1.0, cost_task)
+        law = asymptotic_allocation(problem, budget, 1.0, cost_task)
+        extra = best.saved / (1 - best.saved) * budget
+        return (
+            best.n_brain,
+            best.n_task,
+            best.saved,
+            extra,
+            law.n_brain,
+            law.saved,
+            law.extra_budget,
+        )
+
+    shape = np.broadcast_shapes(np.shape(budgets), np.shape(cost_task))
+    cells = [jnp.asarray(np.broadcast_to(x, shape).ravel(), float) for x in (budgets, cost_task)]
+    names = (
+        "n_brain",
+        "n_task",
+        "saved",
+        "extra_budget",
+        "n_brain_asymptotic",
+        "saved_asymptotic",
+        "extra_budget_asymptotic",
+    )
+    found = zip(names, plan(*cells), strict=True)
+    return {name: np.asarray(x).reshape(shape) for name, x in found}
+
+
+def budget_curves(scale: Scale) -> xarray.Dataset:
+    """Best plans over the budget, in units of the price of a brain sample, for four prices of a label."""
+    problem = fmri()
+    unit = float(favourability(problem, 1.0, 1.0))
+    prices = np.array(FAVOURABILITIES) / unit
+    # As many labels as money buys at those prices.
+    budgets = labels(1e4, 1e10, scale.points)
+    found = _allocations(problem, budgets[None, :], prices[:, None])
+    return xarray.Dataset(
+        {name: (("favourability", "budget"), x) for name, x in found.items()},
+        coords={
+            "favourability": list(FAVOURABILITIES),
+            "budget": budgets,
+            "cost_task": ("favourability", prices),
+        },
+        attrs={
+            "cost_brain": 1.0,
+            "gamma": float(problem.gamma),
+            "misalignment": float(problem.misaligned_power),
+            "task_noise": float(problem.task_noise),
+            "input_dim": problem.input_dim,
+            "latent_dim": problem.latent_dim,
+        },
+    )
+
+
+def budget_favourability(scale: Scale) -> xarray.Dataset:
+    """Best plans over favourability, at budgets of so many labels."""
+    problem = fmri()
+    unit = float(favourability(problem, 1.0, 1.0))
+    ratios = labels(0.2, 1e3, scale.points)
+    worth = np.array([1e4, 1e5, 1e6, 1e7])
+    prices = ratios / unit
+    found = _allocations(problem, worth[:, None] * prices[None, :], prices[None, :])
+    return xarray.Dataset(
+        {name: (("budget_in_labels", "favourability"), x) for name, x in found.items()},
+        coords={"budget_in_labels": worth, "favourability": ratios},
+    )
+
+
+def budget_simulated(scale: Scale) -> xarray.Dataset:
+    """The best of the simulated amounts at small scale, with intervals, beside the finite optimum."""
+    found = small_sweep(scale)
+    problem = small().problem()
+    budgets = np.array([150.0, 250.0, 400.0, 600.0, 800.0])
+    names = ("n_brain", "n_brain_low", "n_brain_high", "saved", "saved_low", "saved_high")
+    columns = {name: np.full((len(_SMALL_PRICES), len(budgets)), np.nan) for name in names}
+    closed = {name: np.zeros_like(columns["saved"]) for name in ("n_brain", "saved")}
+    for row, price in enumerate(_SMALL_PRICES):
+        for column, budget in enumerate(budgets):
+            plan = empirical_allocation(found, budget, price, 1.0)
+            best = optimal_allocation(problem, budget, price, 1.0)
+            at = row, column
+            columns["n_brain"][at], columns["saved"][at] = plan.n_brain, plan.saved
+            columns["n_brain_low"][at], columns["n_brain_high"][at] = plan.n_brain_interval
+            columns["saved_low"][at], columns["saved_high"][at] = plan.saved_interval
+            closed["n_brain"][at], closed["saved"][at] = best.n_brain, best.saved
+    over = ("cost_brain", "budget")
+    return xarray.Dataset(
+        {name: (over, x) for name, x in columns.items()}
+        | {f"{name}_closed_form": (over, x) for name, x in closed.items()},
+        coords={"cost_brain": list(_SMALL_PRICES), "budget": budgets},
+        attrs={
+            "cost_task": 1.0,
+            "seeds": scale.seeds,
+            "trials": scale.trials,
+            "amounts": found.n_brain.values,
+        },
+    )
+
+
+TABLES = {
+    "budget_curves": budget_curves,
+    "budget_favourability": budget_favourability,
+    "budget_simulated": budget_simulated,
+}
+
+
+def draw(tables: Tables) -> Figure:
+    """The figure of these tables."""
+    import matplotlib.pyplot as plt
+
+    curves, over, simulated = (tables[name] for name in TABLES)
+    figure, grid = plt.subplots(2, 2, figsize=(TWO_COLUMNS, 5.0))
+    saved, amount, by_ratio, small_scale = grid.flat
+    for ratio, colour in zip(FAVOURABILITIES, ordered_colours(4), strict=True):
+        one = curves.sel(favourability=ratio)
+        in_labels = one.budget / one.cost_task
+        saved.plot(in_labels, 100 * one.saved, color=colour, label=f"{ratio:g}")
+        saved.plot(in_labels, 100 * one.saved_asymptotic, "--", color=colour, lw=0.8)
+        bought = one.n_brain > 0
+        amount.plot(in_labels.where(bought), one.n_brain, color=colour)
+        amount.plot(in_labels, one.n_brain_asymptotic, "--", color=colour, lw=0.8)
+    saved.set_ylabel("budget saved (%)")
+    saved.set_title("(a) saved, over the budget")
+    saved.legend(title="favourability")
+    amount.set_yscale("log")
+    amount.set_ylim(1e3, None)
+    amount.set_ylabel("brain samples bought")
+    amount.set_title("(b) best amount; dashed: asymptotic law")
+    for axes in (saved, amount):
+        axes.set_xscale("log")
+        axes.set_xlim(5e3, 1e9)
+        axes.set_xlabel("budget (price of a label = 1)")
+    for worth, colour in zip(over.budget_in_labels.values, ordered_colours(4), strict=True):
+        one = over.sel(budget_in_labels=worth)
+        power = round(np.log10(worth))
+        by_ratio.plot(one.favourability, 100 * one.saved, color=colour, label=f"$10^{power}$")
+        by_ratio.plot(one.favourability, 100 * one.saved_asymptotic, "--", color=colour, lw=0.8)
+    by_ratio.axvline(1, color="grey", lw=0.8, ls=":")
+    by_ratio.set_xscale("log")
+    by_ratio.set_xlabel("favourability")
+    by_ratio.set_ylabel("budget saved (%)")
+    by_ratio.set_ylim(-3, 100)
+    by_ratio.set_title("(c) saved, over favourability")
+    by_ratio.legend(title="budget in labels")
+    shades = ordered_colours(len(_SMALL_PRICES))
+    for price, colour in zip(_SMALL_PRICES, shades, strict=True):
+        one = simulated.sel(cost_brain=price)
+        low, high = (100 * abs(one[f"saved_{end}"] - one.saved) for end in ("low", "high"))
+        small_scale.errorbar(
+            one.budget, 100 * one.saved, [low, high], fmt="o", color=colour, label=f"{price:g}"
+        )
+        small_scale.plot(one.budget, 100 * one.saved_closed_form, color=colour)
+    small_scale.set_xlabel("budget (price of a label = 1)")
+    small_scale.set_ylabel("budget saved (%)")
+    small_scale.set_ylim(-3, 100)
+    small_scale.set_title("(d) points: simulated, 64 inputs, 95 % intervals")
+    small_scale.legend(title="price of a brain sample")
+    return figure
+
+
+def claims(tables: Tables) -> list[Claim]:
+    """What these tables say of each claim."""
+    curves, over, simulated = (tables[name] for name in TABLES)
+    gamma, m = curves.attrs["gamma"], curves.attrs["misalignment"]
+    ratios = np.array(FAVOURABILITIES)
+    large = curves.isel(budget=-1)
+    bought = large.n_brain.values > 0
+    law = np.where(ratios > 1, gamma / m * (np.sqrt(np.maximum(ratios, 1)) - 1), 0)
+    some = ratios > 1
+    # The law holds where what it buys is far above input_dim.
+    above = law > 20 * curves.attrs["input_dim"]
+    constant = large.n_brain.values[above] / law[above]
+    extra = (large.extra_budget / large.extra_budget_asymptotic).values[some]
+    last = curves.saved.values[some]
+    at_peak = last.max(axis=1)
+    by_ratio = over.saved.values
+    threshold = [
+        float(over.favourability.values[np.argmax(row > 0)]) for row in over.n_brain.values
+    ]
+    closed, mean = simulated.saved_closed_form.values, simulated.saved.values
+    known = np.isfinite(mean)
+    gap = np.abs(closed - mean)[known]
+    q = curves.attrs["input_dim"] - curves.attrs["latent_dim"]
+    limit = curves.attrs["task_noise"] * q**2 / (curves.attrs["input_dim"] * m)
+    whole = large.cost_task.values[some] * limit * (1 - 1 / np.sqrt(ratios[some])) ** 2
+    stored = large.extra_budget_asymptotic.values[some] / whole
+    return [
+        claim(
+            "At large budgets recordings are worth buying if, and only if, γ > 0 and favourability is above 1.",
+            "worth_collecting",
+            "bought at favourability "
+            + ", ".join(f"{x:g}" for x in ratios[bought])
+            + "; not at "
+            + ", ".join(f"{x:g}" for x in ratios[~bought])
+            + f" (budget {curves.budget.values[-1]:.0e})",
+            np.all(bought == (ratios > 1)),
+        ),
+        claim(
+            "The same threshold holds at budgets of any size.",
+            "optimal_allocation",
+            "; ".join(
+                f"from favourability {x:.2g} on at {worth:.0e} labels"
+                for x, worth in zip(threshold, over.budget_in_labels.values, strict=True)
+            ),
+            all(abs(x - 1) < 0.1 for x in threshold),
+            source=OURS,
+        ),
+        claim(
+            "The best amount does not grow with the budget: (γ/m)(√F − 1) brain samples.",
+            "asymptotic_allocation",
+            "finite optimum over the law "
+            + ", ".join(f"{x:.3f}" for x in constant)
+            + f" at favourability {', '.join(f'{x:g}' for x in ratios[above])} "
+            f"and a budget of {curves.budget.values[-1]:.0e}; "
+            + ", ".join(
+                f"{x / y:.2f} at {ratio:g}"
+                for x, y, ratio in zip(
+                    large.n_brain.values[some & ~above],
+                    law[some & ~above],
+                    ratios[some & ~above],
+                    strict=True,
+                )
+            ),
+            np.all(abs(constant - 1) < 0.1),
+            "where that is many times input_dim"
+            if np.any(abs(large.n_brain.values[some & ~above] / law[some & ~above] - 1) > 0.1)
+            else "",
+        ),
+        claim(
+            "They are worth an extra budget of c_T σ²(d − k)²/(d m) (1 − 1/√F)².",
+            "asymptotic_allocation",
+            "formula over the function "
+            + ", ".join(f"{1 / x:.4f}" for x in stored)
+            + "; finite optimum over the law "
+            + ", ".join(f"{x:.3f}" for x in extra)
+            + " at favourability "
+            + ", ".join(f"{x:g}" for x in ratios[some]),
+            np.all(abs(stored - 1) < 1e-6) and abs(extra[-1] - 1) < 0.1,
+            "where the best amount is many times input_dim" if np.any(abs(extra - 1) > 0.1) else "",
+        ),
+        claim(
+            "The share of the budget that is saved vanishes as budgets grow.",
+            "optimal_allocation",
+            f"{100 * last[:, -1].max():.2g} % at {curves.budget.values[-1]:.0e}, "
+            f"{100 * at_peak.max():.0f} % at most",
+            last[:, -1].max() < 0.05 and np.all(last[:, -1] < at_peak),
+        ),
+        claim(
+            "The share saved grows with favourability.",
+            "optimal_allocation",
+            f"at 10⁶ labels' worth {100 * by_ratio[2, 0]:.0f} % to {100 * by_ratio[2, -1]:.0f} %",
+            np.all(np.diff(by_ratio, axis=1) > -1e-3),
+        ),
+        claim(
+            "The saving of the best plan is that of simulation at small scale.",
+            "empirical_allocation",
+            f"largest difference {100 * gap.max():.1f} points of percent in {known.sum()} budgets",
+            gap.max() < 0.05,
+            "among the simulated amounts of recording, between which the optimum may lie",
+            source=OURS,
+        ),
+    ]
+
+
+RESULT = Result(
+    "The best split of a budget",
+    tuple(TABLES),
+    draw,
+    claims,
+    "Four panels. Share of the budget saved over the budget rises and falls again, higher for higher "
+    "favourability; the best number of brain samples levels off at the asymptotic law; savings over "
+    "favourability start near 1; simulated savings with intervals on the closed form.",
+)

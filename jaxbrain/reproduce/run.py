@@ -1,0 +1,147 @@
+"""From nothing, or from stored tables, to figures and verdicts."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import xarray
+
+from ..figures.style import styled
+from ..store import read_table, write_table
+from .registry import RESULTS, TABLES
+from .report import as_markdown
+from .result import FULL, Claim, Scale
+
+
+def reproduce(
+    names: Sequence[str],
+    folder: Path | str,
+    *,
+    scale: Scale = FULL,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> dict[str, list[Claim]]:
+    """Reproduce results of the paper: their tables, figures drawn from these, and verdicts on its claims.
+
+    - `names`: some of `RESULTS`, in any order.
+    - `folder`: made if it is not there. Tables go into tables/ (netCDF and CSV), figures into figures/
+      (PNG and SVG), verdicts into claims.md and claims.json.
+    - `scale`: how much is simulated, `FULL` or `QUICK`.
+    - `resume`: take tables that are there already, and compute only what is missing; figures and
+      verdicts are always made anew, from what the tables say.
+    - `overwrite`: compute everything anew.
+    - `progress`: is told what is done.
+
+    Returns the claims of each result.
+
+    **Raises** `ValueError` for an unknown name, `FileExistsError` where results are there already and
+    neither `resume` nor `overwrite` is asked for, `ValueError` where a stored table was made at another
+    scale, or is none.
+    """
+    unknown = [name for name in names if name not in RESULTS]
+    if unknown or not names:
+        raise ValueError(
+            f"names must be some of {', '.join(RESULTS)}, but there is {', '.join(unknown) or 'none'}"
+        )
+    chosen = [name for name in RESULTS if name in names]
+    paths = _Paths(Path(folder))
+    needed = list(dict.fromkeys(table for name in chosen for table in RESULTS[name].tables))
+    if not (resume or overwrite):
+        there = paths.existing(chosen, needed)
+        if there:
+            raise FileExistsError(
+                f"{there[0]} exists already: resume to take stored tables as they are, overwrite to compute "
+                "everything anew, or choose another folder"
+            )
+    kept: dict[str, xarray.Dataset] = {}
+    if resume:
+        kept = {
+            name: _stored(paths.table(name), scale) for name in needed if paths.table(name).exists()
+        }
+    paths.make()
+    tables = {}
+    for number, name in enumerate(needed):
+        if name in kept:
+            tables[name] = kept[name]
+            continue
+        start = time.perf_counter()
+        table = TABLES[name](scale).copy()
+        table.attrs |= _origin(scale)
+        write_table(table, paths.table(name))
+        # What is drawn and judged is what was stored.
+        tables[name] = read_table(paths.table(name))
+        progress(f"table {name} ({number + 1}/{len(needed)}): {time.perf_counter() - start:.1f} s")
+    found = {}
+    for name in chosen:
+        result = RESULTS[name]
+        with styled():
+            figure = result.draw(tables)
+            for suffix in ("png", "svg"):
+                figure.savefig(paths.figure(name, suffix), metadata=_metadata(suffix))
+        found[name] = result.claims(tables)
+        progress(f"figure {name}")
+    claims_file = paths.folder / "claims"
+    claims_file.with_suffix(".md").write_text(as_markdown(found, scale), encoding="utf-8")
+    claims_file.with_suffix(".json").write_text(
+        json.dumps(
+            {name: [c._asdict() for c in claims] for name, claims in found.items()}, indent=2
+        )
+        + "\n",
+        encoding="utf-8",
+    )
+    return found
+
+
+class _Paths:
+    """Where everything lies."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def table(self, name: str) -> Path:
+        return self.folder / "tables" / f"{name}.nc"
+
+    def figure(self, name: str, suffix: str) -> Path:
+        return self.folder / "figures" / f"{name}.{suffix}"
+
+    def existing(self, results: list[str], tables: list[str]) -> list[Path]:
+        paths = [self.table(name) for name in tables]
+        paths += [self.figure(name, suffix) for name in results for suffix in ("png", "svg")]
+        paths += [self.folder / "claims.md", self.folder / "claims.json"]
+        return [path for path in paths if path.exists()]
+
+    def make(self) -> None:
+        for part in ("tables", "figures"):
+            (self.folder / part).mkdir(parents=True, exist_ok=True)
+
+
+def _origin(scale: Scale) -> dict[str, str]:
+    import jax
+
+    from .. import __version__
+
+    return {
+        "scale": scale.name,
+        "made_by": f"jaxbrain {__version__}",
+        "jax_version": jax.__version__,
+        "source": "Lewis, Wang, Schwab, Pitkow, arXiv:2605.09243, reproduced and extended",
+    }
+
+
+def _stored(path: Path, scale: Scale) -> xarray.Dataset:
+    table = read_table(path)
+    made = table.attrs.get("scale")
+    if made != scale.name:
+        raise ValueError(
+            f"{path} was made at the scale {made!r}, not {scale.name!r}: overwrite, or choose another folder"
+        )
+    return table
+
+
+def _metadata(suffix: str) -> dict:
+    # Without the time of day the same figure is the same file.
+    return {"Date": None} if suffix == "svg" else {}
