@@ -20,6 +20,8 @@ from .simulation import empirical_allocation as empirical_allocation
 from .simulation import empirical_value as empirical_value
 from .simulation import sample_misalignment as sample_misalignment
 from .simulation import sweep as sweep
+from .store import read_table as read_table
+from .store import write_table as write_table
 from .theory import AccuracyWarning as AccuracyWarning
 from .theory import Allocation as Allocation
 from .theory import AsymptoticAllocation as AsymptoticAllocation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import tyro
@@ -11,10 +12,13 @@ from .errors import UserError
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of `jaxbrain`. Exit status 0, or 2 where the user's input is at fault."""
+    # Threads of LAPACK's OpenBLAS and those of XLA wait for each other; read when the first is loaded.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     import jax
 
     from .fit import fit
     from .plan import plan
+    from .reproduce import reproduce
     from .simulate import simulate
     from .worth import worth
 
@@ -22,7 +26,13 @@ def main(arguments: list[str] | None = None) -> None:
     jax.config.update("jax_enable_x64", True)
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"worth": worth, "plan": plan, "simulate": simulate, "fit": fit},
+            {
+                "worth": worth,
+                "plan": plan,
+                "simulate": simulate,
+                "fit": fit,
+                "reproduce": reproduce,
+            },
             prog="jaxbrain",
             description="How much are brain recordings worth for machine learning?",
             args=arguments,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 N_TASK = 100_000
-_FULL, _QUICK = [5_000, 7_200, 18_000, 36_000, 180_000], [7_200, 36_000]
+_FULL, _QUICK = [5_000, 7_200, 18_000, 36_000, 180_000], [18_000]
 _BASELINES = ("ols", "ridge")
 
 
@@ -126,6 +126,8 @@ def claims(tables: Tables) -> list[Claim]:
     )
     off = np.abs(there.misalignment.values / mean - 1)
     z = np.abs(there.misalignment.values - mean) / error
+    # docs/accuracy.md: 1 % from 1.5 d on, 3 % below.
+    documented = np.where(simulated.n_brain.values >= 1.5 * curves.attrs["input_dim"], 0.01, 0.03)
     worst = {}
     for baseline in _BASELINES:
         found = simulated[f"value_{baseline}"].values
@@ -139,7 +141,7 @@ def claims(tables: Tables) -> list[Claim]:
             "sample_misalignment",
             f"E‖K̂β‖² within {100 * off.max():.2g} % ({z.max():.1f} standard errors of "
             f"{simulated.attrs['draws']} draws) at {len(hours)} amounts",
-            off.max() < 0.01 or z.max() < 4,
+            np.all(off < documented + 4 * error / mean),
             source=OURS,
         ),
         claim(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Tables = Mapping[str, xarray.Dataset]
 
 CONFIRMED, CONDITIONAL, REFUTED = "confirmed", "confirmed with conditions", "not confirmed"
+VERDICTS = (CONFIRMED, CONDITIONAL, REFUTED)
 PAPER, OURS = "paper", "here"
 
 
@@ -33,7 +34,7 @@ class Scale(NamedTuple):
 
 
 FULL = Scale("full", seeds=30, trials=40, fmri_seeds=12, control_trials=20, points=61)
-QUICK = Scale("quick", seeds=8, trials=8, fmri_seeds=2, control_trials=4, points=25)
+QUICK = Scale("quick", seeds=8, trials=8, fmri_seeds=2, control_trials=4, points=31)
 
 
 class Claim(NamedTuple):

@@ -226,7 +226,7 @@ def claims(tables: Tables) -> list[Claim]:
             "On the brain-sensitive subspace recordings are worth nothing in the end: what they leave "
             "unpenalised, labels must teach.",
             "value(shift=)",
-            f"{100 * sensitive.max() / last['as learned from']:.0f} % of the value without shift at most, "
+            f"{100 * sensitive.max() / last['as learned from']:.2g} % of the value without shift at most, "
             f"{100 * inside:.2g} % at {grouped(curves.hours[-1])} h",
             abs(inside) < 0.01 and sensitive[-1] < sensitive[len(sensitive) // 2],
         ),
