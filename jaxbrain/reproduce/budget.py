@@ -155,7 +155,7 @@ def draw(tables: Tables) -> Figure:
     saved.set_title("(a) saved, over the budget")
     saved.legend(title="favourability")
     amount.set_yscale("log")
-    amount.set_ylim(1e3, None)
+    amount.set_ylim(2e3, 3e5)
     amount.set_ylabel("brain samples bought")
     amount.set_title("(b) best amount; dashed: asymptotic law")
     for axes in (saved, amount):
@@ -173,7 +173,9 @@ def draw(tables: Tables) -> Figure:
     by_ratio.set_ylabel("budget saved (%)")
     by_ratio.set_ylim(-3, 100)
     by_ratio.set_title("(c) saved, over favourability")
-    by_ratio.legend(title="budget in labels")
+    by_ratio.legend(
+        title="budget in labels", loc="upper left", frameon=True, edgecolor="white", framealpha=1
+    )
     shades = ordered_colours(len(_SMALL_PRICES))
     for price, colour in zip(_SMALL_PRICES, shades, strict=True):
         one = simulated.sel(cost_brain=price)

@@ -170,11 +170,11 @@ def draw(tables: Tables) -> Figure:
         bottom.set_yscale("log")
         bottom.set_xlabel("hours of recording")
         if varied == "hours":
-            bottom.legend(title="labels", handlelength=1.2)
+            bottom.legend(title="labels", handlelength=1.2, loc="upper right")
     grid[0, 0].set_ylabel("labels saved (%)")
     grid[0, 0].set_ylim(0, 100)
     grid[1, 0].set_ylabel("labels a brain sample")
-    grid[1, 0].set_ylim(1e-2, 1e3)
+    grid[1, 0].set_ylim(1e-2, 1e4)
     figure.suptitle(
         f"{grouped(N_BRAIN)} brain samples (10 h, top) and {grouped(N_TASK)} labels (bottom) where not "
         "varied; dashed: asymptotic law",

@@ -98,22 +98,23 @@ def draw(tables: Tables) -> Figure:
     )
     missed.set_ylim(0, 1)
     missed.set_ylabel("task outside the learned subspace, E‖K̂β‖²")
-    missed.set_title("(a) what recordings teach")
+    missed.set_title("(a) 4096 inputs, 410 latents, 10\N{NO-BREAK SPACE}000 voxels")
     missed.legend()
     for baseline, name in (("ols", "task only"), ("ridge", "ridge")):
         colour = COLOURS[name]
         label = "least squares" if baseline == "ols" else "optimal ridge"
-        worth.plot(hours, curves[f"value_{baseline}"], color=colour, label=f"against {label}")
+        worth.plot(hours, curves[f"value_{baseline}"] / 1e3, color=colour, label=f"against {label}")
         mean = simulated[f"value_{baseline}"]
         spread = [abs(simulated[f"value_{baseline}_{end}"] - mean) for end in ("low", "high")]
-        worth.errorbar(at, mean, spread, fmt="o", color=colour, zorder=3)
+        spread = [width / 1e3 for width in spread]
+        worth.errorbar(at, mean / 1e3, spread, fmt="o", color=colour, zorder=3)
     worth.axhline(0, color="grey", lw=0.8)
-    worth.set_ylabel("value (labels)")
+    worth.set_ylabel("value (thousands of labels)")
     worth.set_title(f"(b) beside {grouped(N_TASK)} labels; points: simulated, 95 %")
     worth.legend()
     for axes in (missed, worth):
         axes.set_xscale("log")
-        axes.set_xlabel("hours of recording (4096 inputs, 410 latents, 10 000 voxels)")
+        axes.set_xlabel("hours of recording")
     return figure
 
 

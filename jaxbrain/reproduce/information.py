@@ -185,6 +185,7 @@ def draw(tables: Tables) -> Figure:
     small_scale.set_xticks(ticks, [grouped(n) for n in ticks])
     small_scale.minorticks_off()
     small_scale.set_yscale("symlog", linthresh=30)
+    small_scale.margins(x=0.15, y=0.12)
     small_scale.set_xlabel("labels (64 inputs)")
     small_scale.set_ylabel("value against ridge (labels)")
     small_scale.set_title("(c) simulated, 95 %")

@@ -17,7 +17,7 @@ from .settings import HOURS, N_BRAIN, TASK_SNR, fmri, labels
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PENALTIES = {"small": 0.1, "medium": 3.0, "large": 100.0, "hard constraint": np.inf}
+PENALTIES = {"small": 0.1, "medium": 3.0, "large": 20.0, "hard constraint": np.inf}
 _SIMULATED = [5_000, 10_000, 30_000, 100_000, 300_000, 1_000_000]
 
 
@@ -73,7 +73,7 @@ def draw(tables: Tables) -> Figure:
     import matplotlib.pyplot as plt
 
     curves, simulated = tables["learning_curves"], tables["learning_simulated"]
-    figure, axes = plt.subplots(figsize=(ONE_COLUMN + 1.2, 3.2))
+    figure, axes = plt.subplots(figsize=(ONE_COLUMN + 1.8, 3.2))
     n = curves.n_task
     defined = np.isfinite(curves.task_only_risk)
     axes.plot(
@@ -83,8 +83,9 @@ def draw(tables: Tables) -> Figure:
     seeds = simulated.sizes["seed"]
     mean = simulated.risk.mean("seed")
     error = np.sqrt((simulated.risk_standard_error**2).sum("seed")) / seeds
-    for row, (name, colour) in enumerate(zip(PENALTIES, shades, strict=True)):
-        strength = "" if name == "hard constraint" else f" penalty, λ = {PENALTIES[name]:g}"
+    strengths = curves.strength.values
+    for row, (name, colour) in enumerate(zip(curves.penalty.values, shades, strict=True)):
+        strength = f" penalty, λ = {strengths[row]:g}" if np.isfinite(strengths[row]) else ""
         axes.plot(n, curves.risk.sel(penalty=name), color=colour, label=f"{name}{strength}")
         axes.errorbar(
             simulated.n_task,
@@ -103,8 +104,8 @@ def draw(tables: Tables) -> Figure:
     axes.set_xlim(1e3, 3e6)
     axes.set_xlabel("labels (task samples)")
     axes.set_ylabel("excess test risk, in units of ‖β‖²")
-    axes.set_title(f"{HOURS:g} h of recordings ({grouped(N_BRAIN)} samples), task SNR {TASK_SNR:g}")
-    figure.legend(loc="outside right upper")
+    axes.set_title(f"{HOURS:g} h of fMRI ({grouped(N_BRAIN)} samples), task SNR {TASK_SNR:g}")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0))
     return figure
 
 
@@ -171,7 +172,7 @@ def claims(tables: Tables) -> list[Claim]:
             "risk",
             "; ".join(
                 f"λ = {strength:g} helps up to {grouped(end)} labels"
-                for strength, end in zip(list(PENALTIES.values())[:3], until, strict=True)
+                for strength, end in zip(curves.strength.values[:3], until, strict=True)
                 if end < n[-1]
             ),
             all(harm),

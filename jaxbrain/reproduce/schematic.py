@@ -87,20 +87,20 @@ def draw(tables: Tables) -> Figure:
     numbers = tables["setting"]
     of = numbers.attrs
     figure, (model, estimator) = plt.subplots(
-        1, 2, figsize=(TWO_COLUMNS, 2.9), width_ratios=(1, 1.15)
+        1, 2, figsize=(TWO_COLUMNS, 2.7), width_ratios=(1, 1.3)
     )
     brain, task = COLOURS["befs"], COLOURS["ridge"]
     grey = COLOURS["task only"]
     _box(model, 1.3, 2.5, f"inputs x\n{grouped(of['input_dim'])}", grey)
     _box(model, 5.0, 4.2, f"latents z\n{of['latent_dim']}", brain)
-    _box(model, 8.7, 4.2, f"recordings r\n{grouped(of['recording_dim'])} channels", brain)
-    _box(model, 8.7, 0.8, "label y", task)
+    _box(model, 8.9, 4.2, f"recordings r\n{grouped(of['recording_dim'])}", brain, 2.6)
+    _box(model, 8.9, 0.8, "label y", task, 2.6)
     _arrow(model, (2.5, 2.75), (3.8, 4.1), "Aᵀx", (-0.35, 0.2))
-    _arrow(model, (6.2, 4.2), (7.5, 4.2), "H z", (0, 0.28))
-    _arrow(model, (2.5, 2.25), (7.5, 0.9), "βᵀx", (0, 0.35))
+    _arrow(model, (6.2, 4.2), (7.55, 4.2), "H z", (0, 0.28))
+    _arrow(model, (2.5, 2.25), (7.55, 0.9), "βᵀx", (0, 0.35))
     _arrow(model, (5.0, 5.6), (5.0, 4.66), "neural noise", (0, 0.7))
-    _arrow(model, (8.7, 5.6), (8.7, 4.66), "measurement noise", (0, 0.7))
-    _arrow(model, (8.7, 2.2), (8.7, 1.26), "label noise", (0, 0.72))
+    _arrow(model, (8.9, 5.6), (8.9, 4.66), "measurement noise", (0, 0.7))
+    _arrow(model, (8.9, 2.2), (8.9, 1.26), "label noise", (0, 0.72))
     model.text(
         0.15,
         -0.55,
@@ -109,21 +109,21 @@ def draw(tables: Tables) -> Figure:
         color=grey,
     )
     model.set_title("(a) model")
-    _box(estimator, 1.7, 4.2, "recordings\n(x, r), n_brain", brain, 2.9)
-    _box(estimator, 6.0, 4.2, "reduced-rank\nregression r on x", brain, 3.2)
-    _box(estimator, 10.4, 4.2, "subspace P̂\nlatent_dim directions", brain, 3.5)
-    _box(estimator, 1.7, 0.8, "labels\n(x, y), n_task", task, 2.9)
-    _box(estimator, 6.9, 0.8, "min (1/n)‖y − Xβ‖² + λ‖(1 − P̂)β‖²", task, 5.6)
-    _box(estimator, 11.5, 0.8, "weights β̂", task, 2.0)
-    _arrow(estimator, (3.2, 4.2), (4.35, 4.2))
-    _arrow(estimator, (7.65, 4.2), (8.6, 4.2))
-    _arrow(estimator, (3.2, 0.8), (4.05, 0.8))
-    _arrow(estimator, (9.75, 0.8), (10.45, 0.8))
+    _box(estimator, 1.7, 4.2, "recordings\n(x, r), n_brain", brain, 3.0)
+    _box(estimator, 6.2, 4.2, "reduced-rank\nregression of r on x", brain, 4.0)
+    _box(estimator, 11.2, 4.2, "subspace P̂ of\nk directions", brain, 3.4)
+    _box(estimator, 1.7, 0.8, "labels\n(x, y), n_task", task, 3.0)
+    _box(estimator, 7.0, 0.8, "min over β: (1/n)‖y − Xβ‖²\n+ λ‖(1 − P̂)β‖²", task, 5.4)
+    _box(estimator, 12.0, 0.8, "weights β̂", task, 2.6)
+    _arrow(estimator, (3.25, 4.2), (4.15, 4.2))
+    _arrow(estimator, (8.25, 4.2), (9.45, 4.2))
+    _arrow(estimator, (3.25, 0.8), (4.25, 0.8))
+    _arrow(estimator, (9.75, 0.8), (10.65, 0.8))
     _arrow(
-        estimator, (10.4, 3.75), (8.2, 1.26), "what leaves the subspace\nis penalised", (-3.0, 0.05)
+        estimator, (11.2, 3.75), (8.4, 1.26), "what leaves the subspace\nis penalised", (-3.4, 0.05)
     )
     estimator.set_title("(b) two-stage estimator (BEFS)")
-    for axes, right in ((model, 10.3), (estimator, 12.7)):
+    for axes, right in ((model, 10.5), (estimator, 13.5)):
         axes.set_xlim(0, right)
         axes.set_ylim(-0.9, 6.7)
         axes.axis("off")

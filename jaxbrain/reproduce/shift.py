@@ -149,19 +149,20 @@ def draw(tables: Tables) -> Figure:
     places, moved, missed, small_scale = grid.flat
     for name, colour in COLOURS.items():
         one = curves.sel(place=name)
-        places.plot(one.hours, one.value, color=colour, label=name)
-        places.plot(one.hours, one.value_first_order, "--", color=colour, lw=0.8)
+        # Along what is missed the value is far below the axes: panel (c).
+        places.plot(one.hours, one.value / 1e3, color=colour, label=name)
+        if name != "along what is missed":
+            places.plot(one.hours, one.value_first_order / 1e3, "--", color=colour, lw=0.8)
     places.set_xscale("log")
-    places.set_yscale("symlog", linthresh=1e3)
-    places.set_yticks([-1e5, -1e4, -1e3, 0, 1e3, 1e4, 1e5])
+    places.set_ylim(-300, 450)
     places.axhline(0, color="grey", lw=0.8)
     places.set_xlabel("hours of recording")
-    places.set_ylabel("value (labels)")
+    places.set_ylabel("value (thousands of labels)")
     places.set_title("(a) unlimited labels; dashed: first order")
     for n, style in zip(curves.n_brain.values, ("-", "-.", ":"), strict=True):
         moved.plot(
             100 * curves.share_on_sensitive,
-            curves.value_of_moved_mass.sel(n_brain=n),
+            curves.value_of_moved_mass.sel(n_brain=n) / 1e3,
             style,
             color="black",
             label=f"{grouped(n / RATE)} h",
@@ -170,18 +171,21 @@ def draw(tables: Tables) -> Figure:
         100 * curves.attrs["latent_dim"] / curves.attrs["input_dim"], color="grey", lw=0.8
     )
     moved.set_xlabel("test variance on the brain-sensitive subspace (%)")
-    moved.set_ylabel("value (labels)")
+    moved.axhline(0, color="grey", lw=0.8)
+    moved.set_ylabel("value (thousands of labels)")
     moved.set_title("(b) mass moved between subspaces, 10⁶ labels")
     moved.legend(title="recorded; grey: as learned from")
     missed.plot(
-        curves.mass_on_missed, curves.value_along_missed, color=COLOURS["along what is missed"]
+        curves.mass_on_missed,
+        curves.value_along_missed / 1e6,
+        color=COLOURS["along what is missed"],
     )
     missed.axhline(0, color="grey", lw=0.8)
     missed.axvline(2, color="grey", lw=0.8, ls=":")
     missed.set_xscale("log")
     missed.set_xticks([0.1, 1, 2, 10], ["0.1", "1", "2", "10"])
     missed.set_xlabel("variance along what is missed / mean outside")
-    missed.set_ylabel("value (labels)")
+    missed.set_ylabel("value (millions of labels)")
     missed.set_title("(c) the adversarial direction")
     for name, colour in COLOURS.items():
         one = simulated.sel(place=name)
