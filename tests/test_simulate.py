@@ -43,6 +43,26 @@ def test_cells_stand_beside_their_closed_form(capsys, tmp_path):
     assert answer["configuration"]["trials"] == 20
 
 
+def test_the_dataset_is_kept_and_never_replaced_unasked(capsys, tmp_path):
+    file = tmp_path / "kept.nc"
+    answer = json.loads(run(capsys, *GRID, "--json", "--save", str(file)))
+    kept = jb.read_table(file)
+    risks = kept.risk.mean("seed").values.ravel()
+    assert risks == pytest.approx([cell["risk"] for cell in answer["cells"]], rel=1e-12)
+    assert kept.attrs["trials"] == 20
+    assert (tmp_path / "kept.n_brain-n_task-penalty-seed.csv").read_text().count("\n") == 17
+    file.unlink()
+    mine = tmp_path / "kept.n_brain-seed.csv"
+    mine.write_text("mine")
+    error = refused(capsys, *GRID, "--save", str(file))
+    assert "kept.n_brain-seed.csv exists already: pass --overwrite" in error
+    assert mine.read_text() == "mine"
+    assert not file.exists()
+    run(capsys, *GRID, "--save", str(file), "--overwrite")
+    assert mine.read_text() != "mine"
+    assert "must end in .nc" in refused(capsys, *GRID, "--save", str(tmp_path / "kept.csv"))
+
+
 def test_the_table_and_the_data_method(capsys):
     out = run(capsys, *GRID[:3], "--n-task", "50", "--seeds", "2", "--trials", "3", "--method", "data",
               "--penalty", "1", "inf")  # fmt: skip

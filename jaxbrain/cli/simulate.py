@@ -43,6 +43,7 @@ def simulate(
     dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     plot: Path | None = None,
+    save: Path | None = None,
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> None:
     """Simulate learning with recordings, exactly, and compare with the closed form.
@@ -64,9 +65,11 @@ def simulate(
         dry_run: Tell the number of cells, the memory and the time it would take, from two trials.
         json: Print JSON instead of a table.
         plot: Draw the risk over labels, theory as lines, simulation as points, into this file.
-        overwrite: Replace the plot if it exists.
+        save: Keep the whole dataset: netCDF in this file, CSV beside it.
+        overwrite: Replace these files if they exist.
     """
     problems = output_problems(plot, overwrite, (".png", ".svg", ".pdf"))
+    problems += output_problems(save, overwrite, (".nc",)) + _csv_problems(save, overwrite)
     if config is None and preset is None:
         preset = "small"
     study = None
@@ -119,6 +122,13 @@ def simulate(
         raise UserError([str(error)]) from error
     if not speaks:
         return
+    if save is not None:
+        from ..store import write_table
+
+        try:
+            write_table(found, save)
+        except OSError as error:
+            raise UserError([f"{save}: cannot be written ({error.strerror})"]) from error
     with accuracy_noted(notes):
         rows = _rows(found, study.problem, empirical_value(found))
     if plot is not None:
@@ -132,6 +142,18 @@ def simulate(
     else:
         print(_as_table(found, rows))
         print("".join(f"note: {note}\n" for note in notes), end="")
+
+
+def _csv_problems(path: Path | None, overwrite: bool) -> list[str]:
+    """A dataset is kept as several CSV files: none of them may replace another unasked."""
+    if path is None or overwrite or not path.parent.is_dir():
+        return []
+    there = sorted(
+        file.name
+        for file in path.parent.iterdir()
+        if file.name.startswith(f"{path.stem}.") and file.suffix == ".csv"
+    )
+    return [f"{name} exists already: pass --overwrite to replace it" for name in there]
 
 
 def _grid_problems(problem: Any, options: dict[str, Any]) -> list[str]:

@@ -28,7 +28,7 @@ def near_input_dim(scale: Scale) -> xarray.Dataset:
     draws = scale.seeds * scale.trials
     found = np.stack(
         [
-            np.asarray(sample_misalignment(problem, float(n), trials=draws, key=jax.random.key(4)))
+            np.asarray(sample_misalignment(problem, n, trials=draws, key=jax.random.key(4)))
             for n in _N_BRAIN
         ]
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import xarray
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Result(NamedTuple):
     """What is to be seen, for those who cannot."""
 
 
-def judge(holds: bool, condition: str = "") -> str:
+def judge(holds: bool | np.bool_, condition: str = "") -> str:
     """The verdict on a claim that holds or not, under a condition if there is one."""
     if not holds:
         return REFUTED
@@ -72,13 +73,11 @@ def claim(
     statement: str,
     function: str,
     measured: str,
-    holds: bool,
+    holds: bool | np.bool_,
     condition: str = "",
     source: str = PAPER,
 ) -> Claim:
     """A claim with its verdict; the condition is kept where it holds."""
-    # Comparisons of arrays are NumPy's own kind of truth.
-    holds = bool(holds)
     return Claim(
         statement, function, measured, judge(holds, condition), condition if holds else "", source
     )

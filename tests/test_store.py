@@ -1,0 +1,67 @@
+import csv
+
+import numpy as np
+import pytest
+import xarray
+
+import jaxbrain as jb
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(0)
+    return xarray.Dataset(
+        {
+            "risk": (("n_brain", "n_task"), rng.normal(size=(2, 3))),
+            "power": ("n_brain", [1.0, np.nan]),
+        },
+        coords={
+            "n_brain": [100, 5_000_000],
+            "n_task": [1, 2, 3],
+            "name": ("n_brain", ["α", "beta"]),
+        },
+        attrs={"shift": [1.0, 2.0], "nested": {"a": [1]}, "converged": True, "trials": 3},
+    )
+
+
+def test_what_is_written_is_read(table, tmp_path):
+    files = jb.write_table(table, tmp_path / "kept.nc")
+    found = jb.read_table(tmp_path / "kept.nc")
+    xarray.testing.assert_equal(found, table)
+    assert found.attrs["trials"] == 3
+    assert found.attrs["nested"] == '{"a": [1]}'
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+    with (tmp_path / "kept.n_brain-n_task.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["risk"]) for row in rows] == table.risk.values.ravel().tolist()
+    assert [row["n_task"] for row in rows] == ["1", "2", "3"] * 2
+
+
+def test_one_group_of_variables_is_one_csv_file(table, tmp_path):
+    jb.write_table(table[["risk"]], tmp_path / "kept.nc")
+    assert {file.name for file in tmp_path.iterdir()} == {"kept.nc", "kept.csv"}
+
+
+def test_an_older_file_survives_a_failure(table, tmp_path):
+    jb.write_table(table, tmp_path / "kept.nc")
+    before = (tmp_path / "kept.nc").read_bytes()
+    broken = table.assign(what=("n_brain", np.array([object(), object()])))
+    with pytest.raises(Exception, match=r".+"):
+        jb.write_table(broken, tmp_path / "kept.nc")
+    assert (tmp_path / "kept.nc").read_bytes() == before
+    assert not [file for file in tmp_path.iterdir() if "partial" in file.name]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a table", b"\x80\x04K\x01."])
+def test_a_file_that_is_no_table_is_named(tmp_path, content):
+    path = tmp_path / "other.nc"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"other\.nc is not a netCDF file"):
+        jb.read_table(path)
+
+
+def test_a_name_must_say_what_it_is(table, tmp_path):
+    with pytest.raises(ValueError, match=r"must end in \.nc"):
+        jb.write_table(table, tmp_path / "kept.pickle")
+    with pytest.raises(ValueError, match=r"must end in \.nc"):
+        jb.read_table(tmp_path / "kept.csv")
