@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray
+from jaxtyping import Array
 
 from ..figures.style import TWO_COLUMNS, ordered_colours
 from ..models import Problem
@@ -24,11 +25,8 @@ FAVOURABILITIES = (0.8, 2.0, 10.0, 100.0)
 _SMALL_PRICES = (0.1, 0.3, 1.0)
 
 
-def _allocations(problem: Problem, budgets, cost_task) -> dict[str, np.ndarray]:
-    """Finite plans and the asymptotic law, a brain sample costing 1."""
-
-    @jax.jit
-    @jax.vmap
+@jax.jit
+def _plans(problem: Problem, budgets: Array, prices: Array) -> tuple[Array, ...]:
     def plan(budget, cost_task):
         best = optimal_allocation(problem, budget, 1.0, cost_task)
         law = asymptotic_allocation(problem, budget, 1.0, cost_task)
@@ -43,6 +41,12 @@ def _allocations(problem: Problem, budgets, cost_task) -> dict[str, np.ndarray]:
             law.extra_budget,
         )
 
+    return jax.vmap(plan)(budgets, prices)
+
+
+def _allocations(problem: Problem, budgets, cost_task) -> dict[str, np.ndarray]:
+    """Finite plans and the asymptotic law, a brain sample costing 1."""
+
     shape = np.broadcast_shapes(np.shape(budgets), np.shape(cost_task))
     cells = [jnp.asarray(np.broadcast_to(x, shape).ravel(), float) for x in (budgets, cost_task)]
     names = (
@@ -54,7 +58,7 @@ def _allocations(problem: Problem, budgets, cost_task) -> dict[str, np.ndarray]:
         "saved_asymptotic",
         "extra_budget_asymptotic",
     )
-    found = zip(names, plan(*cells), strict=True)
+    found = zip(names, _plans(problem, *cells), strict=True)
     return {name: np.asarray(x).reshape(shape) for name, x in found}
 
 

@@ -11,9 +11,7 @@ import xarray
 from ..figures.style import TWO_COLUMNS, grouped, ordered_colours
 from ..theory import (
     AccuracyWarning,
-    exchange_rate,
     expected_misalignment,
-    savings,
     value,
 )
 from .result import OURS, Claim, Result, Scale, Tables, claim
@@ -64,13 +62,15 @@ def exchange_curves(scale: Scale) -> xarray.Dataset:
                 # Over hours it is the labels that make four levels.
                 beside = (5e3, 1e5, 1e6, np.inf)[column] if varied == "hours" else N_TASK
                 latents[row, column] = problem.latent_dim
-                worth = float(value(problem, n_brain, np.inf, order="first"))
-                found["savings"][row, column] = savings(problem, n_brain, n_task)
-                found["savings_asymptotic"][row, column] = worth / (n_task + worth)
-                found["exchange_rate"][row, column] = exchange_rate(problem, hours * RATE, beside)
-                found["exchange_rate_asymptotic"][row, column] = exchange_rate(
-                    problem, hours * RATE, np.inf, order="first"
-                )
+                # Both curves at once: what takes the time is compiling for each number of latents.
+                recorded = np.concatenate([np.full(scale.points, n_brain), hours * RATE])
+                at_hand = np.concatenate([n_task, np.full(scale.points, beside)])
+                finite = np.asarray(value(problem, recorded, at_hand))
+                law = np.asarray(value(problem, recorded, np.inf * at_hand, order="first"))
+                for name, worth in (("", finite), ("_asymptotic", law)):
+                    over_labels, over_hours = np.split(worth, 2)
+                    found[f"savings{name}"][row, column] = over_labels / (n_task + over_labels)
+                    found[f"exchange_rate{name}"][row, column] = over_hours / (hours * RATE)
     over_labels, over_hours = ("varied", "level", "n_task"), ("varied", "level", "hours")
     return xarray.Dataset(
         {
