@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 N_BRAIN = [70, 85, 100, 140, 200, 280, 400, 560, 800, 1600, 3200]
 N_TASK = [20, 50, 100, 200, 400, 800]
-PENALTIES = np.logspace(-2, 2, 41)
+PENALTIES = np.logspace(-2, 2, 81)
 
 
 @cache

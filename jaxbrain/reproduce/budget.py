@@ -292,7 +292,7 @@ def claims(tables: Tables) -> list[Claim]:
         claim(
             "The saving of the best plan is that of simulation at small scale.",
             "empirical_allocation",
-            f"largest difference {100 * gap.max():.1f} points of percent in {known.sum()} budgets",
+            f"largest difference {100 * gap.max():.1f} percentage points in {known.sum()} budgets",
             gap.max() < 0.05,
             "among the simulated amounts of recording, between which the optimum may lie",
             source=OURS,
