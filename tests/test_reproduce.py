@@ -166,7 +166,7 @@ DOCTORED = [
     ),
     ("exchange_limits", "gamma", -1.0, "exchange", "With equally noisy latents"),
     ("shift_balanced", "value", 1.05, "shift", "In the balanced case"),
-    ("shift_curves", "value", -1.0, "shift", "On the brain-insensitive subspace"),
+    ("shift_curves", "value_of_moved_mass", -1.0, "shift", "Value falls as test variance"),
     ("budget_curves", "n_brain", 1.5, "budget", "The best amount does not grow"),
     ("budget_simulated", "saved_closed_form", 2.0, "budget", "The saving of the best plan"),
     ("agreement", "risk", 1.2, "agreement", "The simulated risk"),
