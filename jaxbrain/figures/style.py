@@ -63,7 +63,7 @@ def ordered_colours(count: int) -> list[str]:
 
 def grouped(number: float) -> str:
     """A count with groups of three digits."""
-    return f"{round(float(number)):,}".replace(",", "\N{NO-BREAK SPACE}")
+    return f"{round(float(number)):,}".replace(",", " ")
 
 
 def legend_above(figure: Figure) -> None:
