@@ -50,6 +50,18 @@ def write_table(table: xarray.Dataset, path: Path | str) -> list[Path]:
     return files
 
 
+def table_files(path: Path | str) -> list[Path]:
+    """The files that are there and that `write_table` to this path may replace: netCDF and CSV."""
+    path = _checked(path)
+    if not path.parent.is_dir():
+        return []
+    return sorted(
+        file
+        for file in path.parent.iterdir()
+        if file == path or (file.suffix == ".csv" and file.name.startswith(f"{path.stem}."))
+    )
+
+
 def read_table(path: Path | str) -> xarray.Dataset:
     """Read what `write_table` has kept; all of it, so that the file is free again.
 

@@ -168,12 +168,13 @@ DOCTORED = [
     ("shift_balanced", "value", 1.05, "shift", "In the balanced case"),
     ("shift_curves", "value_of_moved_mass", -1.0, "shift", "Value falls as test variance"),
     ("budget_curves", "n_brain", 1.5, "budget", "The best amount does not grow"),
-    ("budget_simulated", "saved_closed_form", 2.0, "budget", "The saving of the best plan"),
+    ("budget_simulated", "saved_closed_form", 2.0, "budget", "Among the simulated amounts"),
     ("agreement", "risk", 1.2, "agreement", "The simulated risk"),
     ("agreement", "penalty", 1.5, "agreement", "The penalty that is best"),
     ("imaging_simulated", "misalignment", 1.5, "imaging", "What recordings teach"),
     ("imaging_simulated", "value_ols", 1.3, "imaging", "The value of recordings at fMRI scale"),
     ("information_curves", "information", 9.0, "information", "What recordings are worth against"),
+    ("information_curves", "risk_over_ridge", 1.2, "information", "The information never"),
     ("near_input_dim", "finite", 1.5, "boundaries", "The finite form holds"),
     ("few_labels_curves", "two_penalty_risk", 3.0, "boundaries", "With two penalties"),
     ("setting", "share", 1.1, "model", "In the fMRI study"),
@@ -202,6 +203,15 @@ def test_nothing_is_overwritten_unasked(copy):
     assert "exists already" in done.stderr
     assert "--resume" in done.stderr
     assert before == {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
+
+
+def test_a_csv_file_of_the_same_name_is_not_replaced_either(tmp_path):
+    mine = tmp_path / "tables" / "setting.mine.csv"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(FileExistsError, match=r"setting\.mine\.csv exists already"):
+        package.reproduce(["model"], tmp_path, scale=QUICK)
+    assert list(mine.parent.iterdir()) == [mine]
 
 
 def test_tables_of_another_scale_are_not_taken(copy):

@@ -146,14 +146,15 @@ def simulate(
 
 def _csv_problems(path: Path | None, overwrite: bool) -> list[str]:
     """A dataset is kept as several CSV files: none of them may replace another unasked."""
-    if path is None or overwrite or not path.parent.is_dir():
+    if path is None or overwrite or path.suffix != ".nc":
         return []
-    there = sorted(
-        file.name
-        for file in path.parent.iterdir()
-        if file.name.startswith(f"{path.stem}.") and file.suffix == ".csv"
-    )
-    return [f"{name} exists already: pass --overwrite to replace it" for name in there]
+    from ..store import table_files
+
+    return [
+        f"{file} exists already: pass --overwrite to replace it"
+        for file in table_files(path)
+        if file != path
+    ]
 
 
 def _grid_problems(problem: Any, options: dict[str, Any]) -> list[str]:
@@ -247,14 +248,13 @@ class _Progress:
 
 def _rows(found: xarray.Dataset, problem: Any, worth: xarray.Dataset) -> list[dict[str, Any]]:
     """A row a cell: simulation, its standard error, closed form, and their distance in standard errors."""
+    from ..simulation import mean_over_seeds
     from ..theory import risk, value
 
-    seeds = found.sizes["seed"]
     n_brain, n_task = found.n_brain.values, found.n_task.values
     grid = n_brain[:, None, None] * 1.0, n_task[None, :, None] * 1.0, found.penalty_used.values
     claims = {"risk": risk(problem, *grid), "value": value(problem, *grid)}
-    simulated = found.risk.mean("seed").values
-    error = np.sqrt((found.risk_standard_error**2).sum("seed").values) / seeds
+    simulated, error = (x.values for x in mean_over_seeds(found, "risk"))
     rows = []
     for i, j, l in np.ndindex(simulated.shape):
         claim = float(claims["risk"][i, j, l])

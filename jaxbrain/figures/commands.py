@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..models import Problem
+from ..simulation import mean_over_seeds
 from ..theory import risk, savings, two_penalty_risk
 from .style import (
     CATEGORIES,
@@ -136,9 +137,8 @@ def draw_simulation(dataset: xarray.Dataset, problem: Problem) -> Figure:
     import matplotlib.pyplot as plt
 
     n_brain, n_task = dataset.n_brain.values, dataset.n_task.values
-    simulated = dataset.risk.mean("seed").values
-    seeds = dataset.sizes["seed"]
-    error = 1.96 * np.sqrt((dataset.risk_standard_error**2).sum("seed").values) / seeds
+    mean, error = mean_over_seeds(dataset, "risk")
+    simulated, width = mean.values, 1.96 * error.values
     colours = ordered_colours(len(n_brain))
     panels, given = dataset.sizes["penalty"], dataset.penalty.dtype.kind == "f"
     labels = np.geomspace(n_task[0], n_task[-1], 100)
@@ -163,7 +163,7 @@ def draw_simulation(dataset: xarray.Dataset, problem: Problem) -> Figure:
             axes.errorbar(
                 n_task,
                 simulated[row, :, panel],
-                error[row, :, panel],
+                width[row, :, panel],
                 fmt="o",
                 color=colour,
                 label=grouped(amount),

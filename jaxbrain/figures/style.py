@@ -24,7 +24,6 @@ COLOURS = {
     "befs": "#0072B2",
     "two penalties": "#009E73",
     "hard constraint": "#CC79A7",
-    "random subspace": "#D55E00",
     "first order": "#56B4E9",
 }
 CATEGORIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")

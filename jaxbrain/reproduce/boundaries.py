@@ -9,7 +9,7 @@ import numpy as np
 import xarray
 
 from ..figures.style import COLOURS, TWO_COLUMNS, grouped
-from ..simulation import sample_misalignment, sweep
+from ..simulation import mean_over_seeds, sample_misalignment, sweep
 from ..theory import expected_misalignment, ridge_risk, risk, task_only_risk, two_penalty_risk
 from .result import OURS, Claim, Result, Scale, Tables, claim
 from .settings import labels, small
@@ -54,7 +54,7 @@ def near_input_dim(scale: Scale) -> xarray.Dataset:
 
 def few_labels(scale: Scale) -> xarray.Dataset:
     """Test error down to fewer labels than inputs, simulated."""
-    found = sweep(
+    return sweep(
         small(),
         [_SMALL_BRAIN],
         _N_TASK,
@@ -63,7 +63,6 @@ def few_labels(scale: Scale) -> xarray.Dataset:
         key=jax.random.key(5),
         n_task_only=_N_TASK,
     )
-    return found
 
 
 def few_labels_curves(scale: Scale) -> xarray.Dataset:
@@ -128,11 +127,9 @@ def draw(tables: Tables) -> Figure:
     missed.set_ylabel("task outside the learned subspace")
     missed.set_title("(a) dotted: all of the task")
     missed.legend()
-    seeds = simulated.sizes["seed"]
 
     def points(axes, name, over, colour):
-        mean = simulated[name].mean("seed").squeeze()
-        spread = np.sqrt((simulated[f"{name}_standard_error"] ** 2).sum("seed")).squeeze() / seeds
+        mean, spread = (x.squeeze() for x in mean_over_seeds(simulated, name))
         axes.errorbar(simulated[over], mean, 1.96 * spread, fmt="o", color=colour, zorder=3)
 
     for name, label, colour in (
@@ -174,9 +171,7 @@ def claims(tables: Tables) -> list[Claim]:
     befs, ridge, both = (
         curves[name].values[few] for name in ("risk", "ridge_risk", "two_penalty_risk")
     )
-    mean = simulated.risk.mean("seed").values.squeeze()
-    seeds = simulated.sizes["seed"]
-    error = np.sqrt((simulated.risk_standard_error.values**2).sum(-1)).squeeze() / seeds
+    mean, error = (x.values.squeeze() for x in mean_over_seeds(simulated, "risk"))
     low = simulated.n_task.values <= d
     law = np.interp(simulated.n_task.values, curves.n_task.values, curves.risk.values)
     off = np.abs(law / mean - 1)[low]

@@ -10,13 +10,18 @@ import numpy as np
 import xarray
 from jaxtyping import Array
 
-from ..figures.style import TWO_COLUMNS, ordered_colours
+from ..figures.style import TWO_COLUMNS, grouped, ordered_colours
 from ..models import Problem
 from ..simulation import empirical_allocation
-from ..theory import asymptotic_allocation, favourability, optimal_allocation
+from ..theory import (
+    asymptotic_allocation,
+    favourability,
+    optimal_allocation,
+    worth_collecting,
+)
 from .agreement import small_sweep
 from .result import OURS, Claim, Result, Scale, Tables, claim
-from .settings import fmri, labels, small
+from .settings import altered, fmri, labels, small
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -133,72 +138,104 @@ def budget_simulated(scale: Scale) -> xarray.Dataset:
     )
 
 
+def budget_harmful(scale: Scale) -> xarray.Dataset:
+    """Plans for a task outside the brain-sensitive subspace, γ < 0, for ever cheaper recordings."""
+    problem = altered(fmri(), misalignment=0.95)
+    worth = np.array([1e5, 1e6, 1e7, 1e8])
+    # The same number of cells as above: nothing is compiled twice.
+    prices = labels(1.0, 1e4, scale.points)
+    found = _allocations(problem, worth[:, None] * prices[None, :], prices[None, :])
+    rival = optimal_allocation(problem, worth[0] * prices[-1], 1.0, prices[-1], baseline="ridge")
+    return xarray.Dataset(
+        {
+            "n_brain": (("budget_in_labels", "cost_task"), found["n_brain"]),
+            "saved": (("budget_in_labels", "cost_task"), found["saved"]),
+            "n_brain_against_ridge": float(rival.n_brain),
+        },
+        coords={"budget_in_labels": worth, "cost_task": prices},
+        attrs={
+            "gamma": float(problem.gamma),
+            "worth_collecting": float(worth_collecting(problem, 1.0, prices[-1]).worth_it),
+            "input_dim": problem.input_dim,
+        },
+    )
+
+
 TABLES = {
     "budget_curves": budget_curves,
     "budget_favourability": budget_favourability,
     "budget_simulated": budget_simulated,
+    "budget_harmful": budget_harmful,
 }
+_LABELS = "budget (price of a label = 1)"
 
 
 def draw(tables: Tables) -> Figure:
     """The figure of these tables."""
     import matplotlib.pyplot as plt
 
-    curves, over, simulated = (tables[name] for name in TABLES)
-    figure, grid = plt.subplots(2, 2, figsize=(TWO_COLUMNS, 5.0))
-    saved, amount, by_ratio, small_scale = grid.flat
+    curves, over, simulated = (tables[name] for name in list(TABLES)[:3])
+    figure, grid = plt.subplots(3, 2, figsize=(TWO_COLUMNS, 7.2))
     for ratio, colour in zip(FAVOURABILITIES, ordered_colours(4), strict=True):
         one = curves.sel(favourability=ratio)
-        in_labels = one.budget / one.cost_task
-        saved.plot(in_labels, 100 * one.saved, color=colour, label=f"{ratio:g}")
-        saved.plot(in_labels, 100 * one.saved_asymptotic, "--", color=colour, lw=0.8)
-        bought = one.n_brain > 0
-        amount.plot(in_labels.where(bought), one.n_brain, color=colour)
-        amount.plot(in_labels, one.n_brain_asymptotic, "--", color=colour, lw=0.8)
-    saved.set_ylabel("budget saved (%)")
-    saved.set_title("(a) saved, over the budget")
-    saved.legend(title="favourability")
-    amount.set_yscale("log")
-    amount.set_ylim(2e3, 3e5)
-    amount.set_ylabel("brain samples bought")
-    amount.set_title("(b) best amount; dashed: asymptotic law")
-    for axes in (saved, amount):
-        axes.set_xscale("log")
-        axes.set_xlim(5e3, 1e9)
-        axes.set_xlabel("budget (price of a label = 1)")
+        _draw_pair(grid[0], one, one.budget / one.cost_task, f"{ratio:g}", colour)
     for worth, colour in zip(over.budget_in_labels.values, ordered_colours(4), strict=True):
         one = over.sel(budget_in_labels=worth)
-        power = round(np.log10(worth))
-        by_ratio.plot(one.favourability, 100 * one.saved, color=colour, label=f"$10^{power}$")
-        by_ratio.plot(one.favourability, 100 * one.saved_asymptotic, "--", color=colour, lw=0.8)
-    by_ratio.axvline(1, color="grey", lw=0.8, ls=":")
-    by_ratio.set_xscale("log")
-    by_ratio.set_xlabel("favourability")
-    by_ratio.set_ylabel("budget saved (%)")
-    by_ratio.set_ylim(-3, 100)
-    by_ratio.set_title("(c) saved, over favourability")
-    by_ratio.legend(
-        title="budget in labels", loc="upper left", frameon=True, edgecolor="white", framealpha=1
-    )
+        _draw_pair(grid[1], one, one.favourability, f"$10^{round(np.log10(worth))}$", colour)
     shades = ordered_colours(len(_SMALL_PRICES))
     for price, colour in zip(_SMALL_PRICES, shades, strict=True):
         one = simulated.sel(cost_brain=price)
-        low, high = (100 * abs(one[f"saved_{end}"] - one.saved) for end in ("low", "high"))
-        small_scale.errorbar(
-            one.budget, 100 * one.saved, [low, high], fmt="o", color=colour, label=f"{price:g}"
-        )
-        small_scale.plot(one.budget, 100 * one.saved_closed_form, color=colour)
-    small_scale.set_xlabel("budget (price of a label = 1)")
-    small_scale.set_ylabel("budget saved (%)")
-    small_scale.set_ylim(-3, 100)
-    small_scale.set_title("(d) points: simulated, 64 inputs, 95 % intervals")
-    small_scale.legend(title="price of a brain sample")
+        for axes, name, unit in ((grid[2, 0], "saved", 100), (grid[2, 1], "n_brain", 1)):
+            spread = [unit * abs(one[f"{name}_{end}"] - one[name]) for end in ("low", "high")]
+            axes.errorbar(
+                one.budget, unit * one[name], spread, fmt="o", color=colour, label=f"{price:g}"
+            )
+            axes.plot(one.budget, unit * one[f"{name}_closed_form"], color=colour)
+    for row, (place, horizontal) in enumerate(
+        (("over the budget", _LABELS), ("over favourability", "favourability"), ("", _LABELS))
+    ):
+        saved, amount = grid[row]
+        saved.set_ylabel("budget saved (%)")
+        saved.set_ylim(-3, 100)
+        amount.set_ylabel("brain samples bought")
+        amount.set_yscale("log")
+        for axes, what, letter in (
+            (saved, "saved", "ace"[row]),
+            (amount, "best amount", "bdf"[row]),
+        ):
+            axes.set_xlabel(horizontal)
+            if place:
+                axes.set_xscale("log")
+                axes.set_title(f"({letter}) {what} {place}")
+            else:
+                axes.set_title(f"({letter}) {what}; points: simulated, 64 inputs, 95 %")
+    for axes in grid[0]:
+        axes.set_xlim(5e3, 1e9)
+    grid[0, 1].set_ylim(2e3, 3e5)
+    for axes in grid[1]:
+        axes.axvline(1, color="grey", lw=0.8, ls=":")
+    grid[0, 0].legend(title="favourability")
+    grid[0, 1].plot([], [], "--", color="grey", lw=0.8, label="asymptotic law")
+    grid[0, 1].legend()
+    boxed = {"frameon": True, "edgecolor": "white", "framealpha": 1}
+    grid[1, 0].legend(title="budget in labels", loc="upper left", **boxed)
+    grid[2, 0].legend(title="price of a brain sample")
     return figure
+
+
+def _draw_pair(pair, one: xarray.Dataset, x: xarray.DataArray, label: str, colour: str) -> None:
+    """What is saved, and how many samples are bought where any are; the asymptotic law dashed."""
+    saved, amount = pair
+    saved.plot(x, 100 * one.saved, color=colour, label=label)
+    saved.plot(x, 100 * one.saved_asymptotic, "--", color=colour, lw=0.8)
+    amount.plot(x, one.n_brain.where(one.n_brain > 0), color=colour)
+    law = one.n_brain_asymptotic
+    amount.plot(x, law.where(law > 0), "--", color=colour, lw=0.8)
 
 
 def claims(tables: Tables) -> list[Claim]:
     """What these tables say of each claim."""
-    curves, over, simulated = (tables[name] for name in TABLES)
+    curves, over, simulated, harmful = (tables[name] for name in TABLES)
     gamma, m = curves.attrs["gamma"], curves.attrs["misalignment"]
     ratios = np.array(FAVOURABILITIES)
     large = curves.isel(budget=-1)
@@ -224,7 +261,7 @@ def claims(tables: Tables) -> list[Claim]:
     stored = large.extra_budget_asymptotic.values[some] / whole
     return [
         claim(
-            "At large budgets recordings are worth buying if, and only if, γ > 0 and favourability is above 1.",
+            "At large budgets, and with γ > 0, recordings are worth buying if, and only if, favourability is above 1.",
             "worth_collecting",
             "bought at favourability "
             + ", ".join(f"{x:g}" for x in ratios[bought])
@@ -232,6 +269,19 @@ def claims(tables: Tables) -> list[Claim]:
             + ", ".join(f"{x:g}" for x in ratios[~bought])
             + f" (budget {curves.budget.values[-1]:.0e})",
             np.all(bought == (ratios > 1)),
+        ),
+        claim(
+            "With γ < 0 recordings are not worth buying, however cheap.",
+            "worth_collecting",
+            f"bought by the finite optimum: {grouped(harmful.n_brain.min())} to "
+            f"{grouped(harmful.n_brain.max())} samples against least squares, saving up to "
+            f"{100 * harmful.saved.max():.2g} %; {grouped(harmful.n_brain_against_ridge)} against ridge",
+            harmful.attrs["gamma"] < 0
+            and not harmful.attrs["worth_collecting"]
+            and harmful.n_brain_against_ridge == 0,
+            "against ridge; against least squares the fewest samples that can be used still pay, as shrinkage"
+            if harmful.n_brain.max() == harmful.attrs["input_dim"] + 2
+            else "",
         ),
         claim(
             "The same threshold holds at budgets of any size.",
@@ -290,11 +340,10 @@ def claims(tables: Tables) -> list[Claim]:
             np.all(np.diff(by_ratio, axis=1) > -1e-3),
         ),
         claim(
-            "The saving of the best plan is that of simulation at small scale.",
+            "Among the simulated amounts of recording the best plan saves what theory says.",
             "empirical_allocation",
             f"largest difference {100 * gap.max():.1f} percentage points in {known.sum()} budgets",
             gap.max() < 0.05,
-            "among the simulated amounts of recording, between which the optimum may lie",
             source=OURS,
         ),
     ]
@@ -305,7 +354,7 @@ RESULT = Result(
     tuple(TABLES),
     draw,
     claims,
-    "Four panels. Share of the budget saved over the budget rises and falls again, higher for higher "
-    "favourability; the best number of brain samples levels off at the asymptotic law; savings over "
-    "favourability start near 1; simulated savings with intervals on the closed form.",
+    "Six panels. Share of the budget saved and best number of brain samples, over the budget, over favourability, and "
+    "by simulation. Savings fall as budgets grow; the number levels off at the asymptotic law; savings over "
+    "favourability start near 1; simulated points with intervals lie on the closed form.",
 )

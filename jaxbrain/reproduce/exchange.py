@@ -30,7 +30,8 @@ VARIED = {
     "hours": ("hours of recording", (3.0, 10.0, 30.0, 100.0)),
 }
 N_TASK = 100_000.0
-_SAVINGS = ("savings", "savings_asymptotic")
+BESIDE = (5e3, 1e5, 1e6, np.inf)
+_SAVINGS = ("savings_over_labels", "savings_over_labels_asymptotic")
 
 
 def _problem(varied: str, level: float) -> Problem:
@@ -49,8 +50,12 @@ def exchange_curves(scale: Scale) -> xarray.Dataset:
     n_task = labels(2_000, 1e8, scale.points)
     hours = labels(4_110 / RATE, 1_000, scale.points)
     shape = len(VARIED), 4
-    names = ("savings", "savings_asymptotic", "exchange_rate", "exchange_rate_asymptotic")
-    found = {name: np.full((*shape, scale.points), np.nan) for name in names}
+    found = {
+        f"{measure}{over}{law}": np.full((*shape, scale.points), np.nan)
+        for measure in ("savings", "exchange_rate")
+        for over in ("_over_labels", "_over_hours")
+        for law in ("", "_asymptotic")
+    }
     latents = np.full(shape, np.nan)
     with warnings.catch_warnings():
         # The corners that the closed form is less sure of are named in docs/accuracy.md.
@@ -60,7 +65,7 @@ def exchange_curves(scale: Scale) -> xarray.Dataset:
                 problem = _problem(varied, level)
                 n_brain = level * RATE if varied == "hours" else N_BRAIN
                 # Over hours it is the labels that make four levels.
-                beside = (5e3, 1e5, 1e6, np.inf)[column] if varied == "hours" else N_TASK
+                beside = BESIDE[column] if varied == "hours" else N_TASK
                 latents[row, column] = problem.latent_dim
                 # Both curves at once: what takes the time is compiling for each number of latents.
                 recorded = np.concatenate([np.full(scale.points, n_brain), hours * RATE])
@@ -69,15 +74,22 @@ def exchange_curves(scale: Scale) -> xarray.Dataset:
                 law = np.asarray(value(problem, recorded, np.inf * at_hand, order="first"))
                 for name, worth in (("", finite), ("_asymptotic", law)):
                     over_labels, over_hours = np.split(worth, 2)
-                    found[f"savings{name}"][row, column] = over_labels / (n_task + over_labels)
-                    found[f"exchange_rate{name}"][row, column] = over_hours / (hours * RATE)
+                    here = row, column
+                    # An infinite value, of the law near input_dim, saves all of them.
+                    found[f"savings_over_labels{name}"][here] = 1 - n_task / (n_task + over_labels)
+                    found[f"exchange_rate_over_labels{name}"][here] = over_labels / n_brain
+                    # Beside unlimited labels nothing finite is a share of them.
+                    if np.isfinite(beside):
+                        share = 1 - beside / (beside + over_hours)
+                        found[f"savings_over_hours{name}"][here] = share
+                    found[f"exchange_rate_over_hours{name}"][here] = over_hours / (hours * RATE)
     over_labels, over_hours = ("varied", "level", "n_task"), ("varied", "level", "hours")
     return xarray.Dataset(
         {
-            "savings": (over_labels, found["savings"]),
-            "savings_asymptotic": (over_labels, found["savings_asymptotic"]),
-            "exchange_rate": (over_hours, found["exchange_rate"]),
-            "exchange_rate_asymptotic": (over_hours, found["exchange_rate_asymptotic"]),
+            name: (over_labels if "over_labels" in name else over_hours, x)
+            for name, x in found.items()
+        }
+        | {
             "setting": (("varied", "level"), np.array([x for _, x in VARIED.values()])),
             "latent_dim": (("varied", "level"), latents),
         },
@@ -144,40 +156,47 @@ def draw(tables: Tables) -> Figure:
     import matplotlib.pyplot as plt
 
     curves = tables["exchange_curves"]
-    figure, grid = plt.subplots(2, 4, figsize=(TWO_COLUMNS, 4.4), sharey="row")
+    figure, grid = plt.subplots(4, 4, figsize=(TWO_COLUMNS, 8.2), sharey="row")
     colours = ordered_colours(4)
+    # Rows: what is drawn, over what, in percent or not.
+    rows = (
+        ("savings_over_labels", "n_task", 100, "labels saved (%)"),
+        ("savings_over_hours", "hours", 100, "labels saved (%)"),
+        ("exchange_rate_over_labels", "n_task", 1, "labels a brain sample"),
+        ("exchange_rate_over_hours", "hours", 1, "labels a brain sample"),
+    )
     for column, (varied, (title, levels)) in enumerate(VARIED.items()):
         part = curves.sel(varied=varied)
-        top, bottom = grid[:, column]
-        for level, colour in enumerate(colours):
-            one = part.isel(level=level)
-            top.plot(
-                one.n_task, 100 * one.savings, color=colour, label=f"{levels[level]:g}", zorder=3
-            )
-            top.plot(one.n_task, 100 * one.savings_asymptotic, "--", color=colour, lw=0.8)
-            label = None
-            if varied == "hours":
-                beside = (5e3, 1e5, 1e6, np.inf)[level]
-                label = "unlimited" if np.isinf(beside) else grouped(beside)
-            bottom.plot(one.hours, one.exchange_rate, color=colour, label=label, zorder=3)
-            bottom.plot(one.hours, one.exchange_rate_asymptotic, "--", color=colour, lw=0.8)
-        top.set_xscale("log")
-        top.set_xticks([1e4, 1e6, 1e8])
-        top.set_xlabel("labels")
-        top.set_title(f"({'abcd'[column]}) {title}")
-        top.legend(loc="lower left" if column == 0 else "best", handlelength=1.2)
-        bottom.set_xscale("log")
-        bottom.set_yscale("log")
-        bottom.set_xlabel("hours of recording")
+        for row, (name, over, unit, _) in enumerate(rows):
+            axes = grid[row, column]
+            for level, colour in enumerate(colours):
+                one = part.isel(level=level)
+                named = f"{levels[level]:g}"
+                if varied == "hours" and over == "hours":
+                    beside = BESIDE[level]
+                    named = grouped(beside) if np.isfinite(beside) else "unlimited"
+                axes.plot(one[over], unit * one[name], color=colour, label=named, zorder=3)
+                law = unit * one[f"{name}_asymptotic"]
+                axes.plot(one[over], law, "--", color=colour, lw=0.8)
+            axes.set_xscale("log")
+            axes.set_xlabel("labels" if over == "n_task" else "hours of recording")
+            if over == "n_task":
+                axes.set_xticks([1e4, 1e6, 1e8])
+        grid[0, column].set_title(f"({'abcd'[column]}) {title}")
+        grid[0, column].legend(loc="lower left" if column == 0 else "best", handlelength=1.2)
         if varied == "hours":
-            bottom.legend(title="labels", handlelength=1.2, loc="upper right")
-    grid[0, 0].set_ylabel("labels saved (%)")
-    grid[0, 0].set_ylim(0, 100)
-    grid[1, 0].set_ylabel("labels a brain sample")
-    grid[1, 0].set_ylim(1e-2, 1e4)
+            grid[3, column].legend(title="labels", handlelength=1.2, loc="upper right")
+            grid[1, column].set_title("labels as below", color="grey", fontsize=7)
+    for row, (name, _, _, label) in enumerate(rows):
+        grid[row, 0].set_ylabel(label)
+        if name.startswith("savings"):
+            grid[row, 0].set_ylim(0, 100)
+        else:
+            grid[row, 0].set_yscale("log")
+            grid[row, 0].set_ylim(1e-2, 1e4)
     figure.suptitle(
-        f"{grouped(N_BRAIN)} brain samples (10 h, top) and {grouped(N_TASK)} labels (bottom) where not "
-        "varied; dashed: asymptotic law",
+        f"{grouped(N_BRAIN)} brain samples (10 h) or {grouped(N_TASK)} labels where neither is varied; "
+        "dashed: asymptotic law",
         fontsize=8,
     )
     return figure
@@ -186,18 +205,18 @@ def draw(tables: Tables) -> Figure:
 def claims(tables: Tables) -> list[Claim]:
     """What these tables say of each claim."""
     curves, limits = tables["exchange_curves"], tables["exchange_limits"]
-    rate = curves.exchange_rate.sel(varied="misalignment").values
+    rate = curves.exchange_rate_over_hours.sel(varied="misalignment").values
     hours = curves.hours.values
-    by_labels = curves.exchange_rate.sel(varied="hours").values
+    by_labels = curves.exchange_rate_over_hours.sel(varied="hours").values
     # Where all four curves have passed their highest point.
     peak = int(np.max(np.argmax(by_labels, axis=1)))
     falling = np.all(np.diff(by_labels[:, peak:], axis=1) < 0)
     n_brain, d = hours * curves.attrs["samples_per_hour"], curves.attrs["input_dim"]
     late = slice(-3, None)
     slope = np.diff(np.log(rate[1, late])) / np.diff(np.log(hours[late]))
-    saved = curves.savings.sel(varied="misalignment").values
-    by_snr = curves.exchange_rate.sel(varied="SNR ratio").values
-    by_latents = curves.savings.sel(varied="latent ratio").values[:, -1]
+    saved = curves.savings_over_labels.sel(varied="misalignment").values
+    by_snr = curves.exchange_rate_over_hours.sel(varied="SNR ratio").values
+    by_latents = curves.savings_over_labels.sel(varied="latent ratio").values[:, -1]
     far = limits.value_beside_unlimited_labels.values[:, -1]
     known = limits.misalignment.values > 0
     ratio = far[known] / limits.limit.values[known]
@@ -205,12 +224,12 @@ def claims(tables: Tables) -> list[Claim]:
     gamma, simple = limits.gamma.values, limits.gamma_simple_form.values
     share = limits.attrs["random_misalignment"]
     rises = np.sign(np.diff(limits.expected_misalignment.values[:, [-2, -1]], axis=1))[:, 0]
-    wholly = curves.savings.sel(varied="misalignment").values[-1]
+    wholly = curves.savings_over_labels.sel(varied="misalignment").values[-1]
     n = curves.n_task.values
     against_ridge = limits.value_against_ridge.sel(misalignment=1.0).values
     finite, law = (
         curves[name].sel(varied="hours").values[3]
-        for name in ("exchange_rate", "exchange_rate_asymptotic")
+        for name in ("exchange_rate_over_hours", "exchange_rate_over_hours_asymptotic")
     )
     near = finite[0] / law[0]
     # Of 10 hours and the misalignment of the study: savings s beside n labels are a value of n s/(1 - s).
@@ -336,7 +355,8 @@ RESULT = Result(
     tuple(TABLES),
     draw,
     claims,
-    "Eight panels. Top: share of labels saved over labels, falling to zero; bottom: exchange rate over hours "
-    "of recording, falling. Misalignment, SNR ratio, latent ratio and hours are varied from left to right; "
-    "dashed lines are the asymptotic law, which is too low near the least amount of recording.",
+    "Sixteen panels. Savings over labels and over hours of recording, exchange rate over both: savings fall to zero "
+    "as labels abound and rise with hours, the exchange rate rises with labels and falls with hours. Misalignment, "
+    "SNR ratio, latent ratio and amounts are varied from left to right; dashed lines are the asymptotic law, which "
+    "is too low near the least amount of recording.",
 )

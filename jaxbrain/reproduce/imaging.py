@@ -9,7 +9,7 @@ import numpy as np
 import xarray
 
 from ..figures.style import COLOURS, TWO_COLUMNS, grouped
-from ..simulation import empirical_value, sweep
+from ..simulation import empirical_value, mean_over_seeds, sweep
 from ..theory import exchange_rate, expected_misalignment, value
 from .result import OURS, Claim, Result, Scale, Tables, claim
 from .settings import RATE, fmri, labels
@@ -32,11 +32,8 @@ def imaging_simulated(scale: Scale) -> xarray.Dataset:
         seeds=scale.fmri_seeds,
         key=jax.random.key(0),
     )
-    error = np.sqrt((found.misalignment_standard_error**2).sum("seed")) / scale.fmri_seeds
-    columns = {
-        "misalignment": found.misalignment.mean("seed"),
-        "misalignment_standard_error": error,
-    }
+    mean, error = mean_over_seeds(found, "misalignment")
+    columns = {"misalignment": mean, "misalignment_standard_error": error}
     for baseline in _BASELINES:
         worth = empirical_value(found, baseline).squeeze(("n_task", "penalty"), drop=True)
         for end in ("", "_low", "_high"):

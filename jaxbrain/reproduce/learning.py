@@ -9,7 +9,7 @@ import numpy as np
 import xarray
 
 from ..figures.style import COLOURS, ONE_COLUMN, grouped
-from ..simulation import sweep
+from ..simulation import mean_over_seeds, sweep
 from ..theory import optimal_penalty, risk, task_only_risk
 from .result import OURS, Claim, Result, Scale, Tables, claim
 from .settings import HOURS, N_BRAIN, TASK_SNR, fmri, labels
@@ -80,9 +80,8 @@ def draw(tables: Tables) -> Figure:
         n[defined], curves.task_only_risk[defined], color=COLOURS["task only"], label="labels alone"
     )
     shades = ("#9ecae1", "#56B4E9", "#D55E00", COLOURS["hard constraint"])
-    seeds = simulated.sizes["seed"]
-    mean = simulated.risk.mean("seed")
-    error = np.sqrt((simulated.risk_standard_error**2).sum("seed")) / seeds
+    mean, error = mean_over_seeds(simulated, "risk")
+    draws = simulated.attrs["seeds"] * simulated.attrs["trials"]
     strengths = curves.strength.values
     for row, (name, colour) in enumerate(zip(curves.penalty.values, shades, strict=True)):
         strength = f" penalty, λ = {strengths[row]:g}" if np.isfinite(strengths[row]) else ""
@@ -95,7 +94,7 @@ def draw(tables: Tables) -> Figure:
             color=colour,
         )
     axes.plot(n, curves.risk_at_best_penalty, color=COLOURS["befs"], lw=2.2, label="best penalty")
-    axes.plot([], [], "o", color="grey", label=f"simulated, {2 * seeds} draws, 95 %")
+    axes.plot([], [], "o", color="grey", label=f"simulated, {draws} draws, 95 %")
     axes.axhline(1, color="grey", lw=0.8, ls=":")
     axes.text(1.05e3, 0.86, "predicting 0", color="grey", fontsize=7, va="top")
     axes.set_xscale("log")
@@ -132,9 +131,7 @@ def claims(tables: Tables) -> list[Claim]:
     floor = float(simulated.misalignment.mean())
     hard = fixed[3]
     plateau = hard[-1] / floor
-    seeds = simulated.sizes["seed"]
-    mean = simulated.risk.mean("seed").values[0]
-    error = np.sqrt((simulated.risk_standard_error.values**2).sum(-1))[0] / seeds
+    mean, error = (x.values[0] for x in mean_over_seeds(simulated, "risk"))
     closed = np.stack(
         [np.exp(np.interp(np.log(simulated.n_task), np.log(n), np.log(row))) for row in fixed], -1
     )
@@ -148,12 +145,11 @@ def claims(tables: Tables) -> list[Claim]:
             abs(slope[0] + 1) < 0.01 and abs(constant - 1) < 0.01,
         ),
         claim(
-            "With recordings and the best penalty the leading order is the same; the gain is of order "
-            "1/n_task².",
+            "With recordings and the best penalty the leading order is the same, and the gain of order 1/n_task², "
+            "once labels abound.",
             "risk",
             f"slope of the error {slope[1]:.3f}, of the gain {gain_slope:.3f}",
             abs(slope[1] + 1) < 0.1 and abs(gain_slope + 2) < 0.1,
-            "labels far above input_dim",
         ),
         claim(
             "The best penalty falls as 1/n_task: λ* n_task is constant.",

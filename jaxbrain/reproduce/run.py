@@ -11,10 +11,10 @@ import numpy as np
 import xarray
 
 from ..figures.style import styled
-from ..store import read_table, write_table
+from ..store import read_table, table_files, write_table
 from .registry import RESULTS, TABLES
-from .report import as_markdown
 from .result import FULL, Claim, Scale
+from .verdicts import as_markdown
 
 
 def reproduce(
@@ -112,7 +112,7 @@ class _Paths:
         return self.folder / "figures" / f"{name}.{suffix}"
 
     def existing(self, results: list[str], tables: list[str]) -> list[Path]:
-        paths = [self.table(name) for name in tables]
+        paths = [file for name in tables for file in table_files(self.table(name))]
         paths += [self.figure(name, suffix) for name in results for suffix in ("png", "svg")]
         paths += [self.folder / "claims.md", self.folder / "claims.json"]
         return [path for path in paths if path.exists()]

@@ -107,6 +107,14 @@ def sweep(
     return _labelled(model, plan, found, method, estimator, shift, time.perf_counter() - start)
 
 
+def mean_over_seeds(
+    dataset: xarray.Dataset, name: str
+) -> tuple[xarray.DataArray, xarray.DataArray]:
+    """The mean of a variable of `sweep` over all of its seeds, and its standard error."""
+    errors = dataset[f"{name}_standard_error"]
+    return dataset[name].mean("seed"), (errors**2).sum("seed") ** 0.5 / dataset.sizes["seed"]
+
+
 def _labelled(
     model: LinearGaussianModel | Problem,
     plan: Plan,
