@@ -514,7 +514,7 @@ def test_a_plot_is_drawn_and_never_overwritten_unasked(capsys, tmp_path, monkeyp
         raise AssertionError("refused only after computing")
 
     with monkeypatch.context() as patched:
-        patched.setattr("jaxbrain.cli.plan._answer", never)
+        patched.setattr("jaxbrain.cli.plan.answer_of", never)
         assert "pass --overwrite" in refused(capsys, *arguments)
     assert plot.read_bytes() == b"old"
     run(capsys, *arguments, "--overwrite")

@@ -24,11 +24,11 @@ _HEADER = ("", "price", "samples", "hours", "labels", "on brain", "on labels", "
 def as_text(purchase: Purchase, answer: dict[str, Any]) -> str:
     """What was asked, a row for each modality and one without recordings, and the verdict."""
     problem = next(iter(purchase.modalities.values())).problem
-    price = _money(purchase, purchase.cost_task)
+    price = money(purchase.currency, purchase.cost_task)
     if purchase.fixed_cost_task > 0:
-        price += f" and {_money(purchase, purchase.fixed_cost_task)} once"
+        price += f" and {money(purchase.currency, purchase.fixed_cost_task)} once"
     lines = [
-        f"budget {_money(purchase, purchase.budget)}; a label {price}",
+        f"budget {money(purchase.currency, purchase.budget)}; a label {price}",
         f"task: {problem.input_dim} inputs, SNR {float(problem.task_snr):.3g}; risk of predicting 0: "
         f"{float(problem.total_power):.4g}",
         f"with recordings {_LABELS[purchase.estimator]}, without {_LABELS[purchase.baseline]}",
@@ -52,18 +52,18 @@ def _rows(purchase: Purchase, answer: dict[str, Any]) -> list[tuple[str, ...]]:
             name,
             f"{found['cost_brain']:.3g} each"
             if rate is None
-            else f"{_amount(found['cost_brain'] * rate)} an hour",
+            else f"{amount_of_money(found['cost_brain'] * rate)} an hour",
             thousands(found["n_brain"]),
             "" if hours is None else f"{hours:.1f}",
             thousands(found["n_task"]),
-            _amount(found["spent_on_brain"]),
-            _amount(found["spent_on_task"]),
+            amount_of_money(found["spent_on_brain"]),
+            amount_of_money(found["spent_on_task"]),
             f"{found['risk']:.4g}",
             f"{100 * found['saved']:.1f} %" if found["n_brain"] > 0 else "",
         )
         rows.append(row)
     alone = answer["without_brain"]
-    spent = _amount(alone["spent_on_task"])
+    spent = amount_of_money(alone["spent_on_task"])
     labels, risk = thousands(alone["n_task"]), f"{alone['risk']:.4g}"
     rows.append(("no recordings", "", "0", "", labels, "0", spent, risk, ""))
     if all(modality.samples_per_hour is None for modality in purchase.modalities.values()):
@@ -85,24 +85,25 @@ def verdict(purchase: Purchase, answer: dict[str, Any]) -> str:
     found = answer["modalities"][best]
     hours = "" if found["hours"] is None else f" ({found['hours']:.1f} h)"
     spent = found["spent_on_brain"] + found["spent_on_task"]
-    rival = _money(purchase, rounded(spent + found["money_saved"]))
+    rival = money(purchase.currency, rounded(spent + found["money_saved"]))
     return (
-        f"Buy {best} recordings: {thousands(rounded(found['n_brain']))} samples{hours} for "
-        f"{_money(purchase, rounded(found['spent_on_brain']))}, and "
+        f"Buy {f'{best} recordings'.strip()}: {thousands(rounded(found['n_brain']))} samples{hours} for "
+        f"{money(purchase.currency, rounded(found['spent_on_brain']))}, and "
         f"{thousands(rounded(found['n_task']))} labels; to be as good without recordings would cost "
         f"{rival} on labels, so that {100 * found['saved']:.0f} % "
-        f"({_money(purchase, rounded(found['money_saved']))}) are saved."
+        f"({money(purchase.currency, rounded(found['money_saved']))}) are saved."
     )
 
 
 def why_not(purchase: Purchase, answer: dict[str, Any], name: str) -> str:
-    """Why recordings of this kind should not be bought."""
+    """Why recordings of this kind should not be bought; "recording" where the kind has no name."""
     from ..theory import risk, two_penalty_risk
 
     found, modality = answer["modalities"][name], purchase.modalities[name]
+    name = name or "recording"
     alone, risks = answer["without_brain"], found["frontier"]["risk"]
     if not risks:
-        needed = _money(purchase, rounded(found["least_budget"]))
+        needed = money(purchase.currency, rounded(found["least_budget"]))
         return (
             f"{name} costs {needed} before a subspace of {modality.problem.input_dim} inputs can be "
             "learned at all, which is above the budget"
@@ -125,9 +126,11 @@ def why_not(purchase: Purchase, answer: dict[str, Any], name: str) -> str:
     )
 
 
-def _money(purchase: Purchase, amount: float) -> str:
-    return f"{_amount(amount)} {purchase.currency}".strip()
+def money(currency: str, amount: float) -> str:
+    """A sum of money with its currency, if there is one."""
+    return f"{amount_of_money(amount)} {currency}".strip()
 
 
-def _amount(amount: float) -> str:
+def amount_of_money(amount: float) -> str:
+    """Whole units, or three digits where they are few."""
     return thousands(amount) if abs(amount) >= 100 else f"{amount:.3g}"

@@ -54,8 +54,11 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
     problems: list[str] = []
     settings = {}
     if config is not None:
-        known = (*_TOP_LEVEL, "problem")
+        known = (*_TOP_LEVEL, "problem", "budget")
         settings = only_known(read_toml(config), known, f"{config}:", problems)
+    # What is in it matters where money does: `jaxbrain report` reads it.
+    if not isinstance(settings.pop("budget", {}), dict):
+        problems.append(f"{config}: budget must be a table: [budget]")
     described = settings.pop("problem", None)
     given = {name: value for name, value in given.items() if value is not None}
     if "n_brain" in given and "hours" in given:

@@ -11,17 +11,9 @@ import tyro
 
 from .errors import UserError, output_problems, write_figure
 from .study import Study, read_study
-from .text import accuracy_noted, rounded, thousands, without_infinities
-
-_THINGS = {
-    "n_brain": "brain samples",
-    "n_task": "labels",
-    "channels": "recording channels",
-    "recording_noise": "measurement noise",
-    "latent_noise": "neural variability",
-    "misalignment": "misalignment",
-    "task_noise": "label noise",
-}
+from .text import accuracy_noted, thousands, without_infinities
+from .worth_answer import answer_of, changes_of
+from .worth_text import THINGS, samples, verdict
 
 
 def worth(
@@ -71,18 +63,8 @@ def worth(
     if unwritable:
         raise UserError(unwritable)
 
-    from ..theory import elasticities
-    from ..theory import worth as compute_worth
-
     accuracy: list[str] = []
-    with accuracy_noted(accuracy):
-        answer = compute_worth(study.problem, study.n_brain, study.n_task)
-    numbers = {name: float(value) for name, value in answer._asdict().items()}
-    beyond_ridge = bool(numbers.pop("worse_than_predicting_zero"))
-    if math.isinf(numbers["risk"]):
-        # Too few labels to read the subspace out: nothing that could be compared.
-        undefined = ("value", "value_vs_ridge", "exchange_rate", "savings")
-        numbers |= dict.fromkeys(undefined, math.nan)
+    numbers, beyond_ridge = answer_of(study, accuracy)
     if plot is not None:
         from ..figures import draw_savings
 
@@ -90,16 +72,7 @@ def worth(
         with accuracy_noted([]):
             described = study.problem, study.n_brain, study.n_task, study.samples_per_hour
             write_figure(plot, draw_savings, *described)
-    changes: dict[str, dict[str, float]] = {}
-    if what_if:
-        arguments = study.problem, study.n_brain, study.n_task
-        for measure in ("value", "information_value"):
-            with accuracy_noted(accuracy):
-                found = elasticities(*arguments, measure=measure)._asdict()
-            defined = math.isfinite(numbers[measure])
-            changes[measure] = {
-                name: float(change) if defined else math.nan for name, change in found.items()
-            }
+    changes = changes_of(study, numbers, accuracy) if what_if else {}
     if json:
         print(_as_json(study, numbers, changes, beyond_ridge, accuracy))
     else:
@@ -141,7 +114,7 @@ def _as_table(
     rows = [
         ("study", f"{p.input_dim} inputs, {p.latent_dim} latents, {channels}"),
         ("task", f"SNR {float(p.task_snr):g}, misalignment {float(p.relative_misalignment):.2g}"),
-        ("brain samples", _samples(study)),
+        ("brain samples", samples(study)),
         ("labels", thousands(numbers["n_task"])),
         ("penalty", f"{numbers['penalty']:.4g}"),
         ("risk with recordings", f"{numbers['risk']:.4g}"),
@@ -164,7 +137,7 @@ def _as_table(
     width = max(len(name) for name, _ in rows)
     table = "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
     ranking = f"{_what_if(changes)}\n\n" if changes else ""
-    return f"{table}\n\n{ranking}{_verdict(study, numbers, beyond_ridge)}"
+    return f"{table}\n\n{ranking}{verdict(study, numbers, beyond_ridge)}"
 
 
 def _what_if(changes: dict[str, dict[str, float]]) -> str:
@@ -175,44 +148,8 @@ def _what_if(changes: dict[str, dict[str, float]]) -> str:
         return f"{change:+.3f} %" if math.isfinite(change) else "undefined"
 
     rows = [("one percent more of …", "value", "information value")]
-    rows += [(_THINGS[name], percent(value[name]), percent(information[name])) for name in ranked]
+    rows += [(THINGS[name], percent(value[name]), percent(information[name])) for name in ranked]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "\n".join(
         f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}" for row in rows
     )
-
-
-def _verdict(study: Study, numbers: dict[str, float], beyond_ridge: bool) -> str:
-    # Value is against least squares and counts shrinkage; the value of the information does not.
-    information = numbers["information_value"]
-    knows = (
-        f"worth {thousands(rounded(information))} labels"
-        if information >= 0.5
-        else "worth next to nothing for this task"
-    )
-    measured = "with both parts of the weights penalised and measured against ridge regression"
-    if not math.isfinite(numbers["risk"]):
-        return (
-            f"With labels numbering {thousands(numbers['n_task'])} the subspace cannot even be read out "
-            f"unpenalised ({study.problem.latent_dim} latents), but the information in the recordings, "
-            f"{measured}, is {knows}."
-        )
-    labels = thousands(rounded(numbers["value"]))
-    start = (
-        f"{_samples(study, 'brain samples ')} are worth {labels} extra labels against least squares"
-    )
-    if beyond_ridge:
-        shrinkage = (
-            "which is mere shrinkage, since the error stays above that of predicting 0, which needs no "
-            "label at all"
-        )
-    elif numbers["value_vs_ridge"] <= 0:
-        shrinkage = "which is mere shrinkage, since ridge regression without recordings does better"
-    else:
-        shrinkage = "a part of which is mere shrinkage"
-    return f"{start}, {shrinkage}; the information in them, {measured}, is {knows}."
-
-
-def _samples(study: Study, noun: str = "") -> str:
-    hours = "" if study.hours is None else f"({study.hours:.1f} h)"
-    return f"{thousands(study.n_brain)} {noun}{hours}".strip()
