@@ -18,6 +18,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     from .fit import fit
     from .plan import plan
+    from .report import report
     from .reproduce import reproduce
     from .simulate import simulate
     from .worth import worth
@@ -29,6 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
             {
                 "worth": worth,
                 "plan": plan,
+                "report": report,
                 "simulate": simulate,
                 "fit": fit,
                 "reproduce": reproduce,

@@ -86,18 +86,21 @@ def draw_plan(
     *,
     estimator: str = "befs_two_penalties",
     currency: str = "",
+    width: float = 5.2,
 ) -> Figure:
     """Draw the risk over the share of a budget that is spent on recordings, one line a modality.
 
     The rest of the budget buys labels. The best split of each modality is marked; the dashed line is the
-    best plan without recordings. `estimator` as in `jaxbrain.optimal_allocation`.
+    best plan without recordings. `estimator` as in `jaxbrain.optimal_allocation`; `width` in inches.
     """
+    import textwrap
+
     import matplotlib.pyplot as plt
 
     law = risk if estimator == "befs" else two_penalty_risk
     power = max(float(line.problem.total_power) for line in lines.values())
     without = risk_without_brain / power
-    figure, axes = plt.subplots(figsize=(5.2, 3.6))
+    figure, axes = plt.subplots(figsize=(width, 1.9 + width / 3))
     drawn = [without]
     for row, (name, line) in enumerate(lines.items()):
         colour = CATEGORIES[row % len(CATEGORIES)]
@@ -123,7 +126,8 @@ def draw_plan(
     drawn = [height for height in drawn if height <= 3] or [0.1, 1.0]
     log_axis(axes, min(drawn) / 1.15, max(drawn) * 1.15)
     money = f"{grouped(budget)} {currency}".strip()
-    axes.set_xlabel(literal(f"share of the budget of {money} spent on recordings (%)"))
+    label = f"share of the budget of {money} spent on recordings (%)"
+    axes.set_xlabel("\n".join(textwrap.wrap(literal(label), round(12 * width))))
     axes.set_ylabel("risk (that of predicting 0 is 1)")
     legend_above(figure)
     return figure

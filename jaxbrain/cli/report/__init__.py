@@ -1,0 +1,122 @@
+"""`jaxbrain report`: one page, complete in itself, on what recordings are worth in a study."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from ..errors import UserError, output_problems
+from ..study import read_study
+from .prices import read_prices
+
+
+def report(
+    config: Annotated[Path | None, tyro.conf.Positional] = None,
+    *,
+    out: Path,
+    preset: Literal["fmri", "small"] | None = None,
+    n_brain: float | None = None,
+    hours: float | None = None,
+    n_task: float | None = None,
+    task_snr: float | None = None,
+    misalignment: float | None = None,
+    budget: float | None = None,
+    cost_task: float | None = None,
+    cost_hour: float | None = None,
+    cost_brain: float | None = None,
+    fixed_cost_brain: float | None = None,
+    fixed_cost_task: float | None = None,
+    currency: str | None = None,
+    simulate: bool = True,
+    seed: int = 0,
+    overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+) -> None:
+    """Write one HTML page on what recordings are worth in a study, ready to be shared.
+
+    It holds the verdict, inputs, results beside a simulation, figures, sensitivities, budget, limits, and a
+    paragraph for a grant proposal, and needs no network. Without prices the budget is told in labels.
+
+    Args:
+        config: A TOML file that describes a study, and its prices in a table [budget]; see the README.
+        out: The page, a file that ends in .html.
+        preset: A ready-made study; fmri unless a config describes another.
+        n_brain: Number of recorded samples.
+        hours: Hours of recording, instead of --n-brain.
+        n_task: Number of labels at hand.
+        task_snr: Variance of the predictable part of a label over that of its noise.
+        misalignment: Share of the task that no recording can reach, 0 to 1.
+        budget: Money for recordings and labels together; what the study costs unless given.
+        cost_task: Price of one label.
+        cost_hour: Price of an hour of recording.
+        cost_brain: Price of one recorded sample, instead of --cost-hour.
+        fixed_cost_brain: What is due as soon as anything is recorded.
+        fixed_cost_task: What is due as soon as anything is labelled.
+        currency: In which prices are.
+        simulate: Also draw from the model, where that takes no more than seconds.
+        seed: Of the simulation.
+        overwrite: Replace the page if it exists.
+    """
+    problems = output_problems(out, overwrite, (".html",))
+    if config is not None and out.exists() and config.exists() and out.samefile(config):
+        problems.append(f"{out} is the config itself: name another file")
+    if not 0 <= seed < 2**32:
+        problems.append(f"--seed must lie between 0 and {2**32 - 1}, but it is {seed}")
+    study = prices = None
+    try:
+        study = read_study(
+            config,
+            {
+                "preset": preset,
+                "n_brain": n_brain,
+                "hours": hours,
+                "n_task": n_task,
+                "task_snr": task_snr,
+                "misalignment": misalignment,
+            },
+        )
+    except UserError as error:
+        problems += error.problems
+    try:
+        prices = read_prices(
+            config,
+            {
+                "total": budget,
+                "cost_task": cost_task,
+                "cost_hour": cost_hour,
+                "cost_brain": cost_brain,
+                "fixed_cost_brain": fixed_cost_brain,
+                "fixed_cost_task": fixed_cost_task,
+                "currency": currency,
+            },
+            study,
+        )
+    except UserError as error:
+        problems += error.problems
+    if problems or study is None:
+        raise UserError(list(dict.fromkeys(problems)))
+
+    from .content import content_of
+    from .page import page_of
+
+    name = f"preset {preset or 'fmri'}" if config is None else config.name
+    try:
+        content = content_of(name, study, prices, simulate, seed)
+    except ValueError as error:
+        raise UserError([str(error)]) from error
+    _write(out, page_of(content))
+
+
+def _write(path: Path, page: str) -> None:
+    """The file appears complete or not at all."""
+    partial = path.with_name(f".jaxbrain-{os.getpid()}.partial")
+    try:
+        try:
+            partial.write_text(page, encoding="utf-8", errors="replace", newline="\n")
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError([f"{path}: cannot be written ({error.strerror})"]) from error

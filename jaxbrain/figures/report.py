@@ -1,0 +1,200 @@
+"""The figures of a report, one column wide, so that they can be read on a telephone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .style import COLOURS, ONE_COLUMN, grouped, legend_above, log_axis
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_SIZE = (ONE_COLUMN, 3.0)
+_RISKS = {
+    "task_only_risk": ("least squares", "task only"),
+    "ridge_risk": ("ridge", "ridge"),
+    "risk": ("BEFS", "befs"),
+    "two_penalty_risk": ("BEFS, two penalties", "two penalties"),
+}
+# The estimator gives the colour, what it is compared with the kind of line.
+_VALUES = {
+    "value_ols": ("BEFS against least squares", "befs", "-"),
+    "value_ridge": ("BEFS against ridge", "befs", "--"),
+    "information_value": ("two penalties against ridge", "two penalties", "-"),
+}
+
+
+def draw_risk(
+    curves: xarray.Dataset,
+    simulated: xarray.Dataset | None,
+    power: float,
+    recordings: str,
+    study: tuple[float, float],
+) -> Figure:
+    """Draw the risk over labels, with recordings and without.
+
+    - `curves`: over n_task, the risks of least squares, ridge, BEFS and BEFS with two penalties, in units of
+      that of predicting 0.
+    - `simulated`: the same risks at some n_task, with `_low` and `_high`, in units of ‖β‖²; `power` is that
+      of predicting 0 in these units.
+    - `recordings`: how much is recorded, in words. `study`: n_task of the study and its risk.
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=_SIZE)
+    shown = [1.0]
+    for name, (label, colour) in _RISKS.items():
+        heights = np.where(np.isfinite(curves[name].values), curves[name].values, np.nan)
+        axes.plot(curves.n_task.values, heights, color=COLOURS[colour], label=label)
+        shown += [*heights[heights > 0]]
+        if simulated is not None and name in simulated:
+            _points(axes, simulated, name, COLOURS[colour], 1 / power)
+    _mark(axes, *study)
+    top = max([study[1] if np.isfinite(study[1]) else 0, 3.0])
+    log_axis(axes, min(shown) / 1.3, 1.3 * top)
+    _count_axis(axes, "labels (task samples)", f"beside {recordings}")
+    axes.set_ylabel("risk (that of predicting 0 is 1)")
+    _legend(figure, axes, simulated is not None)
+    return figure
+
+
+def draw_value(
+    curves: xarray.Dataset,
+    simulated: xarray.Dataset | None,
+    labels: str,
+    samples_per_hour: float | None,
+    study: tuple[float, float],
+) -> Figure:
+    """Draw what recordings are worth over how many there are: in labels, for three comparisons.
+
+    - `curves`: over n_brain, `value_ols`, `value_ridge`, `information_value`. `simulated`: the first two at
+      some n_brain, with `_low` and `_high`.
+    - `labels`: how many there are, in words. `study`: n_brain of the study and its information value.
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=_SIZE)
+    _draw_values(axes, curves, simulated, "n_brain")
+    _mark(axes, *study)
+    axes.axhline(0, color="grey", linewidth=0.7)
+    axes.yaxis.set_major_formatter(lambda value, _: grouped(value).replace("-", "−"))
+    hours = "" if samples_per_hour is None else f" ({grouped(samples_per_hour)} an hour)"
+    _count_axis(axes, f"brain samples{hours}", f"beside {labels}")
+    axes.set_ylabel("value (labels)")
+    _legend(figure, axes, simulated is not None)
+    return figure
+
+
+def draw_saved(
+    curves: xarray.Dataset,
+    simulated: xarray.Dataset | None,
+    recordings: str,
+    study: tuple[float, float],
+) -> Figure:
+    """Draw which share of the labels recordings save, over labels, for three comparisons.
+
+    Arguments as in `draw_value`, over n_task; a value V beside n_task labels saves V/(n_task + V) of those
+    that would be needed otherwise. `study`: n_task of the study and its information value.
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=_SIZE)
+    _draw_values(axes, _shares(curves), None if simulated is None else _shares(simulated), "n_task")
+    n_task, value = study
+    if n_task > 0:
+        _mark(axes, n_task, 100 * value / (n_task + value))
+    axes.axhline(0, color="grey", linewidth=0.7)
+    axes.set_ylim(-25, 100)
+    _count_axis(axes, "labels (task samples)", f"beside {recordings}")
+    axes.set_ylabel("labels saved (%)")
+    _legend(figure, axes, simulated is not None)
+    return figure
+
+
+def draw_changes(changes: Mapping[str, tuple[float, float]]) -> Figure:
+    """Draw by how many percent the value of recordings changes for one percent more of each thing.
+
+    `changes`: of the value against least squares and of the information value, by the name of the thing,
+    most important first. What is not defined is left out.
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=_SIZE)
+    places = np.arange(len(changes))
+    for row, (label, colour) in enumerate(
+        (("value against least squares", "befs"), ("information value", "two penalties"))
+    ):
+        widths = np.array([pair[row] for pair in changes.values()])
+        widths = np.where(np.isfinite(widths), widths, 0.0)
+        axes.barh(places + 0.4 * row - 0.2, widths, 0.36, color=COLOURS[colour], label=label)
+    axes.axvline(0, color="black", linewidth=0.7)
+    axes.set_yticks(places, list(changes))
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
+    axes.set_xlabel("change of the value (%) for 1 % more")
+    legend_above(figure)
+    return figure
+
+
+def _shares(values: xarray.Dataset) -> xarray.Dataset:
+    kept = [name for name in values if str(name).startswith(("value_", "information_value"))]
+    return 100 * values[kept] / (values.n_task + values[kept])
+
+
+def _draw_values(
+    axes: Axes, curves: xarray.Dataset, simulated: xarray.Dataset | None, along: str
+) -> None:
+    for name, (label, colour, style) in _VALUES.items():
+        axes.plot(
+            curves[along].values, curves[name].values, style, color=COLOURS[colour], label=label
+        )
+        if simulated is not None and name in simulated:
+            _points(axes, simulated, name, COLOURS[colour], 1.0, hollow=style != "-")
+
+
+def _points(
+    axes: Axes,
+    simulated: xarray.Dataset,
+    name: str,
+    colour: str,
+    unit: float,
+    hollow: bool = False,
+) -> None:
+    """Simulated means with their intervals; hollow where the theory is a broken line."""
+    part = simulated[[name, f"{name}_low", f"{name}_high"]].squeeze() * unit
+    middle, low, high = (np.atleast_1d(part[n].values) for n in part)
+    at = np.atleast_1d(part.n_task.values if "n_task" in part.dims else part.n_brain.values)
+    axes.errorbar(
+        at,
+        middle,
+        [middle - low, high - middle],
+        fmt="o",
+        color=colour,
+        markerfacecolor="white" if hollow else colour,
+        zorder=3,
+    )
+
+
+def _mark(axes: Axes, across: float, height: float) -> None:
+    """Where the study itself stands; nowhere if it has no finite answer."""
+    if across > 0 and np.isfinite(height):
+        axes.plot(
+            across, height, "D", color="black", markersize=6, markerfacecolor="none", zorder=4
+        )
+
+
+def _count_axis(axes: Axes, what: str, beside: str) -> None:
+    axes.set_xscale("log")
+    axes.set_xlabel(f"{what}\n{beside}")
+
+
+def _legend(figure: Figure, axes: Axes, simulated: bool) -> None:
+    axes.plot([], [], "D", color="black", markersize=6, markerfacecolor="none", label="this study")
+    if simulated:
+        axes.errorbar([], [], [], fmt="o", color="black", label="simulation, 95 %")
+    legend_above(figure)
