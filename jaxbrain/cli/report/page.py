@@ -94,10 +94,8 @@ def _budget(content: Content) -> list[str]:
         "<h2>Budget</h2>",
         paragraph(words.about_money(content, found)),
         paragraph(found.plan["verdict"]),
-        '<div class="figures">',
-        picture_of_plan(content),
         table("This study, the best split, and labels alone", header, rows),
-        "</div>",
+        picture_of_plan(content),
         *prices,
     ]
 
@@ -139,5 +137,5 @@ def _citation() -> list[str]:
         f'<a href="https://arxiv.org/abs/{words.ARXIV}">arXiv:{words.ARXIV}</a> (2026): the question, the '
         "model, the two-stage estimator (BEFS) and its large-sample laws. The finite-sample forms, the "
         "comparison with ridge regression and the second penalty are jaxbrain's.</p>",
-        f"<pre>{text(words.CITATION)}</pre>",
+        f'<pre tabindex="0">{text(words.CITATION)}</pre>',
     ]

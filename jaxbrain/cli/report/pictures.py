@@ -34,7 +34,10 @@ def pictures(content: Content) -> list[str]:
     along_brain = None
     if found is not None and content.simulation is not None and content.simulation.draws_labels:
         along_brain = found.sel(n_task=_middle(found, study.n_task))
-    seen = "" if found is None else " Points are the simulation, bars its 95 % intervals."
+    seen = ""
+    if content.simulation is not None:
+        draws = thousands(content.simulation.seeds * content.simulation.trials)
+        seen = f" Points are the simulation ({draws} draws), bars its 95 % intervals."
     curves, amounts = content.over_labels, content.over_recordings
     return [
         figure(

@@ -440,8 +440,8 @@ def proposal(content: Content) -> str:
         drawn = _drawn(content.simulation)
         parts.append(
             f"{drawn} of the same model put the excess test error of the two-stage estimator at "
-            f"{digits(cell['risk'])} (95 % interval {digits4(cell['risk_low'])} to "
-            f"{digits4(cell['risk_high'])}), where the closed form says {digits(numbers['risk'])}."
+            f"{digits(cell['risk'])} (95 % interval {digits(cell['risk_low'])} to "
+            f"{digits(cell['risk_high'])}), where the closed form says {digits(numbers['risk'])}."
         )
     if content.money is not None:
         parts += _money_sentences(content.money)
