@@ -53,9 +53,10 @@ def draw_risk(
         axes.plot(curves.n_task.values, heights, color=COLOURS[colour], label=label)
         shown += [*heights[heights > 0]]
         if simulated is not None and name in simulated:
-            _points(axes, simulated, name, COLOURS[colour], 1 / power)
+            _points(axes, simulated, "n_task", name, COLOURS[colour], 1 / power)
     _mark(axes, *study)
-    top = max([study[1] if np.isfinite(study[1]) else 0, 3.0])
+    # A risk far above that of predicting 0 is of no interest, and may be infinite.
+    top = study[1] if 3 < study[1] < 30 else 3.0
     log_axis(axes, min(shown) / 1.3, 1.3 * top)
     _count_axis(axes, "labels (task samples)", f"beside {recordings}")
     axes.set_ylabel("risk (that of predicting 0 is 1)")
@@ -154,23 +155,24 @@ def _draw_values(
             curves[along].values, curves[name].values, style, color=COLOURS[colour], label=label
         )
         if simulated is not None and name in simulated:
-            _points(axes, simulated, name, COLOURS[colour], 1.0, hollow=style != "-")
+            _points(axes, simulated, along, name, COLOURS[colour], 1.0, hollow=style != "-")
 
 
 def _points(
     axes: Axes,
     simulated: xarray.Dataset,
+    along: str,
     name: str,
     colour: str,
     unit: float,
     hollow: bool = False,
 ) -> None:
     """Simulated means with their intervals; hollow where the theory is a broken line."""
-    part = simulated[[name, f"{name}_low", f"{name}_high"]].squeeze() * unit
-    middle, low, high = (np.atleast_1d(part[n].values) for n in part)
-    at = np.atleast_1d(part.n_task.values if "n_task" in part.dims else part.n_brain.values)
+    middle, low, high = (
+        unit * np.atleast_1d(simulated[f"{name}{end}"].values) for end in ("", "_low", "_high")
+    )
     axes.errorbar(
-        at,
+        np.atleast_1d(simulated[along].values),
         middle,
         [middle - low, high - middle],
         fmt="o",

@@ -110,7 +110,9 @@ def _limits(content: Content) -> list[str]:
 def _proposal(content: Content) -> list[str]:
     return [
         "<h2>For a grant proposal</h2>",
-        paragraph("Ready to paste; numbers are rounded to three digits."),
+        paragraph(
+            "Ready to paste. What is predicted is rounded to three digits; inputs are as given."
+        ),
         f"<blockquote>{paragraph(words.proposal(content))}</blockquote>",
     ]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import xarray
 
 # Rough seconds that may be spent on draws. Compilation comes on top.
-_PATIENCE = 15.0
+_PATIENCE = 18.0
 _BRAIN = (0.25, 0.5, 1.0, 2.0, 4.0)
 _TASK = (0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -100,7 +100,7 @@ def _seconds(study: Study) -> tuple[float, float]:
 
     sizes = reduce_model(study.problem)[1]
     d, k, spare = sizes
-    brain = 1e-10 * min(d, k + spare) ** 3 if is_dense(sizes) else 2.5e-9 * d * k**2
+    brain = 1e-10 * min(d, k + spare) ** 3 if is_dense(sizes) else 0.3 + 2.5e-9 * d * k**2
     return brain + 1e-5, 2e-6 * d
 
 

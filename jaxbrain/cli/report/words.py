@@ -47,7 +47,9 @@ def _without_end(number: float) -> str:
 
 def percent(change: float) -> str:
     """A change with its sign."""
-    return f"{change:+.3f} %".replace("-", "−") if math.isfinite(change) else "undefined"
+    if not math.isfinite(change):
+        return "undefined"
+    return f"{change:+.3f} %".replace("-", "−") if abs(change) >= 5e-4 else "0.000 %"
 
 
 def inputs(study: Study) -> Rows:
@@ -55,6 +57,18 @@ def inputs(study: Study) -> Rows:
     p = study.problem
     channels = "very many" if p.recording_dim is None else thousands(p.recording_dim)
     hours = [] if study.hours is None else [("hours of recording", f"{study.hours:.4g}")]
+    noise = "encoding noise (variance of a latent read out from the channels)"
+    sources = [
+        (
+            "neural variability of a latent (its stimulus-driven variance is 1)",
+            _spectrum(p.latent_noise),
+        ),
+        ("measurement noise of a channel (variance)", f"{float(p.recording_noise):.4g}"),
+        ("gain (summed squared weight of a latent in the channels)", _spectrum(p.gain)),
+    ]
+    # Given as one number, encoding noise has no sources that are known apart.
+    if p.recording_dim is None and float(p.recording_noise) == 0:
+        sources = []
     return [
         ("brain samples", f"{thousands(study.n_brain)}"),
         *hours,
@@ -70,16 +84,8 @@ def inputs(study: Study) -> Rows:
             "misalignment (share of the task that no recording can reach)",
             f"{100 * float(p.relative_misalignment):.3g} %",
         ),
-        (
-            "neural variability of a latent (its stimulus-driven variance is 1)",
-            _spectrum(p.latent_noise),
-        ),
-        ("measurement noise of a channel (variance)", f"{float(p.recording_noise):.4g}"),
-        ("gain (summed squared weight of a latent in the channels)", _spectrum(p.gain)),
-        (
-            "encoding noise (variance of a latent read out from the channels)",
-            _spectrum(p.encoding_noise),
-        ),
+        *sources,
+        (noise, _spectrum(p.encoding_noise)),
     ]
 
 
@@ -326,6 +332,9 @@ def splits(content: Content, found: Money) -> tuple[tuple[str, ...], Rows]:
             digits4(alone["risk"]),
         ),
     ]
+    if best["n_brain"] <= 0:
+        # Then it is labels alone.
+        del rows[1]
     return ("", "brain samples", "labels", f"on recordings{unit}", f"on labels{unit}", "risk"), rows
 
 
@@ -468,8 +477,8 @@ def _money_sentences(found: Money) -> list[str]:
         f"At {digits(found.prices.cost_brain)} {found.prices.currency}".strip()
         + " a recorded sample and "
         + f"{digits(found.prices.cost_task)} {found.prices.currency}".strip()
-        + f" a label, this costs {said(found.bill)}, and {said(found.bill_of_labels)} to be as good with "
-        "labels alone."
+        + f" a label, this costs {said(found.bill)}; to be as good with labels alone would cost "
+        f"{said(found.bill_of_labels)}."
     )
     if best["n_brain"] <= 0:
         return [
