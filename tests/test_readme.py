@@ -9,6 +9,8 @@ import pytest
 
 import jaxbrain as jb
 from jaxbrain.cli import main
+from jaxbrain.cli.report.prices import read_prices
+from jaxbrain.cli.study import read_study
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -57,3 +59,11 @@ def test_the_example_config_is_understood(capsys, tmp_path):
     answer = json.loads(capsys.readouterr().out)
     assert (answer["n_brain"], answer["n_task"]) == (20_000, 5_000)
     assert answer["value"] > 0
+
+
+def test_the_example_config_takes_the_example_prices(tmp_path):
+    config = tmp_path / "study.toml"
+    study, prices = (part for part in blocks("toml") if "[problem]" in part or "[budget]" in part)
+    config.write_text(study + prices)
+    found = read_prices(config, {}, read_study(config, {}))
+    assert (found.cost_brain, found.cost_task, found.total) == (0.5, 2.0, 30_000)
