@@ -413,6 +413,7 @@ def test_every_fault_is_told_at_once_and_nothing_is_written(capsys, tmp_path):
         (("--cost-hour", "3", "--cost-brain", "1", "--cost-task", "1", "--out", "a.html"), "the same thing"),
         (("--currency", "EUR", "--out", "a.html"), "needs the price of recordings"),
         (("--out", "a" * 300 + ".html"), "cannot be written"),
+        (("b" * 300 + ".toml", "--out", "a" * 300 + ".html"), "cannot be read as TOML"),
     ],
 )  # fmt: skip
 def test_wrong_arguments_are_refused(capsys, tmp_path, monkeypatch, arguments, said):

@@ -126,8 +126,11 @@ def draw_plan(
     drawn = [height for height in drawn if height <= 3] or [0.1, 1.0]
     log_axis(axes, min(drawn) / 1.15, max(drawn) * 1.15)
     money = f"{grouped(budget)} {currency}".strip()
-    label = f"share of the budget of {money} spent on recordings (%)"
-    axes.set_xlabel("\n".join(textwrap.wrap(literal(label), round(12 * width))))
+    # A line never ends within a sum of money.
+    joined = money.replace(" ", "\N{NO-BREAK SPACE}")
+    label = f"share of the budget of {joined} spent on recordings (%)"
+    lines = textwrap.wrap(label, round(12 * width))
+    axes.set_xlabel("\n".join(literal(line.replace(joined, money)) for line in lines))
     axes.set_ylabel("risk (that of predicting 0 is 1)")
     legend_above(figure)
     return figure

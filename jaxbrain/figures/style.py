@@ -79,12 +79,13 @@ def log_axis(axes: Axes, low: float, high: float) -> None:
     """A logarithmic vertical axis with a readable number of plain numbers at it, however short."""
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+    subs = (1, 2, 3, 5) if high < 10 * low else (1, 2, 5) if high < 300 * low else (1,)
     axes.set_yscale("log")
     axes.set_ylim(low, high)
     axes.yaxis.set_major_locator(
         MaxNLocator(8, steps=[1, 2, 5, 10])
         if high < 4 * low
-        else LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,), numticks=30)
+        else LogLocator(subs=subs, numticks=30)
     )
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter("{x:g}")

@@ -60,7 +60,7 @@ def report(
         overwrite: Replace the page if it exists.
     """
     problems = output_problems(out, overwrite, (".html",))
-    if config is not None and out.exists() and config.exists() and out.samefile(config):
+    if config is not None and _same_file(out, config):
         problems.append(f"{out} is the config itself: name another file")
     if not 0 <= seed < 2**32:
         problems.append(f"--seed must lie between 0 and {2**32 - 1}, but it is {seed}")
@@ -107,6 +107,13 @@ def report(
     except ValueError as error:
         raise UserError([str(error)]) from error
     _write(out, page_of(content))
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # there are not two files, and nothing to mix up
+        return False
 
 
 def _write(path: Path, page: str) -> None:

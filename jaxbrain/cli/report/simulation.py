@@ -46,8 +46,8 @@ def simulate(study: Study, seed: int) -> Simulation | None:
     n_task, n_brain = _labels(study), _recordings(study)
     here = np.array([max(round(study.n_brain), problem.input_dim + 2)])
     brain, task = _seconds(study)
-    draws = _PATIENCE / (brain * len(n_brain) + task * (len(n_task) + 24))
-    whole = draws >= 100
+    draws = _PATIENCE / 2 / (brain * len(n_brain) + task * (len(n_task) + 24))
+    whole = draws >= 50
     if whole:
         seeds, trials = 10, int(min(50, draws // 10))
     else:
