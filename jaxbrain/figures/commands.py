@@ -129,8 +129,8 @@ def draw_plan(
     # A line never ends within a sum of money.
     joined = money.replace(" ", "\N{NO-BREAK SPACE}")
     label = f"share of the budget of {joined} spent on recordings (%)"
-    lines = textwrap.wrap(label, round(12 * width))
-    axes.set_xlabel("\n".join(literal(line.replace(joined, money)) for line in lines))
+    wrapped = textwrap.wrap(label, round(12 * width))
+    axes.set_xlabel("\n".join(literal(line.replace(joined, money)) for line in wrapped))
     axes.set_ylabel("risk (that of predicting 0 is 1)")
     legend_above(figure)
     return figure

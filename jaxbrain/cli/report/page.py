@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..worth_text import verdict
-from . import words
+from . import tables, words
 from .content import Content
 from .html import bullets, document, paragraph, table, text
 from .pictures import picture_of_changes, picture_of_plan, pictures
@@ -40,13 +40,13 @@ def _head(content: Content) -> list[str]:
 def _inputs(content: Content) -> list[str]:
     return [
         "<h2>Inputs</h2>",
-        table("What the answer rests on", ("", "value"), words.inputs(content.study)),
+        table("What the answer rests on", ("", "value"), tables.inputs(content.study)),
     ]
 
 
 def _results(content: Content) -> list[str]:
     header: tuple[str, ...] = ("", "closed form", "simulation (95 %)")
-    rows = words.results(content)
+    rows = tables.results(content)
     if content.simulation is None:
         header, rows = header[:2], [row[:3] for row in rows]
     return [
@@ -72,14 +72,14 @@ def _sensitivities(content: Content) -> list[str]:
         table(
             "Change for one percent more",
             ("", "value against least squares", "value of the information"),
-            words.changes(content),
+            tables.changes(content),
         ),
         "</div>",
     ]
 
 
 def _budget(content: Content) -> list[str]:
-    header, rows = words.break_even(content)
+    header, rows = tables.break_even(content)
     prices = [
         "<h3>Break-even prices</h3>",
         paragraph(words.about_break_even(content)),
@@ -89,7 +89,7 @@ def _budget(content: Content) -> list[str]:
     if found is None:
         said = "No prices are given, and nothing is assumed about money: the unit here is the price of one label."
         return ["<h2>Budget</h2>", paragraph(said), *prices]
-    header, rows = words.splits(content, found)
+    header, rows = tables.splits(content, found)
     return [
         "<h2>Budget</h2>",
         paragraph(words.about_money(content, found)),

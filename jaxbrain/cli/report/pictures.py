@@ -12,9 +12,10 @@ import numpy as np
 
 from ..text import thousands
 from ..worth_text import THINGS, samples
-from . import words
 from .content import Content
 from .html import figure
+from .numbers import count, digits, digits4, percent
+from .tables import ranked_changes
 
 if TYPE_CHECKING:
     import xarray
@@ -85,9 +86,9 @@ def picture_of_changes(content: Content) -> str:
     """The elasticities as bars."""
     from ...figures import draw_changes
 
-    ranked = words.ranked_changes(content)
+    ranked = ranked_changes(content)
     told = "; ".join(
-        f"{THINGS[name]} {words.percent(value)} and {words.percent(information)}"
+        f"{THINGS[name]} {percent(value)} and {percent(information)}"
         for name, (value, information) in ranked.items()
     )
     return figure(
@@ -127,14 +128,14 @@ def picture_of_plan(content: Content) -> str:
     )
     share = 100 * best["spent_on_brain"] / purchase.budget
     told = (
-        f"It is least, {words.digits4(best['risk'])}, where {share:.3g} % are spent on recordings"
+        f"It is least, {digits4(best['risk'])}, where {share:.3g} % are spent on recordings"
         if best["n_brain"] > 0
         else "It is nowhere below the dashed line"
     )
     return figure(
         image,
         f"Line: risk over the share of the budget spent on recordings. {told}; the dashed line, labels alone, "
-        f"is at {words.digits4(without)}.",
+        f"is at {digits4(without)}.",
         "Risk over the share of the budget that is spent on recordings; the rest buys labels. Both sides are "
         "at their best penalties.",
     )
@@ -164,7 +165,7 @@ def _middle(found: xarray.Dataset, n_task: float) -> int:
 def _alt_risk(content: Content) -> str:
     numbers, power = content.numbers, float(content.study.problem.total_power)
     told = ", ".join(
-        f"{name} {words.digits4(numbers[key] / power)}"
+        f"{name} {digits4(numbers[key] / power)}"
         for key, name in (
             ("task_only_risk", "least squares"),
             ("ridge_risk", "ridge"),
@@ -180,13 +181,13 @@ def _alt_risk(content: Content) -> str:
 
 def _alt_value(content: Content, labels: str) -> str:
     curve = content.over_recordings.information_value
-    low, high = (words.count(float(curve.values[place])) for place in (0, -1))
+    low, high = (count(float(curve.values[place])) for place in (0, -1))
     first, last = (thousands(float(curve.n_brain.values[place])) for place in (0, -1))
     return (
         f"Line chart: value in labels over brain samples, beside {labels}. The information value goes from "
         f"{low} labels with {first} brain samples to {high} labels with {last}; at this study it is "
-        f"{words.count(content.numbers['information_value'])}, against least squares "
-        f"{words.count(content.numbers['value'])}."
+        f"{count(content.numbers['information_value'])}, against least squares "
+        f"{count(content.numbers['value'])}."
     )
 
 
@@ -196,6 +197,6 @@ def _alt_saved(content: Content) -> str:
     share = 100 * information / (n_task + information) if n_task > 0 else math.nan
     return (
         "Line chart: percent of the labels that recordings save, over the number of labels. At this study "
-        f"{words.digits(100 * numbers['savings'])} % against least squares, {words.digits(share)} % of "
+        f"{digits(100 * numbers['savings'])} % against least squares, {digits(share)} % of "
         "information against ridge."
     )
