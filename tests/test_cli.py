@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
@@ -378,3 +379,19 @@ def test_a_model_in_place_of_its_problem_is_told_apart():
     code = "import jaxbrain as jb; jb.value(jb.presets.small(), 600, 50)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "ValueError: problem is a LinearGaussianModel: pass model.problem()" in done.stderr
+
+
+def test_info_tells_devices_precision_and_versions(capsys):
+    found = json.loads(run(capsys, "info", "--json"))
+    assert found["jaxbrain"] == jb.__version__
+    assert found["jax"] == jax.__version__
+    assert found["devices"].startswith(f"{jax.devices()[0].platform}:0")
+    assert found["precision"].startswith("float64")
+    lines = dict(line.split("  ", 1) for line in run(capsys, "info").splitlines())
+    assert {name: value.strip() for name, value in lines.items()} == {
+        name: str(value) for name, value in found.items()
+    }
+
+
+def test_the_version_is_one_line(capsys):
+    assert run(capsys, "--version") == f"jaxbrain {jb.__version__}\n"

@@ -16,7 +16,9 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     import jax
 
+    from .. import __version__
     from .fit import fit
+    from .info import info
     from .plan import plan
     from .report import report
     from .reproduce import reproduce
@@ -25,6 +27,9 @@ def main(arguments: list[str] | None = None) -> None:
 
     # A program of its own may choose its precision; the library never does.
     jax.config.update("jax_enable_x64", True)
+    if (sys.argv[1:] if arguments is None else arguments) == ["--version"]:
+        print(f"jaxbrain {__version__}")
+        return
     try:
         tyro.extras.subcommand_cli_from_dict(
             {
@@ -34,6 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
                 "simulate": simulate,
                 "fit": fit,
                 "reproduce": reproduce,
+                "info": info,
             },
             prog="jaxbrain",
             description="How much are brain recordings worth for machine learning?",
