@@ -65,6 +65,8 @@ def table_files(path: Path | str) -> list[Path]:
 def read_table(path: Path | str) -> xarray.Dataset:
     """Read what `write_table` has kept; all of it, so that the file is free again.
 
+    - `path`: the netCDF file.
+
     **Raises** `ValueError` where the file is none of these, `OSError` where it cannot be read.
     """
     import xarray

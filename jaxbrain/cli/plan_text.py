@@ -97,7 +97,7 @@ def verdict(purchase: Purchase, answer: dict[str, Any]) -> str:
 
 def why_not(purchase: Purchase, answer: dict[str, Any], name: str) -> str:
     """Why recordings of this kind should not be bought; "recording" where the kind has no name."""
-    from ..theory import risk, two_penalty_risk
+    from ..theory import ridge_risk, risk, task_only_risk, two_penalty_risk
 
     found, modality = answer["modalities"][name], purchase.modalities[name]
     name = name or "recording"
@@ -110,8 +110,12 @@ def why_not(purchase: Purchase, answer: dict[str, Any], name: str) -> str:
         )
     law = risk if purchase.estimator == "befs" else two_penalty_risk
     amounts = np.array([*found["frontier"]["n_brain"], np.inf])
-    for_free = float(np.nanmin(law(modality.problem, amounts, alone["n_task"])))
-    if math.isfinite(alone["risk"]) and for_free >= alone["risk"] * (1 - 1e-9):
+    # Beside very many labels what anything is worth is lost in the digits of the risk.
+    labels = min(alone["n_task"], 100.0 * modality.problem.input_dim)
+    for_free = float(np.nanmin(law(modality.problem, amounts, labels)))
+    rival = ridge_risk if purchase.baseline == "ridge" else task_only_risk
+    without = float(rival(modality.problem, labels))
+    if math.isfinite(without) and for_free >= without * (1 - 1e-9):
         return (
             f"{name} teaches nothing about this task: no amount of it, even for free, would bring the risk "
             f"below that of {_LABELS[purchase.baseline]} without it"

@@ -118,6 +118,9 @@ def random_subspace(key: PRNGKeyArray, input_dim: int, rank: int) -> Float[Array
     >>> import jax, jaxbrain as jb
     >>> jb.random_subspace(jax.random.key(0), 10, 3).shape
     (10, 3)
+
+    - `key`: of the draw. `input_dim`, d, and `rank`, k: the shape (d, k) of the basis, whose columns are
+      orthonormal.
     """
     check_integer("input_dim", input_dim, 2)
     check_integer("rank", rank, 1, input_dim - 1)
@@ -144,5 +147,7 @@ def oracle_subspace(model: LinearGaussianModel) -> Float[Array, "d k"]:
     >>> import jaxbrain as jb
     >>> jb.oracle_subspace(jb.presets.small()).shape
     (64, 6)
+
+    - `model`: the study; its `encoder` is what is returned, shape (d, k).
     """
     return model.encoder

@@ -126,6 +126,7 @@ def befs_path(
     (9, 64)
 
     - `penalties`, shape (l,): outside penalties, 0 and infinity allowed as in `befs`.
+    - `inputs`, `targets`, `basis`, `inside_penalty`: as in `befs`.
 
     Returns weights of shape (l, d) or (l, d, t). Differentiable in the penalties and the targets; for
     derivatives in inputs and basis use `befs`.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .style import COLOURS, ONE_COLUMN, grouped, legend_above, log_axis
+from .style import COLOURS, ONE_COLUMN, grouped, legend_above, log_axis, readable_numbers
 
 if TYPE_CHECKING:
     import xarray
@@ -192,6 +192,11 @@ def _mark(axes: Axes, across: float, height: float) -> None:
 
 def _count_axis(axes: Axes, what: str, beside: str) -> None:
     axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    if high < 30 * low:
+        # Within a decade or so matplotlib's own numbers run into each other.
+        readable_numbers(axes.xaxis, low, high)
+        axes.xaxis.set_major_formatter(lambda number, _: grouped(number))
     axes.set_xlabel(f"{what}\n{beside}")
 
 

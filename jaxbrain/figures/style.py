@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 STYLE = Path(__file__).with_name("journal.mplstyle")
@@ -62,6 +64,8 @@ def ordered_colours(count: int) -> list[str]:
 
 def grouped(number: float) -> str:
     """A count with groups of three digits."""
+    if not math.isfinite(number):
+        return "undefined" if number != number else "infinite"
     return f"{round(float(number)):,}".replace(",", " ")
 
 
@@ -76,19 +80,24 @@ def legend_above(figure: Figure) -> None:
 
 
 def log_axis(axes: Axes, low: float, high: float) -> None:
-    """A logarithmic vertical axis with a readable number of plain numbers at it, however short."""
+    """A logarithmic vertical axis with a readable number of plain numbers at it, however short or long."""
+    axes.set_yscale("log")
+    axes.set_ylim(low, high)
+    readable_numbers(axes.yaxis, low, high)
+    axes.yaxis.set_major_formatter("{x:g}")
+
+
+def readable_numbers(axis: Axis, low: float, high: float) -> None:
+    """Numbers at a logarithmic axis that do not overlap: few of them within a decade, few decades."""
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     subs = (1, 2, 3, 5) if high < 10 * low else (1, 2, 5) if high < 300 * low else (1,)
-    axes.set_yscale("log")
-    axes.set_ylim(low, high)
-    axes.yaxis.set_major_locator(
+    axis.set_major_locator(
         MaxNLocator(8, steps=[1, 2, 5, 10])
         if high < 4 * low
-        else LogLocator(subs=subs, numticks=30)
+        else LogLocator(subs=subs, numticks=12 if len(subs) == 1 else 30)
     )
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
 
 
 def shortened(name: str, most: int = 24) -> str:

@@ -12,7 +12,7 @@ import xarray
 from ..figures.style import TWO_COLUMNS, grouped, ordered_colours
 from ..simulation import empirical_value, sweep
 from ..theory import optimal_penalty, risk, value
-from .result import Claim, Result, Scale, Tables, claim
+from .result import Claim, Result, Scale, Tables, claim, largest
 from .settings import small
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ TABLES = {"agreement_sweep": agreement_sweep, "agreement": agreement}
 def draw(tables: Tables) -> Figure:
     """The figure of these tables."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullLocator
 
     cells = tables["agreement"]
     figure, grid = plt.subplots(2, 2, figsize=(TWO_COLUMNS, 5.4))
@@ -125,10 +126,14 @@ def draw(tables: Tables) -> Figure:
                 color=colour,
                 label=grouped(labels),
             )
+        ratio = closed[shown].max() / closed[shown].min() if shown.any() else 1.0
         axes.axhline(0, color="black", lw=0.8, zorder=0)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter("")
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_locator(
+            LogLocator(subs=(1, 2, 5) if ratio < 300 else (1,), numticks=30)
+        )
         axes.set_title(f"({letter}) {title}")
         axes.set_xlabel("closed form")
         axes.set_ylabel("simulated less closed form (%)")
@@ -148,13 +153,16 @@ def claims(tables: Tables) -> list[Claim]:
     """What these tables say of each claim."""
     cells = tables["agreement"]
 
-    def compared(name: str) -> tuple[np.ndarray, float]:
+    def compared(name: str) -> tuple[np.ndarray, float, bool]:
         closed, mean, low, high = (
             cells[f"{name}{end}"].values for end in ("_closed_form", "", "_low", "_high")
         )
         known = np.isfinite(mean) & np.isfinite(low) & np.isfinite(high)
         inside = (low <= closed) & (closed <= high)
-        return (closed / mean - 1)[known], float(inside[known].mean())
+        # Beyond what few draws explain, theory has to be within 3 %.
+        near = abs(closed - mean) <= 0.03 * abs(mean) + 0.75 * (high - low)
+        share = float(np.sum(inside[known]) / max(known.sum(), 1))
+        return (closed / mean - 1)[known], share, bool(known.any() and np.all(near[known]))
 
     found = {name: compared(name) for name in ("risk", "penalty", "value")}
 
@@ -163,34 +171,48 @@ def claims(tables: Tables) -> list[Claim]:
     at = np.unravel_index(np.argmax(np.where(np.isfinite(law), abs(law), 0.0)), law.shape)
 
     def told(name: str) -> str:
-        off, share = found[name]
+        off, share, _ = found[name]
+        middle = np.median(abs(off)) if off.size else np.nan
         return (
-            f"median difference {100 * np.median(abs(off)):.2g} %, largest {100 * abs(off).max():.2g} % "
+            f"median difference {100 * middle:.2g} %, largest {100 * largest(abs(off)):.2g} % "
             f"in {off.size} cells; {100 * share:.0f} % within the 95 % interval"
         )
 
+    def covering(name: str) -> str:
+        off, share, _ = found[name]
+        return (
+            f"to within {100 * largest(abs(off)):.2g} %: {100 * share:.0f} % of the 95 % intervals cover theory"
+            if share < 0.9
+            else ""
+        )
+
+    first = (
+        f"the finite form: the first-order law is off by up to {100 * abs(law[at]):.0f} %, beside "
+        f"{cells.n_task.values[at[1]]} labels and {cells.n_brain.values[at[0]]} brain samples"
+        if abs(law[at]) > 0.03
+        else ""
+    )
     return [
         claim(
             "The simulated risk at the best penalty is that of theory.",
             "risk",
             told("risk"),
-            abs(found["risk"][0]).max() < 0.03,
-            f"the finite form: the first-order law is off by up to {100 * abs(law[at]):.0f} %, beside "
-            f"{cells.n_task.values[at[1]]} labels and {cells.n_brain.values[at[0]]} brain samples"
-            if abs(law[at]) > 0.03
-            else "",
+            found["risk"][2],
+            "; ".join(filter(None, (covering("risk"), first))),
         ),
         claim(
             "The penalty that is best in simulation is that of theory.",
             "optimal_penalty",
             told("penalty"),
-            np.median(abs(found["penalty"][0])) < 0.03 and abs(found["penalty"][0]).max() < 0.2,
+            found["penalty"][2],
+            covering("penalty"),
         ),
         claim(
             "The simulated value, and with it the exchange rate, is that of theory.",
             "empirical_value",
             told("value"),
-            np.median(abs(found["value"][0])) < 0.02 and abs(found["value"][0]).max() < 0.1,
+            found["value"][2],
+            covering("value"),
         ),
     ]
 

@@ -151,9 +151,9 @@ def draw(tables: Tables) -> Figure:
     error.set_xlim(9, 500)
     error.set_xticks([10, 20, 64, 200, 400], ["10", "20", "64\ninputs", "200", "400"])
     error.minorticks_off()
-    error.set_xlabel("labels")
+    error.set_xlabel(f"labels ({simulated.sizes['seed']} × {simulated.attrs['trials']} draws)")
     error.set_ylabel("excess test risk")
-    error.set_title(f"(b) {curves.attrs['n_brain']} brain samples; points: simulated")
+    error.set_title(f"(b) {curves.attrs['n_brain']} brain samples; points: simulated, 95 %")
     error.legend()
     return figure
 

@@ -20,7 +20,7 @@ from ..theory import (
     worth_collecting,
 )
 from .agreement import small_sweep
-from .result import OURS, Claim, Result, Scale, Tables, claim
+from .result import OURS, Claim, Result, Scale, Tables, claim, largest
 from .settings import altered, fmri, labels, small
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def budget_favourability(scale: Scale) -> xarray.Dataset:
     problem = fmri()
     unit = float(favourability(problem, 1.0, 1.0))
     ratios = labels(0.2, 1e3, scale.points)
-    worth = np.array([1e4, 1e5, 1e6, 1e7])
+    worth = np.array([1e4, 1e5, 1e6, 1e9])
     prices = ratios / unit
     found = _allocations(problem, worth[:, None] * prices[None, :], prices[None, :])
     return xarray.Dataset(
@@ -145,12 +145,15 @@ def budget_harmful(scale: Scale) -> xarray.Dataset:
     # The same number of cells as above: nothing is compiled twice.
     prices = labels(1.0, 1e4, scale.points)
     found = _allocations(problem, worth[:, None] * prices[None, :], prices[None, :])
-    rival = optimal_allocation(problem, worth[0] * prices[-1], 1.0, prices[-1], baseline="ridge")
+    rival = [
+        optimal_allocation(problem, budget * prices[-1], 1.0, prices[-1], baseline="ridge").n_brain
+        for budget in worth
+    ]
     return xarray.Dataset(
         {
             "n_brain": (("budget_in_labels", "cost_task"), found["n_brain"]),
             "saved": (("budget_in_labels", "cost_task"), found["saved"]),
-            "n_brain_against_ridge": float(rival.n_brain),
+            "n_brain_against_ridge": ("budget_in_labels", np.array(rival, float)),
         },
         coords={"budget_in_labels": worth, "cost_task": prices},
         attrs={
@@ -191,6 +194,7 @@ def draw(tables: Tables) -> Figure:
                 one.budget, unit * one[name], spread, fmt="o", color=colour, label=f"{price:g}"
             )
             axes.plot(one.budget, unit * one[f"{name}_closed_form"], color=colour)
+    sampled = f"64 inputs, {simulated.attrs['seeds']} × {simulated.attrs['trials']} draws"
     for row, (place, horizontal) in enumerate(
         (("over the budget", _LABELS), ("over favourability", "favourability"), ("", _LABELS))
     ):
@@ -208,7 +212,8 @@ def draw(tables: Tables) -> Figure:
                 axes.set_xscale("log")
                 axes.set_title(f"({letter}) {what} {place}")
             else:
-                axes.set_title(f"({letter}) {what}; points: simulated, 64 inputs, 95 %")
+                axes.set_title(f"({letter}) {what}: points simulated, 95 %")
+                axes.set_xlabel(f"{horizontal}; {sampled}")
     for axes in grid[0]:
         axes.set_xlim(5e3, 1e9)
     grid[0, 1].set_ylim(2e3, 3e5)
@@ -239,7 +244,6 @@ def claims(tables: Tables) -> list[Claim]:
     gamma, m = curves.attrs["gamma"], curves.attrs["misalignment"]
     ratios = np.array(FAVOURABILITIES)
     large = curves.isel(budget=-1)
-    bought = large.n_brain.values > 0
     law = np.where(ratios > 1, gamma / m * (np.sqrt(np.maximum(ratios, 1)) - 1), 0)
     some = ratios > 1
     # The law holds where what it buys is far above input_dim.
@@ -249,9 +253,13 @@ def claims(tables: Tables) -> list[Claim]:
     last = curves.saved.values[some]
     at_peak = last.max(axis=1)
     by_ratio = over.saved.values
-    threshold = [
-        float(over.favourability.values[np.argmax(row > 0)]) for row in over.n_brain.values
-    ]
+    grid, bought = over.favourability.values, over.n_brain.values > 0
+    threshold = [float(grid[row][0]) if row.any() else np.inf for row in bought]
+    first = threshold[-1]
+    surely = gamma / m * (np.sqrt(max(first, 1.0)) - 1)
+    fewest = harmful.attrs["input_dim"] + 2
+    seldom, most = float(harmful.n_brain.min()), float(harmful.n_brain.max())
+    rival = harmful.n_brain_against_ridge.values
     closed, mean = simulated.saved_closed_form.values, simulated.saved.values
     known = np.isfinite(mean)
     gap = np.abs(closed - mean)[known]
@@ -263,31 +271,38 @@ def claims(tables: Tables) -> list[Claim]:
         claim(
             "At large budgets, and with γ > 0, recordings are worth buying if, and only if, favourability is above 1.",
             "worth_collecting",
-            "bought at favourability "
-            + ", ".join(f"{x:g}" for x in ratios[bought])
-            + "; not at "
-            + ", ".join(f"{x:g}" for x in ratios[~bought])
-            + f" (budget {curves.budget.values[-1]:.0e})",
-            np.all(bought == (ratios > 1)),
+            f"bought from favourability {first:.2g} on at a budget of "
+            f"{over.budget_in_labels.values[-1]:.0e} labels, where the law buys {grouped(surely)} samples; at "
+            f"{np.sum(bought[-1][grid <= 1])} of {np.sum(grid <= 1)} favourabilities up to 1",
+            np.isfinite(first)
+            and not np.any(bought[-1][grid <= 1])
+            and np.all(bought[-1][grid >= 2]),
+            f"only from favourability {first:.2g} on: with the few samples that the law buys below it, hardly "
+            "more than there are inputs, a subspace is learned badly"
+            if first > grid[grid > 1][0]
+            else "",
         ),
         claim(
             "With γ < 0 recordings are not worth buying, however cheap.",
             "worth_collecting",
-            f"bought by the finite optimum: {grouped(harmful.n_brain.min())} to "
-            f"{grouped(harmful.n_brain.max())} samples against least squares, saving up to "
-            f"{100 * harmful.saved.max():.2g} %; {grouped(harmful.n_brain_against_ridge)} against ridge",
+            f"bought by the finite optimum: {grouped(seldom)} to {grouped(most)} samples against least squares, "
+            f"saving up to {100 * float(harmful.saved.max(skipna=False)):.2g} %; {grouped(rival.max())} at most "
+            "against ridge",
             harmful.attrs["gamma"] < 0
             and not harmful.attrs["worth_collecting"]
-            and harmful.n_brain_against_ridge == 0,
+            and np.all(rival == 0)
+            and most <= fewest
+            and np.all(np.isfinite(harmful.saved)),
             "against ridge; against least squares the fewest samples that can be used still pay, as shrinkage"
-            if harmful.n_brain.max() == harmful.attrs["input_dim"] + 2
+            if most > 0
             else "",
         ),
         claim(
-            "The same threshold holds at budgets of any size.",
+            "The threshold is 1 at budgets of any size.",
             "optimal_allocation",
             "; ".join(
-                f"from favourability {x:.2g} on at {worth:.0e} labels"
+                (f"from favourability {x:.2g} on" if np.isfinite(x) else "bought at none")
+                + f" at {worth:.0e} labels"
                 for x, worth in zip(threshold, over.budget_in_labels.values, strict=True)
             ),
             all(abs(x - 1) < 0.1 for x in threshold),
@@ -342,8 +357,8 @@ def claims(tables: Tables) -> list[Claim]:
         claim(
             "Among the simulated amounts of recording the best plan saves what theory says.",
             "empirical_allocation",
-            f"largest difference {100 * gap.max():.1f} percentage points in {known.sum()} budgets",
-            gap.max() < 0.05,
+            f"largest difference {100 * largest(gap):.1f} percentage points in {known.sum()} budgets",
+            largest(gap) < 0.05,
             source=OURS,
         ),
     ]

@@ -244,11 +244,11 @@ def claims(tables: Tables) -> list[Claim]:
     half = int(np.argmin(abs(n - 5e3)))
     return [
         claim(
-            "Each further brain sample is worth less: the exchange rate falls with the amount recorded.",
+            "The exchange rate, labels a brain sample on average, falls with the amount recorded.",
             "exchange_rate",
             f"falls from {hours[peak]:.1f} to {grouped(hours[-1])} h; slope at the end {slope[-1]:.3f}",
             falling and peak < len(hours) // 2 and abs(slope[-1] + 1) < 0.05,
-            f"from {n_brain[peak] / d:.1f} d samples on; closer to d each sample makes the next worth more"
+            f"from {n_brain[peak] / d:.1f} d samples on; closer to d the average still rises"
             if peak
             else "",
         ),

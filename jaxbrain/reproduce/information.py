@@ -201,7 +201,9 @@ def draw(tables: Tables) -> Figure:
     small_scale.minorticks_off()
     small_scale.set_yscale("symlog", linthresh=30)
     small_scale.margins(x=0.15, y=0.12)
-    small_scale.set_xlabel("labels (64 inputs)")
+    small_scale.set_xlabel(
+        f"labels (64 inputs, {simulated.attrs['seeds']} × {simulated.attrs['trials']} draws)"
+    )
     small_scale.set_ylabel("value against ridge (labels)")
     small_scale.set_title("(c) simulated, 95 %")
     handles, names = over.get_legend_handles_labels()

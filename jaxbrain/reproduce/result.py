@@ -62,6 +62,11 @@ class Result(NamedTuple):
     """What is to be seen, for those who cannot."""
 
 
+def largest(values: np.ndarray) -> float:
+    """The largest of them; NaN where there is none, or one that is."""
+    return float(np.max(values)) if values.size else float("nan")
+
+
 def judge(holds: bool | np.bool_, condition: str = "") -> str:
     """The verdict on a claim that holds or not, under a condition if there is one."""
     if not holds:

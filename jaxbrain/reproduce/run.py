@@ -13,7 +13,7 @@ import xarray
 from ..figures.style import styled
 from ..store import read_table, table_files, write_table
 from .registry import RESULTS, TABLES
-from .result import FULL, Claim, Scale
+from .result import FULL, Claim, Result, Scale, Tables
 from .verdicts import as_markdown
 
 
@@ -30,7 +30,7 @@ def reproduce(
 
     - `names`: some of `RESULTS`, in any order.
     - `folder`: made if it is not there. Tables go into tables/ (netCDF and CSV), figures into figures/
-      (PNG and SVG), verdicts into claims.md and claims.json.
+      (PNG and SVG), verdicts into claims.md and claims.json, beside those of results that are there already.
     - `scale`: how much is simulated, `FULL` or `QUICK`.
     - `resume`: take tables that are there already, and compute only what is missing; figures and
       verdicts are always made anew, from what the tables say.
@@ -61,7 +61,9 @@ def reproduce(
     kept: dict[str, xarray.Dataset] = {}
     if resume:
         kept = {
-            name: _stored(paths.table(name), scale) for name in needed if paths.table(name).exists()
+            name: _stored(paths.table(name), name, scale)
+            for name in needed
+            if paths.table(name).exists()
         }
     paths.make()
     tables = {}
@@ -71,21 +73,25 @@ def reproduce(
             continue
         start = time.perf_counter()
         table = TABLES[name](scale).copy()
-        table.attrs |= _origin(scale)
+        table.attrs |= _origin(scale) | {"table": name}
         write_table(table, paths.table(name))
         # What is drawn and judged is what was stored.
         tables[name] = read_table(paths.table(name))
         progress(f"table {name} ({number + 1}/{len(needed)}): {time.perf_counter() - start:.1f} s")
     found = {}
-    for name in chosen:
+    for name in RESULTS:
         result = RESULTS[name]
+        if name not in chosen:
+            # What was reproduced here before keeps its verdicts.
+            earlier = _all_stored(paths, result, scale)
+            if earlier is not None:
+                found[name] = _judged(result, earlier)
+            continue
         with styled():
             figure = result.draw(tables)
             for suffix in ("png", "svg"):
                 figure.savefig(paths.figure(name, suffix), metadata=_metadata(suffix))
-        # A claim that a table makes impossible is not confirmed; it is no accident.
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found[name] = result.claims(tables)
+        found[name] = _judged(result, tables)
         progress(f"figure {name}")
     claims_file = paths.folder / "claims"
     claims_file.with_suffix(".md").write_text(as_markdown(found, scale), encoding="utf-8")
@@ -96,7 +102,21 @@ def reproduce(
         + "\n",
         encoding="utf-8",
     )
-    return found
+    return {name: found[name] for name in chosen}
+
+
+def _judged(result: Result, tables: Tables) -> list[Claim]:
+    # A claim that a table makes impossible is not confirmed; it is no accident.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return result.claims(tables)
+
+
+def _all_stored(paths: _Paths, result: Result, scale: Scale) -> Tables | None:
+    """The tables of a result, if all of them are there and of this scale."""
+    try:
+        return {name: _stored(paths.table(name), name, scale) for name in result.tables}
+    except (OSError, ValueError):
+        return None
 
 
 class _Paths:
@@ -135,8 +155,14 @@ def _origin(scale: Scale) -> dict[str, str]:
     }
 
 
-def _stored(path: Path, scale: Scale) -> xarray.Dataset:
+def _stored(path: Path, name: str, scale: Scale) -> xarray.Dataset:
     table = read_table(path)
+    content = table.attrs.get("table")
+    if content != name:
+        raise ValueError(
+            f"{path} holds {f'the table {content}' if content else 'something else'}: overwrite, or choose "
+            "another folder"
+        )
     made = table.attrs.get("scale")
     if made != scale.name:
         raise ValueError(

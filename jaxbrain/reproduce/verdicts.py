@@ -11,7 +11,7 @@ from .result import CONDITIONAL, CONFIRMED, PAPER, REFUTED, Claim, Scale
 _HEADER = """\
 # Claims
 
-Made by `jaxbrain reproduce all`; do not edit by hand.
+Made by `jaxbrain reproduce`; do not edit by hand.
 
 Each claim with the function that computes it, the number that was measured, and a verdict. The number is
 computed, and the verdict decided, from the tables that are stored beside the figures; intervals are 95 %

@@ -75,7 +75,11 @@ def worth_collecting(problem: Problem, cost_brain: Real, cost_task: Real) -> Col
     infinite, and recordings are worth any price, since ever fewer are needed. With γ < 0 more
     recordings take the learned subspace away from the task, and the answer is False.
 
-    Arguments and source as in `favourability`. At a finite budget ask `optimal_allocation`.
+    To first order: a subspace takes at least input_dim + 2 samples, and where the law buys hardly more,
+    which is so a little above a favourability of 1, the finite optimum buys none at any budget
+    (docs/claims.md). `optimal_allocation` knows of both.
+
+    Arguments and source as in `favourability`.
     """
     ratio = favourability(problem, cost_brain, cost_task)
     teachable = jnp.broadcast_to(problem.gamma >= 0, ratio.shape)

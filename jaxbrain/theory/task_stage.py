@@ -402,6 +402,8 @@ def task_only_risk(
     >>> float(jb.task_only_risk(jb.Problem.isotropic(10, 2, 1.0, 0.1, 0.5), n_task=21))
     1.0
 
+    - `problem`, `n_task`: the study, and its number of labels, any shape; the result has it too.
+
     Σ is the identity, and its trace d, unless a `shift` says otherwise. Infinite for
     n_task <= input_dim + 1, where the mean does not exist. Units of ‖β‖².
     """

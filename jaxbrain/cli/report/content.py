@@ -34,8 +34,8 @@ class BreakEven:
     against_ols: float
     """All of them, against least squares: the exchange rate."""
     large_budgets: float
-    """The first ones at large budgets, against least squares: favourability at equal prices. NaN where
-    more recordings take the learned subspace away from the task (γ < 0)."""
+    """The best amount of them beside unlimited labels, against least squares. NaN where more recordings do
+    not bring the learned subspace closer to the task (γ < 0)."""
 
 
 @dataclass(frozen=True)
@@ -98,17 +98,22 @@ def content_of(
 def _break_even(
     study: Study, numbers: dict[str, float], changes: dict[str, dict[str, float]]
 ) -> BreakEven:
-    from ...theory import favourability, worth_collecting
+    from ...theory import value, worth_collecting
 
     rate = numbers["information_value"] / study.n_brain
-    equal = study.problem, 1.0, 1.0
-    teachable = bool(worth_collecting(*equal).teachable)
+    problem = study.problem
+    teachable = bool(worth_collecting(problem, 1.0, 1.0).teachable)
+    # The first-order law, favourability at equal prices, knows nothing of the input_dim samples that a
+    # subspace takes at least.
+    amounts = np.geomspace(problem.input_dim + 2, 1e4 * problem.input_dim, 400)
+    with accuracy_noted([]):
+        best = float(np.max(np.asarray(value(problem, amounts, np.inf)) / amounts))
     return BreakEven(
         all_recordings=rate,
         # The elasticity is the value of the next sample over that of an average one.
         next_sample=rate * changes["information_value"]["n_brain"],
         against_ols=numbers["exchange_rate"],
-        large_budgets=float(favourability(*equal)) if teachable else math.nan,
+        large_budgets=best if teachable else math.nan,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..worth_text import verdict
 from . import tables, words
 from .content import Content
@@ -61,6 +63,9 @@ def _figures(content: Content) -> list[str]:
 
 
 def _sensitivities(content: Content) -> list[str]:
+    if not any(np.isfinite(list(pair)).any() for pair in tables.ranked_changes(content).values()):
+        said = "With these numbers no value is defined, and none can change by a percentage."
+        return ["<h2>Sensitivities</h2>", paragraph(said)]
     return [
         "<h2>Sensitivities</h2>",
         paragraph(
@@ -94,7 +99,11 @@ def _budget(content: Content) -> list[str]:
         "<h2>Budget</h2>",
         paragraph(words.about_money(content, found)),
         paragraph(found.plan["verdict"]),
-        table("This study, the best split, and labels alone", header, rows),
+        table(
+            "This study, the best split (both with two penalties), and labels alone (ridge)",
+            header,
+            rows,
+        ),
         picture_of_plan(content),
         *prices,
     ]
@@ -111,7 +120,7 @@ def _proposal(content: Content) -> list[str]:
     return [
         "<h2>For a grant proposal</h2>",
         paragraph(
-            "Ready to paste. What is predicted is rounded to three digits; inputs are as given."
+            "Ready to paste. What is predicted is rounded to three digits, and so are prices; other inputs are as given."
         ),
         f"<blockquote>{paragraph(words.proposal(content))}</blockquote>",
     ]

@@ -28,6 +28,8 @@ def pictures(content: Content) -> list[str]:
     study, numbers = content.study, content.numbers
     recordings = samples(study, "brain samples ")
     labels = f"{thousands(max(study.n_task, study.problem.latent_dim + 2))} labels"
+    # Beside fewer labels than the curve is drawn for the study is not on it.
+    at_study = study.n_task >= study.problem.latent_dim + 2
     power = float(study.problem.total_power)
     information = numbers["information_value"]
     found = None if content.simulation is None else content.simulation.found
@@ -61,7 +63,7 @@ def pictures(content: Content) -> list[str]:
                 along_brain,
                 labels,
                 study.samples_per_hour,
-                (study.n_brain, information if study.n_task > 0 else math.nan),
+                (study.n_brain, information if at_study else math.nan),
             ),
             _alt_value(content, labels),
             f"What recordings are worth over how many there are, beside {labels}. A line ends where the risk "
@@ -73,7 +75,7 @@ def pictures(content: Content) -> list[str]:
                 curves,
                 along_labels if along_labels is not None and "value_ols" in along_labels else None,
                 recordings,
-                (study.n_task, information),
+                (study.n_task if at_study else 0.0, information),
             ),
             _alt_saved(content),
             f"Share of the labels that recordings save, over the number of labels, beside {recordings}."

@@ -188,7 +188,7 @@ def break_even(content: Content) -> tuple[tuple[str, ...], Rows]:
         ("all of these, shrinkage apart", price.all_recordings),
         ("one more beside all of these, shrinkage apart", price.next_sample),
         ("all of these, against least squares", price.against_ols),
-        ("the first ones at a large budget, against least squares", price.large_budgets),
+        ("the best amount at a large budget, against least squares", price.large_budgets),
     ):
         row = [name, digits(number)]
         if rate is not None:

@@ -73,14 +73,12 @@ def about_break_even(content: Content) -> str:
         )
     if math.isnan(price.large_budgets):
         return (
-            f"{first} At large budgets none should be bought at any price: more of them take the learned "
-            "subspace away from the task."
+            f"{first} At large budgets none should be bought at any price: more of them do not bring the "
+            "learned subspace closer to the task."
         )
-    if math.isinf(price.large_budgets):
-        return f"{first} At large budgets the first ones are worth any price."
     return (
-        f"{first} At large budgets the first ones pay as long as a sample costs less than "
-        f"{digits(price.large_budgets)} labels (the favourability at equal prices)."
+        f"{first} At large budgets, against least squares, some pay as long as a sample costs less than "
+        f"{digits(price.large_budgets)} labels."
     )
 
 

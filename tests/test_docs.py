@@ -1,0 +1,93 @@
+"""The pages of the documentation: what they show runs, and where they point is something."""
+
+import doctest
+import inspect
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+import jaxbrain as jb
+import jaxbrain.sklearn
+from jaxbrain.cli import main
+
+ROOT = Path(__file__).parent.parent
+NAMES = vars(jb) | vars(jaxbrain.sklearn) | {"fmri": jb.presets.fmri}
+ESTIMATORS = ("BEFS", "RidgeBaseline", "TaskOnly")
+DOCS = ROOT / "docs"
+SHOWN = sorted(
+    page
+    for page in DOCS.rglob("*.md")
+    if re.search(r"^```(python|sh)$", page.read_text(), re.MULTILINE) and page.name != "index.md"
+)
+PAGES = [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), ROOT / "benchmarks" / "README.md"]
+
+
+@pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.stem)
+def test_what_a_page_shows_runs_in_its_order(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(DOCS / "examples", tmp_path / "docs" / "examples")
+    names = {"__name__": "__main__"}
+    runner = doctest.DocTestRunner()
+    ran = 0
+    for language, block in re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), re.M | re.S):
+        if language == "toml" and (named := re.match(r"# (\S+\.toml)\n", block)):
+            Path(named[1]).write_text(block)
+        elif language == "python":
+            example = doctest.DocTestParser().get_doctest(block, names, page.stem, str(page), 0)
+            said = []
+            failed, tried = runner.run(example, out=said.append, clear_globs=False)
+            assert not failed, "".join(said)
+            names = example.globs
+            ran += tried
+        elif language == "sh":
+            for command in re.findall(r"^jaxbrain (.*)$", block, re.MULTILINE):
+                main(shlex.split(command))
+                assert capsys.readouterr().out or " --out " in command
+                ran += 1
+    assert ran
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_within_the_project_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        if not re.match(r"https?:", target):
+            assert (page.parent / target).exists(), target
+
+
+def public():
+    """Names that the package gives away, without modules."""
+    found = {f"jb.{name}": value for name, value in vars(jb).items()}
+    found |= {f"presets.{name}": getattr(jb.presets, name) for name in ("fmri", "small")}
+    found |= {f"sklearn.{name}": getattr(jaxbrain.sklearn, name) for name in ESTIMATORS}
+    return {
+        name: value
+        for name, value in found.items()
+        if not name.split(".")[1].startswith("_") and not inspect.ismodule(value)
+    }.items()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), list(public()), ids=lambda x: x if isinstance(x, str) else ""
+)
+def test_public_names_are_documented_with_their_arguments(name, value):
+    text = inspect.getdoc(value)
+    assert text, name
+    # "Arguments as in `value`" and the like: what is said there counts.
+    for other in re.findall(r"(?:as in|those of) `(\w+)`", text):
+        text += inspect.getdoc(NAMES[other]) or ""
+    assert text.splitlines()[0].endswith((".", ":", "?", "β‖²"))
+    if inspect.isfunction(value):
+        for argument in inspect.signature(value).parameters:
+            assert argument.lstrip("*") in text, f"{name} says nothing of {argument}"
+
+
+def test_the_reference_has_every_public_name():
+    listed = (DOCS / "api.md").read_text()
+    for name, value in vars(jb).items():
+        if not name.startswith("_") and not inspect.ismodule(value):
+            assert re.search(rf"(autofunction|autoclass|autoexception):: {name}$", listed, re.M), (
+                name
+            )
