@@ -6,6 +6,7 @@ Needs the extra: `pip install 'jaxbrain[sklearn]'`. Arithmetic is in double prec
 from __future__ import annotations
 
 import functools
+import numbers
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,7 @@ from .tuning import GeneralizedCrossValidation, KFold, LeaveOneOut, tune_penalty
 
 try:
     from sklearn.base import BaseEstimator, RegressorMixin
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 except ImportError as missing:
     raise ImportError(
@@ -93,7 +95,15 @@ class TaskOnly(_LinearRegressor):
     @_in_double_precision
     def fit(self, X, y):
         """Learn the weights of all targets."""
-        return self._learn(*self._validated(X, y), solve=task_only)
+        X, y = self._validated(X, y)
+        inputs = np.asarray(X)
+        centred = inputs - inputs.mean(0) if self.fit_intercept else inputs
+        if np.linalg.matrix_rank(centred) < centred.shape[1]:
+            raise ValueError(
+                f"{len(X)} samples do not determine {centred.shape[1]} weights: pass more rows, drop inputs that "
+                "depend on others, or use RidgeBaseline"
+            )
+        return self._learn(X, y, solve=task_only)
 
 
 class RidgeBaseline(_LinearRegressor):
@@ -205,6 +215,8 @@ class BEFS(_LinearRegressor):
         self.rank_ = 0 if basis is None else int(basis.shape[1])
         options: dict[str, Any] = {"per_target": self.per_target}
         inside: Any = self.inside_penalty
+        if inside != "auto" and (isinstance(inside, bool) or not isinstance(inside, numbers.Real)):
+            raise ValueError(f"inside_penalty must be 'auto' or one number, but it is {inside!r}")
         if inside == "auto":
             if self.penalty != "auto":
                 raise ValueError("inside_penalty='auto' tunes both penalties: pass penalty='auto'")
@@ -216,7 +228,8 @@ class BEFS(_LinearRegressor):
         penalty = _tuned(self, X, y, basis, options)
         if isinstance(penalty, Penalties):
             penalty, inside = penalty
-        self.penalty_, self.inside_penalty_ = _plain(penalty), float(inside)
+        inside = float(inside)
+        self.penalty_, self.inside_penalty_ = _plain(penalty), inside
 
         def solve(inputs, targets):
             def one(targets, penalty):
@@ -245,7 +258,15 @@ class BEFS(_LinearRegressor):
             basis = check_array(self.basis, dtype="float64")
             if len(basis) != X.shape[1]:
                 raise ValueError(f"basis has {len(basis)} rows, but there are {X.shape[1]} inputs")
+            if self.rank not in (None, basis.shape[1]):
+                raise ValueError(
+                    f"rank is {self.rank}, but the basis has {basis.shape[1]} columns: pass one of the two"
+                )
+            if np.linalg.matrix_rank(basis) < basis.shape[1]:
+                raise ValueError("basis has columns that depend on each other: leave them out")
             return jnp.linalg.qr(jnp.asarray(basis))[0]
+        if self.basis is not None:
+            raise ValueError("both a basis and recordings are given: pass one of the two")
         recordings = check_array(recordings, dtype="float64")
         seen = X if recorded_inputs is None else check_array(recorded_inputs, dtype="float64")
         if seen.shape[1] != X.shape[1] or len(seen) != len(recordings):
@@ -264,10 +285,12 @@ class BEFS(_LinearRegressor):
 def _tuned(estimator, X, y, basis, options: dict[str, Any]):
     """The penalty given, or the one tuned on the rows."""
     given = estimator.penalty
+    if not isinstance(given, str):
+        if isinstance(given, bool) or not isinstance(given, numbers.Real):
+            raise ValueError(f"penalty must be 'auto' or one number, but it is {given!r}")
+        return float(given)
     if given != "auto":
-        if isinstance(given, str):
-            raise ValueError(f"penalty must be 'auto' or a number, but it is {given!r}")
-        return given
+        raise ValueError(f"penalty must be 'auto' or one number, but it is {given!r}")
     if np.ndim(y) == 1:
         options = options | {"per_target": False}
     criterion = estimator.criterion
@@ -276,13 +299,24 @@ def _tuned(estimator, X, y, basis, options: dict[str, Any]):
         objective = LeaveOneOut(X, y, basis, **options)
     elif criterion == "gcv":
         objective = GeneralizedCrossValidation(X, y, basis, **options)
-    elif isinstance(criterion, int | np.integer):
+    elif isinstance(criterion, int | np.integer) and not isinstance(criterion, bool):
         objective = KFold(X, y, basis, folds=int(criterion), **options)
     else:
         raise ValueError(
             f"criterion must be 'leave_one_out', 'gcv' or a number of folds, but it is {criterion!r}"
         )
     estimator.tuned_ = jax.tree.map(np.asarray, tune_penalty(objective))
+    if not np.all(np.isfinite(estimator.tuned_.value)):
+        raise ValueError(
+            f"n_samples={len(X)} are too few to choose a penalty by {criterion!r}: pass a number as penalty"
+        )
+    if not np.all(estimator.tuned_.converged):
+        warnings.warn(
+            f"the penalty has not converged: {len(X)} samples may be too few to choose it; pass a number as "
+            "penalty, or see tuned_",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
     return jax.tree.map(jnp.asarray, estimator.tuned_.penalty)
 
 

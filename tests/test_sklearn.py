@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -15,7 +16,8 @@ from jaxbrain.sklearn import BEFS, RidgeBaseline, TaskOnly
 pytestmark = pytest.mark.filterwarnings("ignore:neither recordings nor a basis:UserWarning")
 
 
-# None is left out.
+# None is left out. Some have hardly more rows than inputs, and no penalty that is best.
+@pytest.mark.filterwarnings("ignore:the penalty has not converged")
 @parametrize_with_checks([TaskOnly(), RidgeBaseline(), BEFS()])
 def test_checks_of_scikit_learn(estimator, check):
     check(estimator)
@@ -116,7 +118,49 @@ def test_wrong_arguments_are_named():
         BEFS(penalty=1.0, inside_penalty="auto", basis=np.eye(64)[:, :2]).fit(X, y)
     with pytest.raises(ValueError, match="criterion must be"):
         RidgeBaseline(criterion="aic").fit(X, y)
-    with pytest.raises(ValueError, match="penalty must be 'auto' or a number"):
+    with pytest.raises(ValueError, match="penalty must be 'auto' or one number"):
         RidgeBaseline(penalty="best").fit(X, y)
     with pytest.raises(ValueError, match="basis has 3 rows"):
         BEFS(basis=np.eye(3)[:, :1]).fit(X, y)
+
+
+def test_what_rows_do_not_determine_is_refused_or_warned_of():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 8))
+    y = X[:, 0] + rng.normal(size=40)
+    basis = np.linalg.qr(rng.normal(size=(8, 2)))[0]
+    with pytest.raises(ValueError, match="8 samples do not determine 8 weights"):
+        TaskOnly().fit(X[:8], y[:8])
+    with pytest.raises(ValueError, match="do not determine 9 weights"):
+        TaskOnly().fit(np.c_[X, X[:, 0]], y)
+    with pytest.raises(ValueError, match="basis: 2 rows to learn from do not determine 3 weights"):
+        BEFS(basis=basis).fit(X[:3], y[:3])
+    with pytest.warns(ConvergenceWarning, match="2 samples may be too few"):
+        RidgeBaseline().fit(X[:2], y[:2])
+
+
+def test_arguments_that_contradict_each_other_are_refused():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 8))
+    y = X[:, 0] + rng.normal(size=40)
+    for estimator, fitted, said in (
+        (BEFS(basis=np.ones((8, 2))), {}, "basis has columns that depend"),
+        (BEFS(basis=np.eye(8, 2)), {"recordings": X}, "both a basis and recordings"),
+        (BEFS(basis=np.eye(8, 2), rank=3), {}, "rank is 3, but the basis has 2"),
+        (BEFS(basis=np.eye(8, 2), inside_penalty="foo"), {}, "inside_penalty must be 'auto'"),
+        (RidgeBaseline(penalty=np.array([1.0, 2.0])), {}, "penalty must be 'auto' or one number"),
+        (RidgeBaseline(penalty=None), {}, "penalty must be 'auto' or one number"),
+        (RidgeBaseline(criterion=True), {}, "criterion must be"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            estimator.fit(X, y, **fitted)
+
+
+def test_a_constant_target_leaves_the_penalty_of_the_others_alone():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 8))
+    y = X[:, 0] + rng.normal(size=40)
+    alone = RidgeBaseline().fit(X, y).penalty_
+    # No float is 0.1: the variance of forty of them is not 0.
+    beside = RidgeBaseline().fit(X, np.c_[y, np.full(40, 0.1)]).penalty_
+    assert beside == pytest.approx(alone, rel=1e-5)

@@ -294,3 +294,21 @@ def test_wrong_arguments_are_named():
     two = {name: jb.Modality(jb.presets.small().problem(), 1) for name in "ab"}
     with pytest.raises(ValueError, match="MonteCarloDesign knows a single modality"):
         jb.tune_allocation(two, 1e4, 1.0, risk=design)
+
+
+def test_a_design_about_something_else_is_refused():
+    problem = jb.Problem.isotropic(12, 2, task_snr=1.0, misalignment=0.1, encoding_noise=0.5)
+    other = jb.Problem.isotropic(40, 7, task_snr=1.0, misalignment=0.1, encoding_noise=0.5)
+    modality = jb.Modality(problem, 0.3)
+    simulated = jb.MonteCarloDesign(problem, trials=2, key=jax.random.key(0))
+    for modalities, options, said in (
+        (modality, {"risk": jb.ClosedFormDesign((other,))}, "pass the same problems"),
+        (
+            {"a": modality, "b": modality},
+            {"risk": jb.ClosedFormDesign((problem,))},
+            "pass the same problems",
+        ),
+        (modality, {"risk": simulated, "estimator": "befs_two_penalties"}, "estimator='befs'"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            jb.tune_allocation(modalities, 100.0, 1.0, **options)

@@ -419,3 +419,27 @@ def test_wrong_arguments_are_named():
         jb.MonteCarloRisk(model, 300, 50.5, trials=5, key=KEY)
     with pytest.raises(ValueError, match="n_task must be a whole number"):
         jb.MonteCarloRisk(model, 300, 50.5, trials=5, key=KEY, method="data")
+
+
+def test_data_and_starts_that_cannot_be_tuned_are_refused():
+    rng = np.random.default_rng(0)
+    X, y, basis = rng.normal(size=(12, 5)), rng.normal(size=12), np.eye(5, 2)
+    bad = X.copy()
+    bad[0, 0] = np.nan
+    both = jb.LeaveOneOut(X, y, basis, both_penalties=True)
+    for call, said in (
+        (lambda: jb.LeaveOneOut(X[:3], y[:3], np.eye(5, 4)), "basis: 2 rows"),
+        (lambda: jb.KFold(X[:6], y[:6], np.eye(5, 4), folds=2), "basis: 3 rows"),
+        (lambda: jb.LeaveOneOut(bad, y), "inputs"),
+        (lambda: jb.LeaveOneOut(X, y * np.nan), "targets"),
+        (lambda: jb.tune_penalty(jb.LeaveOneOut(X, y), jb.Penalties(1.0, 1.0)), "a single number"),
+        (lambda: jb.tune_penalty(both, 1.0), "must be Penalties"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            call()
+
+
+def test_what_is_finite_nowhere_has_no_best_penalty():
+    found = jb.tune_penalty(lambda penalty: penalty * jnp.nan, 1.0)
+    assert np.isnan(found.penalty)
+    assert not found.converged

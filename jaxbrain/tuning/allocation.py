@@ -181,11 +181,12 @@ class MonteCarloDesign(eqx.Module):
     >>> problem = jb.Problem.isotropic(12, 2, task_snr=1.0, misalignment=0.1, encoding_noise=0.5)
     >>> design = jb.MonteCarloDesign(problem, trials=20, key=jax.random.key(0))
     >>> modality = jb.Modality(problem, cost_brain=0.3)
-    >>> plan = jb.tune_allocation(modality, budget=100, cost_task=1.0, risk=design)
-    >>> bool(plan.converged), int(plan.n_brain) > 0
-    (True, True)
+    >>> few, more = (float(design.risk_at(n, 60.0)(1.0)) for n in (30.0, 60.0))
+    >>> more < few
+    True
 
-    One modality, BEFS with one penalty, which is part of the design. Subspaces are drawn, traces are in closed
+    `tune_allocation(modality, budget=100, cost_task=1.0, risk=design)` then finds the best of these designs; to compile
+    it takes about a minute. One modality, BEFS with one penalty, which is part of the design. Subspaces are drawn, traces are in closed
     form, which knows real numbers of labels. Arguments as in `MonteCarloRisk`.
     """
 
@@ -265,6 +266,8 @@ def tune_allocation(
     check_choice("optimizer", optimizer, OPTIMIZERS)
     check_integer("starts", starts, 1)
     check_integer("max_steps", max_steps, 1)
+    if not isinstance(modalities, Modality | Mapping):
+        raise ValueError("modalities must be a Modality, or a dict of them by name")
     named = {"": modalities} if isinstance(modalities, Modality) else dict(modalities)
     _check_modalities(named)
     problems = tuple(modality.problem for modality in named.values())
@@ -277,8 +280,8 @@ def tune_allocation(
     )
     if risk is None:
         risk = ClosedFormDesign(problems, estimator)
-    elif len(named) > 1 and isinstance(risk, MonteCarloDesign):
-        raise ValueError("risk: MonteCarloDesign knows a single modality")
+    else:
+        _check_design(risk, problems, estimator)
     tolerance = default_tolerance(like.dtype) if tolerance is None else tolerance
     for name, number in (("tolerance", tolerance), ("learning_rate", learning_rate)):
         check_positive(name, number)
@@ -311,11 +314,30 @@ def tune_allocation(
     return found._replace(n_brain=n_brain[""] if isinstance(modalities, Modality) else n_brain)
 
 
+def _check_design(
+    risk: ClosedFormDesign | MonteCarloDesign, problems: tuple[Problem, ...], estimator: str
+) -> None:
+    if isinstance(risk, MonteCarloDesign):
+        if len(problems) > 1:
+            raise ValueError("risk: MonteCarloDesign knows a single modality")
+        theirs, other = (risk.model,), "befs"
+    else:
+        theirs, other = risk.problems, risk.estimator
+    if estimator != other:
+        raise ValueError(f"risk is about the estimator {other!r}: pass estimator={other!r}")
+    sizes = [
+        tuple((problem.input_dim, problem.latent_dim) for problem in group)
+        for group in (theirs, problems)
+    ]
+    if sizes[0] != sizes[1]:
+        raise ValueError(
+            f"risk is about (inputs, latents) {sizes[0]}, modalities about {sizes[1]}: pass the same problems"
+        )
+
+
 def _check_modalities(named: Mapping[str, Modality]) -> None:
     if not 1 <= len(named) <= _MOST_MODALITIES:
-        raise ValueError(
-            f"modalities must be 1 to {_MOST_MODALITIES}, but there are {len(named)}: leave out the dearest"
-        )
+        raise ValueError(f"modalities must be 1 to {_MOST_MODALITIES}, but there are {len(named)}")
     first = None
     for name, modality in named.items():
         if not isinstance(modality, Modality):

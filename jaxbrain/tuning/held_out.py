@@ -12,7 +12,14 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import as_floats, check_integer, check_positive, check_shape
+from .._checks import (
+    as_floats,
+    check_finite,
+    check_integer,
+    check_positive,
+    check_shape,
+    is_concrete,
+)
 from .._linalg import map_factorisations
 from .._typing import AnyArray, Real
 from ..estimators.task import checked_arrays, hat, penalty_path
@@ -109,6 +116,10 @@ class _OnData(PenaltyObjective):
         if both_penalties and per_target:
             raise ValueError("both_penalties: one pair for all targets; tune targets one by one")
         self.both_penalties, self.per_target = both_penalties, per_target
+        check_finite("inputs", inputs)
+        check_finite("targets", targets)
+        if basis is not None and not both_penalties:
+            _check_determined(basis.shape[1] + intercept, len(inputs), splits, inside)
         if basis is None:
             # A subspace whose weights are held at 0 is none.
             basis = jnp.zeros((inputs.shape[1], 1), inputs.dtype)
@@ -148,6 +159,19 @@ class _OnData(PenaltyObjective):
         split = eqx.tree_at(of_targets, self, [leaf[..., None, :] for leaf in leaves])
         axes = jax.tree.map(lambda _: None, self)
         return split, eqx.tree_at(of_targets, axes, [-1, -1, -1], is_leaf=lambda x: x is None)
+
+
+def _check_determined(weights: int, rows: int, splits: Split | None, inside: Array) -> None:
+    """What is left unpenalised must follow from the rows that are learned from."""
+    if splits is None:
+        rows -= 1
+    elif is_concrete(splits.learned):
+        rows = round(float(jnp.min(jnp.sum(splits.learned, axis=-1))))
+    if rows < weights and is_concrete(inside) and not inside > 0:
+        raise ValueError(
+            f"basis: {rows} rows to learn from do not determine {weights} weights without a penalty: "
+            "pass more rows, inside_penalty > 0, or both_penalties=True"
+        )
 
 
 @partial(jax.jit, static_argnames=("both_penalties", "intercept"))
@@ -191,11 +215,13 @@ def _prepare(inputs, targets, basis, inside, splits, both_penalties, intercept):
     else:
         regression, rows = map_factorisations(one, splits, len(splits.judged))
     spread = jnp.var(targets, axis=0)
+    # The variance of a constant that no float holds exactly is rounding, not a scale.
+    rounding = n * jnp.finfo(targets.dtype).eps * jnp.max(jnp.abs(targets), axis=0)
     centred = inputs - share * jnp.mean(inputs, axis=0, keepdims=True)
     scale = jnp.mean(centred**2)
     return (
         regression,
-        jnp.where(spread > 0, spread, 1.0),
+        jnp.where(spread > rounding**2, spread, 1.0),
         jnp.where(scale > 0, scale, 1.0),
         jnp.min(rows) > d + share,
     )

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array
 
 from .._checks import as_floats, check_choice, check_finite, check_integer, check_positive
+from ..theory import Penalties
 from .descent import OPTIMIZERS, Descent, default_tolerance, minimise
 
 # The scan before the descent, in decades around the start: fine for one penalty, coarse for two.
@@ -108,6 +109,13 @@ def tune_penalty(
             raise ValueError("start must be given where objective is a function of one's own")
         start = objective.natural_penalty()
     leaves, structure = jax.tree.flatten(start)
+    if isinstance(objective, PenaltyObjective):
+        natural = objective.natural_penalty()
+        if jax.tree.structure(natural) != structure:
+            raise ValueError(
+                f"start must be {'Penalties' if isinstance(natural, Penalties) else 'a single number'}, which "
+                "is what this objective takes"
+            )
     if not leaves:
         raise ValueError("start holds no number: pass a penalty, or Penalties")
     leaves = as_floats(**{f"start[{i}]": leaf for i, leaf in enumerate(leaves)})
@@ -234,6 +242,8 @@ def _or_at_an_end(at: Callable[[Array], Array], end: Descent, structure: Any) ->
         if None not in ends:
             gradient_norm = jnp.where(better, 0.0, gradient_norm)
             converged = jnp.where(better, True, converged)
+    # What is best where nothing is finite would pass for an answer.
+    penalties = jnp.where(jnp.isfinite(value), penalties, jnp.nan)
     return TunedPenalty(
         jax.tree.unflatten(structure, list(penalties)), value, gradient_norm, end.steps, converged
     )
