@@ -164,7 +164,7 @@ def random_setting(number):
     return problem, tuple(float(x) for x in money)
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::jaxbrain.AccuracyWarning")
 @pytest.mark.parametrize("number", range(48))
 def test_best_plan_is_that_of_exhaustive_enumeration(number):
@@ -278,6 +278,7 @@ def test_ignoring_fixed_costs_is_found_out():
     assert differs > 6
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("baseline", ["ols", "ridge"])
 def test_saved_is_what_the_baseline_would_have_to_spend(baseline):
     plan = jb.optimal_allocation(
@@ -379,6 +380,7 @@ def test_maps_jits_and_compiles_once():
     assert len(compiled) == 2
 
 
+@pytest.mark.long
 def test_risk_has_the_derivative_at_the_given_numbers():
     plan = jb.optimal_allocation(STUDY, 900.0, 1.0, 2.0)
     slope = jax.grad(lambda p: jb.optimal_allocation(p, 900.0, 1.0, 2.0).risk)(STUDY)

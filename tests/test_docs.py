@@ -2,6 +2,7 @@
 
 import doctest
 import inspect
+import json
 import re
 import shlex
 import shutil
@@ -17,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 NAMES = vars(jb) | vars(jaxbrain.sklearn) | {"fmri": jb.presets.fmri}
 ESTIMATORS = ("BEFS", "RidgeBaseline", "TaskOnly")
 DOCS = ROOT / "docs"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]_*.py"))
 SHOWN = sorted(
     page
     for page in DOCS.rglob("*.md")
@@ -25,6 +27,7 @@ SHOWN = sorted(
 PAGES = [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), ROOT / "benchmarks" / "README.md"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.stem)
 def test_what_a_page_shows_runs_in_its_order(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -91,3 +94,16 @@ def test_the_reference_has_every_public_name():
             assert re.search(rf"(autofunction|autoclass|autoexception):: {name}$", listed, re.M), (
                 name
             )
+
+
+@pytest.mark.parametrize("text", NOTEBOOKS, ids=lambda text: text.stem)
+def test_a_notebook_is_what_its_text_says_with_outputs(text):
+    cells = json.loads(text.with_suffix(".ipynb").read_text())["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    blocks = re.split(r"^# %%.*\n", text.read_text(), flags=re.MULTILINE)[1:]
+    assert code == [block.strip() for block in blocks if not block.startswith("# ")]
+    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    assert outputs
+    assert not any(output["output_type"] == "error" for output in outputs)
+    # Nothing of the machine that made it.
+    assert not re.search(r"/(home|work|root|tmp|opt)/", text.with_suffix(".ipynb").read_text())

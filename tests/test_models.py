@@ -297,7 +297,7 @@ def reported(model):
     latent=st.sampled_from(["scalar", "matrix"]),
     log_scales=st.lists(st.floats(-1.5, 1.5), min_size=3, max_size=3),
 )
-@pytest.mark.mathematics
+@pytest.mark.long
 def test_nothing_reported_depends_on_the_gauge(seed, latent, log_scales):
     k = 3
     given_arrays = arrays(seed, 9, k, 7, latent)
@@ -433,7 +433,7 @@ def test_problem_has_matrices_where_noise_and_gain_do_not_commute():
     np.testing.assert_allclose(problem.aligned_power, np.outer(aligned, aligned), rtol=1e-12)
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::jaxbrain.AccuracyWarning")
 @pytest.mark.parametrize(("gains", "noises"), COMMUTING.values(), ids=COMMUTING)
 @pytest.mark.parametrize("recording_noise", [0.0, 0.5, 30.0])

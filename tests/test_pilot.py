@@ -120,7 +120,7 @@ def reference_errors(data, evaluation, key, repeat):
     return np.stack([errors[name] for name in ESTIMATORS])
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 @pytest.mark.parametrize("n_task", [15, 24])
 def test_each_repeat_is_what_numpy_computes(n_task):
     data = shared(n=120)
@@ -132,6 +132,7 @@ def test_each_repeat_is_what_numpy_computes(n_task):
         np.testing.assert_allclose(evaluation.errors[:, repeat], expected, rtol=1e-5)
 
 
+@pytest.mark.long
 def test_aligned_recordings_beat_ridge_and_controls_do_not():
     errors = means(evaluate(shared(), split_sizes(shared(), 200, 20, 100), 40, jax.random.key(0)))
     assert errors["befs"] < 0.9 * errors["ridge"]
@@ -144,6 +145,7 @@ def test_misaligned_recordings_do_not_help():
     assert errors["befs"] > 0.98 * errors["ridge"]
 
 
+@pytest.mark.long
 def test_repeats_do_not_depend_on_how_many_there_are():
     data = shared(n=120)
     sizes = split_sizes(data)
@@ -159,6 +161,7 @@ def test_rank_is_recovered_and_ignores_targets():
     assert choose_rank(other, sizes, 5, jax.random.key(0)) == 2
 
 
+@pytest.mark.long
 def test_separate_rows_give_the_same_story():
     inputs, recordings, targets = study(n=500)
     data = pilot_data(
@@ -191,6 +194,7 @@ def test_whitened_components_are_white_and_say_their_share():
     assert whiten(data, 12)[1] == pytest.approx(1.0)
 
 
+@pytest.mark.long
 def test_a_target_that_is_constant_among_the_task_rows_fails_no_split():
     data = shared(n=120)
     rare = (np.arange(120) % 30 == 0).astype(float)[:, None]
@@ -351,7 +355,7 @@ def v1(tmp_path):
     return whiten(read_pilot(tmp_path / "v1_fit.npz"), 20)[0]
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 def test_real_recordings_beat_ridge_and_both_beat_the_controls(v1):
     """V1 responses to moving bars teach inputs that help to predict other vertices."""
     evaluation = evaluate(v1, split_sizes(v1, 80, 30, 40), 100, jax.random.key(0), rank=3)
@@ -365,6 +369,7 @@ def test_real_recordings_beat_ridge_and_both_beat_the_controls(v1):
         assert paired.low > 0, (better, worse)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["LeaveOneOut", "GeneralizedCrossValidation", "KFold"])
 def test_tuned_befs_on_real_recordings_is_no_worse_than_a_grid(v1, name):
     """In the criterion on every split, and on test rows in the mean over 30 splits."""

@@ -12,7 +12,7 @@ import jaxbrain as jb
 # Random problems come into the corners that are known to be less accurate.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::jaxbrain.AccuracyWarning"),
-    pytest.mark.mathematics,
+    pytest.mark.long,
 ]
 
 D = 20

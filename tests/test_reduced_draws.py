@@ -94,6 +94,7 @@ def solver(request, monkeypatch):
     return request.param
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SETTINGS)
 def test_draws_have_the_distribution_of_raw_data(name, solver):
     """Moments in standard errors, ‖K̂β‖² as a whole by Kolmogorov and Smirnov; 28 comparisons each."""

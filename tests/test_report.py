@@ -35,6 +35,8 @@ encoding_noise = 0.5
 """
 VOID = ("meta", "link", "img", "br")
 
+pytestmark = pytest.mark.long
+
 
 class Page(HTMLParser):
     """What is in a page; complains of elements that are not closed, or in the wrong order."""

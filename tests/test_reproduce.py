@@ -15,7 +15,7 @@ import jaxbrain as jb
 from jaxbrain import reproduce as package
 from jaxbrain.reproduce import QUICK, RESULTS, registry, run
 
-pytestmark = pytest.mark.mathematics
+pytestmark = pytest.mark.long
 PROGRAM = "from jaxbrain.cli import main; main()"
 DOCS = Path(__file__).parents[1] / "docs"
 

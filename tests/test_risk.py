@@ -153,7 +153,7 @@ def agrees(claim, samples, allowance=0.0):
     return bool(np.all(off <= 4 * error + allowance * samples.mean(0)))
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 def test_expected_misalignment_agrees_with_simulation(simulated):
     setting = simulated.setting
     claim = jb.expected_misalignment(problem_of(setting), setting.n_brain)
@@ -203,7 +203,7 @@ def without_profiling(risk, setting):
     return (risk - setting.task_noise * share) / (1 + share)
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 def test_risk_agrees_with_the_simulated_pipeline(simulated):
     setting = simulated.setting
     claim = jb.risk(problem_of(setting), setting.n_brain, setting.n_task, penalties_of(setting))
@@ -409,7 +409,7 @@ def test_first_order_is_the_limit_of_the_finite_law(problem):
 
 
 @both_forms
-@pytest.mark.mathematics
+@pytest.mark.long
 @pytest.mark.parametrize("n_task", [10, 24, 100])
 def test_optimal_penalty_is_where_the_risk_is_lowest(problem, n_task):
     best = jb.optimal_penalty(problem, 60, n_task)
@@ -604,6 +604,7 @@ WARNING = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", WARNING)
 def test_whatever_rests_on_the_brain_stage_warns_once(name):
     quantity = WARNING[name]

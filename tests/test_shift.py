@@ -207,6 +207,7 @@ def test_risk_agrees_with_the_simulated_pipeline(simulated):
     assert all_agree(simulated, lambda shift: claimed_risk(simulated.setting, shift))
 
 
+@pytest.mark.long
 def test_wrong_formulas_do_not_agree_with_the_simulated_pipeline(simulated):
     setting = simulated.setting
     if setting.latent_noise == "correlated":
@@ -701,7 +702,7 @@ def test_best_penalty_where_shifted_inputs_show_nothing_of_the_missed():
         assert float(jb.optimal_penalty(perfect, np.inf, 50, shift=shift)) == np.inf
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 @pytest.mark.parametrize("order", ["finite", "first"])
 @pytest.mark.parametrize("n_brain", [26.0, 60.0, np.inf])
 def test_best_penalty_at_its_limits(n_brain, order):
@@ -760,6 +761,7 @@ def strong(*numbers):
     return tuple(jnp.asarray(number, dtype=float) for number in numbers)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("form", "name"), [("matrix", "risk"), *[("spectrum", name) for name in DERIVATIVES]]
 )

@@ -70,7 +70,7 @@ def pooled(dataset):
     return dataset.risk.mean("seed").values, error
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["reduced", "data"])
 @pytest.mark.parametrize("shifted", [False, True])
 def test_risks_are_those_of_plain_numpy(method, shifted):
@@ -97,6 +97,7 @@ def test_a_covariance_matrix_is_the_same_as_its_block_shift():
     np.testing.assert_allclose(block.ridge_risk, matrix.ridge_risk, rtol=1e-9)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["reduced", "data"])
 def test_baselines_are_the_exact_ones(method):
     model, n = study(), [12, 30, 90]
@@ -128,7 +129,7 @@ def test_baselines_are_the_exact_ones(method):
     assert np.all(np.abs(mean - risks.mean(1)) < 4 * error)
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 def test_standard_errors_are_the_scatter_of_seeds():
     for method, trials in (("reduced", 20), ("data", 10)):
         found = jb.sweep(
@@ -141,6 +142,7 @@ def test_standard_errors_are_the_scatter_of_seeds():
         np.testing.assert_allclose(scatter, claimed, rtol=0.35)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["reduced", "data"])
 def test_a_cell_depends_on_its_key_alone(method):
     """Neither on the rest of the grid, nor on chunks, nor on the other seeds."""
@@ -158,7 +160,7 @@ def test_a_cell_depends_on_its_key_alone(method):
     assert np.all(np.abs(other.risk / part.risk - 1) > 1e-6)
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 def test_traces_in_closed_form_agree_with_drawn_ones():
     options = dict(trials=400, seeds=4, key=KEY, shift=jb.BlockShift(*SHIFT))
     grid = study(), [30, 80], [8, 19, 60], [0.3, 3.0, np.inf]
@@ -172,6 +174,7 @@ def test_traces_in_closed_form_agree_with_drawn_ones():
         jb.sweep(study(), [30], [8], [1.0], trials=2, key=KEY, method="data", traces="closed form")
 
 
+@pytest.mark.long
 def test_rules_for_penalties():
     model, n_task = study(), [10, 30, 100]
     options = dict(trials=200, seeds=3, key=KEY)
@@ -236,6 +239,7 @@ def test_a_failing_cell_is_counted_and_stops_nothing():
     assert np.all(np.isfinite(unpenalised.risk.sel(penalty=0.0)[0, 2]))
 
 
+@pytest.mark.long
 def test_a_summary_will_do_for_both_methods():
     model = study()
     rng = np.random.default_rng(0)
@@ -304,6 +308,7 @@ def test_numbers_never_compile_anew():
         jax.monitoring.clear_event_listeners()
 
 
+@pytest.mark.long
 def test_single_precision(single_precision):
     with jax.enable_x64(True):
         exact = jb.sweep(study(), [N_BRAIN], [12, 100], trials=200, seeds=3, key=KEY)

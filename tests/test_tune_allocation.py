@@ -56,7 +56,7 @@ def enumerated(problem, budget, cost_brain, cost_task, fixed):
     return sorted(pairs), total // label_price
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 def test_two_hundred_plans_are_those_of_exhaustive_enumeration():
     cases = random_problems(200)
 
@@ -95,7 +95,7 @@ def fmri_like(misalignment=0.1, noise=0.54):
     return jb.Problem.isotropic(4096, 410, 0.1, misalignment, noise)
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 def test_large_budgets_follow_the_asymptotic_law():
     problem, prices = fmri_like(), (1.0, 0.1)
     for budget in (1e8, 1e10):
@@ -114,7 +114,7 @@ def test_large_budgets_follow_the_asymptotic_law():
     assert gaps[1] <= gaps[0]
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 def test_nothing_is_bought_that_teaches_nothing_or_costs_too_much():
     unfavourable = fmri_like()
     assert float(jb.favourability(unfavourable, 1.0, 0.05)) < 1
@@ -128,7 +128,7 @@ def test_nothing_is_bought_that_teaches_nothing_or_costs_too_much():
     assert float(plan.n_brain) == 0
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 def test_several_modalities_share_or_stay_at_a_corner():
     few = jb.Modality(jb.Problem.isotropic(4096, 50, 0.1, 0.3, 0.54), 1.0)
     dear = jb.Modality(jb.Problem.isotropic(4096, 50, 0.1, 0.8, 2.0), 3.0)
@@ -171,7 +171,7 @@ def test_limits_on_counts_are_kept():
     assert float(none.n_brain) == 0
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 def test_two_penalties_against_ridge_agree_with_the_search():
     options = dict(estimator="befs_two_penalties", baseline="ridge")
     plan = jb.tune_allocation(jb.Modality(fmri_like(), 1.0), 30_000, 1.0, **options)
@@ -180,6 +180,7 @@ def test_two_penalties_against_ridge_agree_with_the_search():
     assert float(plan.risk) == pytest.approx(float(exact.risk), rel=1e-9)
 
 
+@pytest.mark.long
 def test_numbers_are_traced():
     compiled = []
 
@@ -262,7 +263,7 @@ def test_random_subspaces_make_a_random_subspace():
     assert (40 - 17) / (100.0 * float(penalty)) == pytest.approx(1 - 17 / 40, rel=1e-12)
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 def test_simulated_designs_agree_with_the_closed_form():
     model = jb.presets.small(task_snr=1.0)
     modality = jb.Modality(model.problem(), 0.3)

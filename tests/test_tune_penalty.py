@@ -22,7 +22,7 @@ def tuned_from(n_brain, n_task, factor, optimizer="lbfgs", max_steps=100):
     return found, best
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 @pytest.mark.parametrize("decades", [-6.0, -5.4, 0.3, 5.7, 6.0])
 def test_a_thousand_closed_form_tunings_reach_the_exact_optimum(decades):
     n_brain, n_task = jnp.linspace(4200, 60_000, 1000), jnp.geomspace(450, 1e6, 1000)
@@ -51,7 +51,7 @@ def test_adam_reaches_the_same_and_says_when_it_does_not():
     assert int(found.steps) == 3
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 def test_two_penalties_and_shift_reach_their_optima():
     problem = isotropic()
     found = jb.tune_penalty(jb.ClosedFormRisk(problem, 60, 50, estimator="befs_two_penalties"))
@@ -123,6 +123,7 @@ def test_numbers_are_traced():
         jax.monitoring.clear_event_listeners()
 
 
+@pytest.mark.long
 def test_derivatives_are_implicit():
     def best(misalignment):
         problem = jb.Problem.isotropic(24, 3, 1.0, misalignment, 0.5)
@@ -148,7 +149,7 @@ def test_single_precision(single_precision):
 # Simulation
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["reduced", "data"])
 def test_simulated_risk_is_that_of_the_closed_form(method):
     model = jb.presets.small(task_snr=1.0)
@@ -161,6 +162,7 @@ def test_simulated_risk_is_that_of_the_closed_form(method):
         assert float(objective(penalty)) != pytest.approx(exact * 1.1, abs=4 * error)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["reduced", "data"])
 def test_gradients_under_common_random_numbers_are_those_of_differences(method):
     """In the penalty, and in the model's numbers through the subspace."""
@@ -181,7 +183,7 @@ def test_gradients_under_common_random_numbers_are_those_of_differences(method):
     assert abs(float(slopes[1])) > 1e-3
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 def test_gradients_in_the_sample_numbers_have_the_right_mean():
     """Those of quantiles: not trial by trial those of differences, whose random numbers are rejected ones."""
     model, trials = jb.presets.small(task_snr=1.0), 1600
@@ -198,7 +200,7 @@ def test_gradients_in_the_sample_numbers_have_the_right_mean():
         assert off.std() / trials**0.5 < 0.06 * abs(np.mean(slopes[i]))
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["reduced", "data"])
 def test_simulated_optima_surround_that_of_the_closed_form(method):
     model, repeats = jb.presets.small(task_snr=1.0), 12
@@ -307,7 +309,7 @@ def test_generalised_cross_validation_is_its_definition():
     np.testing.assert_allclose(found, error, rtol=1e-10)
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["LeaveOneOut", "GeneralizedCrossValidation", "KFold"])
 def test_tuned_penalties_beat_a_fine_grid(name):
     """Shared and per target, one and two penalties."""

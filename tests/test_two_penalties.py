@@ -201,7 +201,7 @@ def worth_and_risks(d, k, snr, misalignment, noise, n_brain, n_task):
     n_brain=st.floats(0.05, 4),
     n_task=st.floats(-2, 4),
 )
-@pytest.mark.mathematics
+@pytest.mark.long
 def test_information_is_never_harmful(d, k, snr, misalignment, noise, n_brain, n_task):
     numbers = (10**snr, misalignment, 10**noise, d + 1 + 10**n_brain, d * 10**n_task)
     worth, risk, ridge = worth_and_risks(d, k, *numbers)
@@ -238,6 +238,7 @@ def pull_four(misalignment, numbers, weight):
     return jax.vjp(partial(four_quantities, misalignment), numbers)[1](weight)[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("misalignment", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("n_task", [3.0, 16.0, 17.0, 200.0])
 def test_derivatives_agree_and_are_finite(misalignment, n_task):
@@ -313,7 +314,7 @@ def test_task_stage_agrees_with_drawn_inputs(k, n_task):
 # Everything at once, over the whole range of numbers.
 
 
-@pytest.mark.mathematics
+@pytest.mark.long
 @pytest.mark.parametrize(("d", "k"), [(8, 1), (8, 4), (30, 29), (400, 40)])
 def test_information_over_the_whole_range(d, k):
     """Never worse than ridge, and worth what it says, for any number of labels and any SNR."""
@@ -449,6 +450,7 @@ def pull_back(weight, *arguments):
     return jax.vjp(quantities_of_everything, *arguments)[1](weight)
 
 
+@pytest.mark.long
 def test_derivatives_in_every_number():
     """Of the problem, both sample numbers, both penalties, by three ways."""
     numbers = [jnp.asarray(x, float) for x in (60.0, 40.0, 0.6, 0.2)]

@@ -86,7 +86,7 @@ GRID = np.meshgrid([27.0, 60.0, 1e4], [6.0, 20.0, 50.0, 1e3], indexing="ij")
 
 
 @every_form
-@pytest.mark.mathematics
+@pytest.mark.long
 @pytest.mark.parametrize("penalty", [None, 0.02, 1.0, 50.0, np.inf])
 def test_value_makes_the_rival_as_good(problem, penalty):
     """With value more labels, whoever has no recordings reaches the same test error."""
@@ -120,6 +120,7 @@ def test_rate_and_savings_follow_their_definitions(options):
     np.testing.assert_allclose(savings, value / (n_task + value), rtol=1e-14)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("penalty", [None, 0.3])
 def test_summary_holds_what_the_functions_of_its_names_return(penalty):
     problem, (n_brain, n_task) = spectrum_problem(), GRID
@@ -188,7 +189,7 @@ def test_value_saturates_where_misalignment_takes_over():
 
 
 @every_form
-@pytest.mark.mathematics
+@pytest.mark.long
 @pytest.mark.parametrize("n_brain", [60.0, np.inf])
 def test_unlimited_labels_leave_the_asymptotic_law(problem, n_brain):
     """What remains of the value when labels abound, and that it is the limit."""
@@ -254,6 +255,7 @@ def test_wholly_misaligned_brain_is_worth_shrinkage_only():
     assert np.all(np.asarray(jb.value(problem, n_brain, n_task, baseline="ridge")) < 0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("baseline", ["ols", "ridge"])
 def test_perfect_subspace_has_finite_value_and_gradients(baseline):
     """m = 0 and noiseless, or unlimited, recordings: the hard constraint, k unknowns, not d."""
@@ -412,6 +414,7 @@ MATRIX_QUANTITIES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("form", "names"),
     [

@@ -165,7 +165,9 @@ def draw(tables: Tables) -> Figure:
         "information": ("information value", COLOURS["two penalties"]),
     }
     for name, (label, colour) in series.items():
-        over.plot(curves.n_task, curves[name] / 1e3, color=colour, label=label)
+        # Worse than predicting 0: there is no value, only the end of its scale.
+        known = curves[name] > -curves.n_task * (1 - 1e-6)
+        over.plot(curves.n_task, curves[name].where(known) / 1e3, color=colour, label=label)
         by_task.plot(curves.misalignment, curves[f"{name}_by_misalignment"] / 1e3, color=colour)
     over.set_xscale("log")
     over.set_xlabel("labels")
@@ -205,7 +207,7 @@ def draw(tables: Tables) -> Figure:
         f"labels (64 inputs, {simulated.attrs['seeds']} × {simulated.attrs['trials']} draws)"
     )
     small_scale.set_ylabel("value against ridge (labels)")
-    small_scale.set_title("(c) simulated, 95 %")
+    small_scale.set_title("(c) simulated; absent: none")
     handles, names = over.get_legend_handles_labels()
     more, others = small_scale.get_legend_handles_labels()
     figure.legend(handles + more, names + others, loc="outside upper center", ncols=4)

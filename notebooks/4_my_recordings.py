@@ -1,0 +1,45 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # My own recordings
+#
+# A run of fMRI: moving bars, 150 volumes, V1 (Szinte et al. 2024). Does V1 help to predict one of its own vertices from the stimulus, with
+# thirty labels? `prepare_szinte2024.py` makes the file; with other recordings start from arrays `inputs`, `recordings`, `targets`.
+
+# %%
+import runpy
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from jaxbrain.cli import main
+
+source = Path("../../shared/data/szinte2024/v1.npz")
+prepare = runpy.run_path("prepare_szinte2024.py")["prepare"]
+file = Path(tempfile.mkdtemp()) / "v1_fit.npz"
+prepare(source, file)
+with np.load(file) as arrays:
+    for name in arrays:
+        print(name, arrays[name].shape)
+
+# %% [markdown]
+# Random disjoint rows to learn the subspace, to learn the task, and to test; each estimator tunes its penalties on the task rows alone.
+
+# %%
+main(
+    f"fit {file} --components 20 --rank 3 --n-brain 80 --n-task 30 --n-test 40 --repeats 100".split()
+)
+
+# %% [markdown]
+# What to believe: BEFS has to beat ridge *and* both controls. A random subspace and shuffled recordings gain whatever leaving three
+# directions unpenalised gains. Volumes of a run follow each other, and are not independent: the errors are better than those of a new run would be, of all estimators
+# alike.

@@ -1,0 +1,41 @@
+"""Execute the notebooks, from the text that each is kept as (jupytext, py:percent).
+
+    python notebooks/execute.py [--to FOLDER]
+
+Without a folder the .ipynb beside each text is made anew, outputs included. Needs the extra `docs`.
+"""
+
+import argparse
+from pathlib import Path
+
+import jupytext
+import nbclient
+import nbformat
+
+HERE = Path(__file__).parent
+_DATA = "../../shared/data"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--to", type=Path, default=HERE)
+    folder = parser.parse_args().to
+    for text in sorted(HERE.glob("[0-9]_*.py")):
+        if _DATA in text.read_text() and not (HERE / _DATA).exists():
+            print(f"{text.stem}: skipped, its data are not here")
+            continue
+        notebook = jupytext.read(text)
+        client = nbclient.NotebookClient(notebook, resources={"metadata": {"path": str(HERE)}})
+        client.execute()
+        for number, cell in enumerate(notebook.cells):
+            # The same text is the same file: no random names, no times.
+            cell["id"] = f"cell-{number}"
+            cell.metadata.pop("execution", None)
+        notebook.metadata.pop("language_info", None)
+        folder.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, folder / f"{text.stem}.ipynb")
+        print(text.stem)
+
+
+if __name__ == "__main__":
+    main()
