@@ -31,10 +31,16 @@ def main() -> None:
             # The same text is the same file: no random names, no times.
             cell["id"] = f"cell-{number}"
             cell.metadata.pop("execution", None)
+            if "outputs" in cell:
+                cell.outputs = [output for output in cell.outputs if not _is_address(output)]
         notebook.metadata.pop("language_info", None)
         folder.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, folder / f"{text.stem}.ipynb")
         print(text.stem)
+
+
+def _is_address(output: dict) -> bool:
+    return " at 0x" in output.get("data", {}).get("text/plain", "")
 
 
 if __name__ == "__main__":

@@ -179,13 +179,19 @@ def test_sensitivities_and_break_even_prices_are_those_of_the_library(small):
         "all of these, shrinkage apart": information(500.0) / 500,
         "one more beside all of these, shrinkage apart": jax.grad(information)(500.0),
         "all of these, against least squares": jb.exchange_rate(problem, 500, 100),
-        "the first ones at a large budget, against least squares": jb.favourability(problem, 1, 1),
     }.items():
         assert first_number(table[row]["labels a sample"]) == pytest.approx(
             float(expected), rel=6e-3
         )
         money = first_number(table[row]["EUR a sample"])
         assert money == pytest.approx(2 * float(expected), rel=6e-3)
+    # The best plan of a large budget has recordings a little below that price, and none a little above.
+    price = first_number(
+        table["the best amount at a large budget, against least squares"]["labels a sample"]
+    )
+    below, above = (jb.optimal_allocation(problem, 1e7, price * x, 1.0) for x in (0.98, 1.02))
+    assert below.n_brain > 0
+    assert above.n_brain == 0
 
 
 def test_budget_is_that_of_the_library_and_adds_up(small):
