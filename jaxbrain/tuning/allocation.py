@@ -181,7 +181,8 @@ class MonteCarloDesign(eqx.Module):
     >>> problem = jb.Problem.isotropic(12, 2, task_snr=1.0, misalignment=0.1, encoding_noise=0.5)
     >>> design = jb.MonteCarloDesign(problem, trials=20, key=jax.random.key(0))
     >>> modality = jb.Modality(problem, cost_brain=0.3)
-    >>> few, more = (float(design.risk_at(n, 60.0)(1.0)) for n in (30.0, 60.0))
+    >>> amounts = jax.numpy.array([30.0, 60.0])
+    >>> few, more = (float(design.risk_at(n, 2 * amounts[0])(1.0)) for n in amounts)
     >>> more < few
     True
 
