@@ -273,6 +273,23 @@ def test_what_is_too_expensive_is_not_said_to_teach_nothing(capsys, tmp_path):
     assert float(plan.n_brain) > 0
 
 
+def test_labels_that_are_nearly_free_do_not_make_recordings_teach_nothing(capsys):
+    text = run(
+        capsys,
+        "plan",
+        "--preset",
+        "small",
+        "--budget",
+        "600",
+        "--cost-task",
+        "1e-9",
+        "--cost-brain",
+        "1",
+    )
+    assert "small is too expensive for what it teaches at this budget" in text
+    assert "teaches nothing" not in text
+
+
 def test_a_subspace_with_its_fair_share_of_the_task_teaches_nothing(capsys, tmp_path):
     """As much of the task lies inside as in any 9 of 12 directions: at no price is that knowledge."""
     text = THREE_MODALITIES.replace("misalignment = 1.0", "misalignment = 0.25")

@@ -171,6 +171,14 @@ DOCTORED = [
     ("budget_simulated", "saved_closed_form", 2.0, "budget", "Among the simulated amounts"),
     ("agreement", "risk", 1.2, "agreement", "The simulated risk"),
     ("agreement", "penalty", 1.5, "agreement", "The penalty that is best"),
+    ("agreement", "value_closed_form", 1.1, "agreement", "The simulated value, and with"),
+    ("agreement", "value", np.nan, "agreement", "The simulated value, and with"),
+    ("budget_favourability", "n_brain", 0.0, "budget", "At large budgets, and with γ > 0"),
+    ("budget_harmful", "n_brain", 2.0, "budget", "With γ < 0 recordings"),
+    ("budget_harmful", "saved", np.nan, "budget", "With γ < 0 recordings"),
+    ("budget_simulated", "saved", np.nan, "budget", "Among the simulated amounts"),
+    ("shift_simulated", "value", np.nan, "shift", "The value under shift"),
+    ("shift_curves", "value_of_moved_mass", np.nan, "shift", "Value falls as test variance"),
     ("imaging_simulated", "misalignment", 1.5, "imaging", "What recordings teach"),
     ("imaging_simulated", "value_ols", 1.3, "imaging", "The value of recordings at fMRI scale"),
     ("information_curves", "information", 9.0, "information", "What recordings are worth against"),
@@ -194,6 +202,24 @@ def test_a_doctored_table_changes_the_verdict(copy, table, variable, factor, res
     (statement,) = [name for name in after if name.startswith(start)]
     assert before[statement] != "not confirmed"
     assert after[statement] == "not confirmed"
+
+
+@pytest.mark.usefixtures("no_computing")
+def test_results_that_are_there_keep_their_verdicts(copy):
+    before = json.loads((copy / "claims.json").read_text())
+    found = run.reproduce(["learning"], copy, scale=QUICK, resume=True)
+    assert list(found) == ["learning"]
+    assert json.loads((copy / "claims.json").read_text()) == before
+    assert RESULTS["shift"].title in (copy / "claims.md").read_text()
+
+
+def test_a_table_of_another_content_is_named(copy):
+    tables = copy / "tables"
+    shutil.copy(tables / "shift_curves.nc", tables / "learning_curves.nc")
+    done = command("learning", "--quick", "--resume", "--out", copy)
+    assert done.returncode == 2
+    assert "learning_curves.nc holds the table shift_curves" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_nothing_is_overwritten_unasked(copy):
