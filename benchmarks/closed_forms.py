@@ -1,21 +1,47 @@
-"""What the closed forms cost: value and its gradient over a grid, on the fMRI problem.
+"""What the closed forms cost: value and its gradient over a grid, on the fMRI problem, against NumPy.
 
-python -m benchmarks.closed_forms
+python -m benchmarks.closed_forms [--device gpu]
 """
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 import jaxbrain as jb
 
-from ._measure import seconds, store
+from . import numpy_reference
+from ._measure import (
+    SUM_LENGTH,
+    limits,
+    once,
+    peak_memory_gb,
+    prepare,
+    seconds,
+    side_by_side,
+    slope,
+    spread,
+    store,
+)
+
+GRID = 100
+LATENTS = [50, 200, 800, 3200, 12_800]
+CELLS = [10, 30, 100, 300, 1000]
 
 
-def main() -> None:
-    jax.config.update("jax_enable_x64", True)
+def numpy_problem(problem: jb.Problem) -> tuple:
+    names = ("latent_noise", "gain", "recording_noise", "aligned_power", "misaligned_power")
+    spectra = [np.asarray(getattr(problem, name)) for name in (*names, "task_noise")]
+    return problem.input_dim, problem.recording_dim, *spectra
+
+
+def grid_of(cells: int) -> tuple[jax.Array, jax.Array]:
+    return jnp.geomspace(4_500.0, 1e6, cells), jnp.geomspace(500.0, 1e6, cells)
+
+
+def values_and_gradients(limit: dict[str, float]) -> dict:
     problem = jb.presets.fmri().problem()
-    n_brain = jnp.geomspace(4_500.0, 1e6, 100)
-    n_task = jnp.geomspace(500.0, 1e6, 100)
+    n_brain, n_task = grid_of(GRID)
+    reference = numpy_problem(problem)
 
     # Every cell on its own: brain stage, task stage and the gradient in every continuous argument,
     # three spectra of 410 entries included.
@@ -26,27 +52,104 @@ def main() -> None:
     broadcast = jax.jit(jb.value)
     columns, rows = n_brain[:, None], n_task[None, :]
 
-    by_cell_times = seconds(lambda: by_cell(problem, n_brain, n_task))
-    broadcast_times = seconds(lambda: broadcast(problem, columns, rows))
-    values, gradients = by_cell(problem, n_brain, n_task)
-    agreement = jnp.max(jnp.abs(values / broadcast(problem, columns, rows) - 1))
-    step = 1e-3
-    moved = (
-        broadcast(problem, columns * (1 + step), rows)
-        - broadcast(problem, columns * (1 - step), rows)
-    ) / (2 * step * columns)
-    accuracy = jnp.max(jnp.abs(gradients[1] - moved) / (jnp.abs(moved) + 1e-3))
-    store(
-        "closed_forms",
+    times = side_by_side(
         {
-            "grid": [100, 100],
-            "spectrum": problem.latent_dim,
-            "value_and_gradient_by_cell": by_cell_times,
-            "value_by_broadcasting": broadcast_times,
-            "largest_relative_difference_of_the_two": float(agreement),
-            "gradient_in_n_brain_against_differences": float(accuracy),
-        },
+            "broadcast": lambda: broadcast(problem, columns, rows),
+            "by cell": lambda: by_cell(problem, n_brain, n_task),
+            "numpy": lambda: numpy_reference.values(*reference, n_brain, n_task),
+        }
     )
+    values, gradients = by_cell(problem, n_brain, n_task)
+    fast = broadcast(problem, columns, rows)
+    theirs = numpy_reference.values(*reference, n_brain, n_task)
+
+    # In NumPy a gradient is a difference in each of its entries: one cell is timed, for all.
+    row, column = 60, 70
+    point = float(n_brain[row]), float(n_task[column])
+    difference_times = [
+        once(lambda: numpy_reference.value_gradient(*reference, *point)) for _ in range(3)
+    ]
+    differences = numpy_reference.value_gradient(*reference, *point)
+    ours = jax.tree.map(lambda x: np.asarray(x)[row, column], gradients)
+    in_problem = [
+        getattr(ours[0], name)
+        for name in ("latent_noise", "gain", "recording_noise", "aligned_power")
+    ]
+    ours = [*in_problem, ours[0].misaligned_power, ours[0].task_noise, *ours[1:]]
+    off = [
+        np.max(np.abs(mine - other)) / np.max(np.abs(other))
+        for mine, other in zip(ours, differences, strict=True)
+    ]
+    # At the least, latents are summed once for each brain stage, and the results written once.
+    a_sum = limit["sum_over_latents_ns_per_term"] * 1e-9 * SUM_LENGTH
+    a_number = 8e-9 / limit["memory_gb_per_s"]
+    entries = sum(np.size(entry) for entry in ours)
+    least = GRID * a_sum + GRID**2 * a_number
+    least_with_gradient = GRID**2 * (a_sum + (1 + entries) * a_number)
+    return {
+        "cells": GRID**2,
+        "latents": problem.latent_dim,
+        "value": {
+            "jaxbrain": times["broadcast"],
+            "numpy": times["numpy"],
+            "times_faster": times["numpy"]["median_s"] / times["broadcast"]["median_s"],
+            "largest_relative_difference": float(np.max(np.abs(fast / theirs - 1))),
+            "fraction_of_limit": least / times["broadcast"]["median_s"],
+        },
+        "value_and_gradient_of_each_cell": {
+            "jaxbrain": times["by cell"],
+            "numpy_one_cell": spread(difference_times),
+            "times_faster": GRID**2
+            * spread(difference_times)["median_s"]
+            / times["by cell"]["median_s"],
+            "largest_relative_difference": float(np.max(off)),
+            "largest_relative_difference_of_values": float(jnp.max(jnp.abs(values / fast - 1))),
+            "fraction_of_limit": least_with_gradient / times["by cell"]["median_s"],
+        },
+    }
+
+
+def growth() -> dict:
+    """Seconds as the grid grows, and as the spectra do."""
+    problem = jb.presets.fmri().problem()
+    value = jax.jit(jb.value)
+    cells = []
+    for number in CELLS:
+        n_brain, n_task = grid_of(number)
+        columns, rows = n_brain[:, None], n_task[None, :]
+        cells.append(seconds(lambda c=columns, r=rows: value(problem, c, r)))
+    latents = []
+    for k in LATENTS:
+        rng = np.random.default_rng(0)
+        spectrum = jb.Problem(
+            input_dim=10 * k,
+            latent_dim=k,
+            recording_dim=20 * k,
+            latent_noise=rng.uniform(0.1, 1, k),
+            gain=rng.uniform(10, 30, k),
+            recording_noise=4.0,
+            aligned_power=np.full(k, 0.9 / k),
+            misaligned_power=0.1,
+            task_noise=10.0,
+        )
+        n_brain, n_task = jnp.geomspace(12.0 * k, 1e3 * k, GRID), jnp.asarray(50.0 * k)
+        latents.append(seconds(lambda s=spectrum, n=n_brain, t=n_task: value(s, n, t)))
+    return {
+        "cells": {"sizes": [n**2 for n in CELLS], "times": cells},
+        "latents": {"sizes": LATENTS, "times": latents, "cells": GRID},
+        # Small sizes are overhead: the exponent is that of the three largest.
+        "exponent_in_cells": slope(
+            [n**2 for n in CELLS[-3:]], [time["median_s"] for time in cells[-3:]]
+        ),
+        "exponent_in_latents": slope(LATENTS[-3:], [time["median_s"] for time in latents[-3:]]),
+    }
+
+
+def main() -> None:
+    prepare(__doc__)
+    limit = limits()
+    results = {"limits": limit, **values_and_gradients(limit), "growth": growth()}
+    store("closed_forms", {**results, "peak_memory_gb": peak_memory_gb()})
 
 
 if __name__ == "__main__":
