@@ -1,11 +1,12 @@
 """What a user waits for: imports, `jaxbrain worth` from a cold start, `jaxbrain fit` on recordings.
 
-    python -m benchmarks.command_line [FILE.npz]
+    python -m benchmarks.command_line [FILE.npz] [--device gpu]
 
 FILE.npz is what notebooks/prepare_szinte2024.py makes; without it `fit` runs on simulated arrays of the
 same shapes.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ._measure import process_seconds, spread, store
+from ._measure import prepare, process_seconds, spread, store
 
 IMPORT = """
 import time, jax, equinox, optax
@@ -46,21 +47,28 @@ def simulated(path: Path) -> None:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("file", nargs="?", type=Path)
+    file = prepare(__doc__, parser).file
     import_times = [
         float(subprocess.check_output([sys.executable, "-c", IMPORT], text=True)) for _ in range(9)
     ]
     program = [sys.executable, "-c", "from jaxbrain.cli import main; main()"]
     with tempfile.TemporaryDirectory() as folder:
-        if len(sys.argv) > 1:
-            file, data = Path(sys.argv[1]), "real recordings"
-        else:
-            file, data = Path(folder) / "simulated.npz", "simulated arrays"
+        data = "real recordings" if file else "simulated arrays"
+        if file is None:
+            file = Path(folder) / "simulated.npz"
             simulated(file)
         store(
             "command_line",
             {
                 "import_beyond_jax_equinox_optax": spread(import_times),
+                # What no program that imports JAX can be faster than.
+                "import_of_jax_alone": process_seconds([sys.executable, "-c", "import jax"]),
+                "version": process_seconds([*program, "--version"]),
+                "info": process_seconds([*program, "info"]),
                 "worth_from_a_cold_start": process_seconds([*program, "worth"]),
+                "plan_three_modalities": process_seconds([*program, "plan", str(PLAN)]),
                 "fit_data": data,
                 "fit_300_repeats_rank_given": process_seconds(
                     [*program, "fit", str(file), *FIT], 3

@@ -245,7 +245,8 @@ def test_path_factorises_once_for_all_penalties(n):
     assert [name for name, _ in on_path(many)].count("eigh") == 1
     assert all(len(shape) == 2 for _, shape in on_path(many))
     # Mapping the single solve over penalties is what the path is there to avoid.
-    assert ("cholesky", (50, 12, 12)) in one_by_one(many)
+    # Few rows are a system of their own size.
+    assert ("cholesky", (50, min(n, 12), min(n, 12))) in one_by_one(many)
 
 
 def test_jitted_stages_are_traced_once_for_all_penalties():
@@ -570,7 +571,7 @@ def pulled_projector(point, weights):
     return jax.vjp(learned_projector, *point)[1](weights)
 
 
-@pytest.mark.parametrize("n", [20, 6])
+@pytest.mark.parametrize("n", [20, 6, 5])
 @pytest.mark.parametrize(
     ("penalty", "inside_penalty"), [(0.0, 0.0), (0.5, 0.0), (0.5, 0.2), (0.5, INF), (INF, 0.2)]
 )

@@ -219,16 +219,66 @@ def _solve(
     inputs: Array, targets: Array, basis: Array | None, penalty: Array, inside_penalty: Array
 ) -> Array:
     n, d = inputs.shape
+    columns = targets.reshape(n, -1)
+    rank = 0 if basis is None else basis.shape[1]
+    # A system of rows loses digits where they are more than the directions that are penalised alone.
+    solve = _solve_for_rows if n <= d - rank and n < d else _solve_for_weights
+    weights = solve(inputs, columns, basis, penalty, inside_penalty)
+    return weights.reshape(d, *targets.shape[1:])
+
+
+def _solve_for_weights(
+    inputs: Array, columns: Array, basis: Array | None, penalty: Array, inside_penalty: Array
+) -> Array:
+    n = len(inputs)
     scales = 1 / jnp.sqrt(1 + inside_penalty), 1 / jnp.sqrt(1 + penalty)
     scaled, penalties = _scaled_system(inputs, basis, penalty, inside_penalty, n)
     factor = jax.scipy.linalg.cho_factor(scaled.T @ scaled + penalties, lower=True)
-    columns = targets.reshape(n, -1)
     solution = jax.scipy.linalg.cho_solve(factor, scaled.T @ columns)
     # One step of refinement with the residual of the data gives back the digits that forming the
     # Gram matrix has cost.
     residual = scaled.T @ (columns - scaled @ solution) - penalties @ solution
     solution = solution + jax.scipy.linalg.cho_solve(factor, residual)
-    return _on_both(basis, *scales, solution.T).T.reshape(d, *targets.shape[1:])
+    return _on_both(basis, *scales, solution.T).T
+
+
+def _solve_for_rows(
+    inputs: Array, columns: Array, basis: Array | None, penalty: Array, inside_penalty: Array
+) -> Array:
+    """The same where rows are few: a system of the size of the rows.
+
+    Given the inside weights u, the outside weights are Zᵀα, with Z = X K̂/√(1 + λ_out) and
+    (ZZᵀ + nκ)α = y − X B u, κ = λ_out/(1 + λ_out). What this leaves of the objective is nκ times the
+    form of that inverse, which is least squares for u.
+    """
+    n = len(inputs)
+    kept = _bounded(penalty)
+    scale = 1 / jnp.sqrt(1 + penalty)
+    inside = inputs if basis is None else inputs @ basis
+    outside = scale * (inputs if basis is None else inputs - inside @ basis.T)
+    gram = outside @ outside.T + n * kept * jnp.eye(n, dtype=inputs.dtype)
+    factor = jax.scipy.linalg.cho_factor(gram, lower=True)
+
+    def solve(right: Array) -> Array:
+        solution = jax.scipy.linalg.cho_solve(factor, right)
+        # One step of refinement, as above.
+        residual = right - outside @ (outside.T @ solution) - n * kept * solution
+        return solution + jax.scipy.linalg.cho_solve(factor, residual)
+
+    if basis is None:
+        return scale * (outside.T @ solve(columns))
+    # Scaled as the inside weights are for the weights' own system: every penalty is a number.
+    inside_scale = 1 / jnp.sqrt(1 + inside_penalty)
+    inside = inside_scale * inside
+    solved = solve(jnp.concatenate([inside, columns], axis=1))
+    rank = basis.shape[1]
+    through, rows = solved[:, :rank], solved[:, rank:]
+    ratio = _bounded(inside_penalty) / kept
+    form = inside.T @ through + ratio * jnp.eye(rank, dtype=inputs.dtype)
+    within = jax.scipy.linalg.cho_solve(
+        jax.scipy.linalg.cho_factor(form, lower=True), inside.T @ rows
+    )
+    return inside_scale * (basis @ within) + scale * (outside.T @ (rows - through @ within))
 
 
 def _on_both(basis: Array | None, inside: Array, outside: Array, rows: Array) -> Array:
