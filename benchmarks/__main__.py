@@ -1,6 +1,6 @@
 """All benchmarks, or some by name, each in a process of its own.
 
-python -m benchmarks [NAME ...]
+python -m benchmarks [NAME ...] [--device gpu]
 """
 
 import argparse
@@ -10,10 +10,13 @@ import sys
 # Those of accuracy are made by hand, since they write documentation and take most of an hour.
 NAMES = (
     "closed_forms",
-    "command_line",
     "allocations",
-    "tuning",
+    "brain_stage",
     "simulation",
+    "estimators",
+    "tuning",
+    "compile_times",
+    "command_line",
     "reproduce",
 )
 
@@ -21,14 +24,17 @@ NAMES = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
-    names = parser.parse_args().names or NAMES
+    parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu")
+    arguments = parser.parse_args()
+    names = arguments.names or NAMES
     unknown = sorted(set(names) - set(NAMES))
     if unknown:
         parser.error(f"no such benchmark: {', '.join(unknown)}")
+    device = ["--device", arguments.device]
     failed = []
     for name in names:
         print(f"== {name}", flush=True)
-        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"]).returncode:
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *device]).returncode:
             failed.append(name)
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")

@@ -1,21 +1,57 @@
 """What finite allocations cost: 10 000 of them at once, prices, budgets and misalignments all different.
 
-python -m benchmarks.allocations
+    python -m benchmarks.allocations [--device gpu]
+
+Beside them a few by SciPy's scalar minimiser on the closed form in NumPy.
 """
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.optimize import minimize_scalar
 
 import jaxbrain as jb
 
-from ._measure import seconds, store
+from . import numpy_reference
+from ._measure import once, peak_memory_gb, prepare, seconds, spread, store
+from .closed_forms import numpy_problem
 
-COUNT = 10_000
+COUNT, BY_SCIPY, LABEL_PRICE = 10_000, 20, 0.3
+
+
+def by_scipy(problem: jb.Problem, budget: float, price: float) -> float:
+    """Least risk on the budget line, as far as a scan and a bounded search find it."""
+    reference = numpy_problem(problem)
+
+    def risk(log_n: float) -> float:
+        n = np.exp(log_n)
+        return numpy_reference.risk(*reference, n, (budget - price * n) / LABEL_PRICE)
+
+    least = np.log(problem.input_dim + 2)
+    most = np.log((budget - LABEL_PRICE * (problem.latent_dim + 2)) / price)
+    scan = np.linspace(least, most, 30)
+    place = int(np.argmin([risk(point) for point in scan]))
+    ends = scan[max(place - 1, 0)], scan[min(place + 1, len(scan) - 1)]
+    return minimize_scalar(risk, bounds=ends, method="bounded", options={"xatol": 1e-8}).fun
+
+
+def beside_scipy(make, misalignments, budgets, prices, risks, n_brain) -> dict:
+    bought = np.flatnonzero(np.asarray(n_brain) > 0)[:BY_SCIPY]
+    times, apart = [], []
+    for place in bought:
+        problem = make(misalignments[place])
+        numbers = problem, float(budgets[place]), float(prices[place])
+        times.append(once(lambda numbers=numbers: by_scipy(*numbers)))
+        apart.append(float(risks[place]) / by_scipy(*numbers) - 1)
+    # Ours are whole numbers of samples, theirs are not.
+    return {
+        "scipy_one_allocation": spread(times),
+        "risk_over_that_of_scipy": [min(apart) + 1, max(apart) + 1],
+    }
 
 
 def main() -> None:
-    jax.config.update("jax_enable_x64", True)
+    prepare(__doc__)
     rng = np.random.default_rng(0)
     misalignments = jnp.asarray(rng.uniform(0.01, 0.9, COUNT))
     budgets = jnp.asarray(10 ** rng.uniform(3.5, 7, COUNT))
@@ -43,16 +79,19 @@ def main() -> None:
     ):
 
         def allocate(misalignment, budget, price, make=make, options=options):
-            plan = jb.optimal_allocation(make(misalignment), budget, price, 0.3, **options)
+            plan = jb.optimal_allocation(make(misalignment), budget, price, LABEL_PRICE, **options)
             return plan.n_brain, plan.n_task, plan.risk, plan.saved
 
         batched = jax.jit(jax.vmap(allocate))
         results[name] = seconds(
             lambda batched=batched: batched(misalignments, budgets, prices), repetitions=3
         )
-        n_brain = np.asarray(batched(misalignments, budgets, prices)[0])
-        results[name]["share_that_buys_recordings"] = float(np.mean(n_brain > 0))
-    store("allocations", results)
+        n_brain, _, risks, _ = batched(misalignments, budgets, prices)
+        results[name]["share_that_buys_recordings"] = float(np.mean(np.asarray(n_brain) > 0))
+        if not options:
+            numbers = misalignments, budgets, prices, risks, n_brain
+            results[name] |= beside_scipy(make, *numbers)
+    store("allocations", {**results, "peak_memory_gb": peak_memory_gb()})
 
 
 if __name__ == "__main__":

@@ -14,7 +14,17 @@ import numpy as np
 import jaxbrain as jb
 
 from . import numpy_reference
-from ._measure import in_own_process, limits, once, peak_memory_gb, prepare, slope, spread, store, use
+from ._measure import (
+    in_own_process,
+    limits,
+    once,
+    peak_memory_gb,
+    prepare,
+    slope,
+    spread,
+    store,
+    use,
+)
 
 LATENTS, TRIALS, ROUNDS = 32, 4, 5
 # (inputs, channels, recordings), and whether the reference is timed there too.

@@ -31,7 +31,8 @@ CELLS = [10, 30, 100, 300, 1000]
 def numpy_problem(problem: jb.Problem) -> tuple:
     names = ("latent_noise", "gain", "recording_noise", "aligned_power", "misaligned_power")
     spectra = [np.asarray(getattr(problem, name)) for name in (*names, "task_noise")]
-    return problem.input_dim, problem.recording_dim, *spectra
+    channels = problem.recording_dim or problem.latent_dim
+    return problem.input_dim, channels, *spectra
 
 
 def grid_of(cells: int) -> tuple[jax.Array, jax.Array]:

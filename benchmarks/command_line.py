@@ -22,6 +22,7 @@ start = time.perf_counter()
 import jaxbrain
 print(time.perf_counter() - start)
 """
+PLAN = Path(__file__).parents[1] / "docs" / "examples" / "modalities.toml"
 FIT = [
     "--components",
     "20",
@@ -68,7 +69,7 @@ def main() -> None:
                 "version": process_seconds([*program, "--version"]),
                 "info": process_seconds([*program, "info"]),
                 "worth_from_a_cold_start": process_seconds([*program, "worth"]),
-                "plan_three_modalities": process_seconds([*program, "plan", str(PLAN)]),
+                "plan_three_modalities": process_seconds([*program, "plan", "--config", str(PLAN)]),
                 "fit_data": data,
                 "fit_300_repeats_rank_given": process_seconds(
                     [*program, "fit", str(file), *FIT], 3

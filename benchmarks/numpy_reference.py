@@ -151,7 +151,16 @@ def value_gradient(*arguments, step=1e-5):
     return gradient
 
 
-def _value_given(m, d, k, task_noise, n_task):
+def risk(d, p, latent_noise, gain, recording_noise, aligned, missed, task_noise, n_brain, n_task):
+    """Expected excess risk of BEFS at its best penalty."""
+    m = misalignment(d, p, latent_noise, gain, recording_noise, aligned, missed, n_brain)
+    return _risk_given(m, d, len(gain), task_noise, n_task)
+
+
+def _risk_given(m, d, k, task_noise, n_task):
     inner = task_noise * resolvent_trace(task_noise * (d - k) / m, d - k, n_task - k)
-    risk = inner + (task_noise + inner) * k / (n_task - k - 1)
-    return d + 1 + task_noise * d / risk - n_task
+    return inner + (task_noise + inner) * k / (n_task - k - 1)
+
+
+def _value_given(m, d, k, task_noise, n_task):
+    return d + 1 + task_noise * d / _risk_given(m, d, k, task_noise, n_task) - n_task

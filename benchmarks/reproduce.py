@@ -1,6 +1,6 @@
 """What it costs to reproduce the paper: wall time and memory of `jaxbrain reproduce`, quick and full.
 
-python -m benchmarks.reproduce
+python -m benchmarks.reproduce [--device gpu]
 """
 
 import json
@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ._measure import store
+from ._measure import prepare, store
 
 PROGRAM = "from jaxbrain.cli import main; main()"
 
@@ -47,6 +47,9 @@ def measured(*options: str) -> dict:
 
 
 def main() -> None:
+    device = prepare(__doc__).device
+    # Each run is a process of its own, which takes the device from here.
+    os.environ["JAX_PLATFORMS"] = "cuda,cpu" if device == "gpu" else "cpu"
     results = {"quick": measured("--quick"), "full": measured()}
     # Lewis et al. report two days on 64 cores for their simulations, at small scale.
     store("reproduce", {**results, "cpu_hours_of_the_paper": 3072})
