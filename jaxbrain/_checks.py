@@ -71,6 +71,8 @@ def check_shape(name: str, value: AnyArray, shape: Sequence[int | str], remedy: 
 def check_finite(name: str, value: Real) -> None:
     """Raise if a known value holds NaN or infinity."""
     if is_concrete(value) and not bool(np.all(np.isfinite(np.asarray(value, dtype=float)))):
+        if not np.ndim(value):
+            raise ValueError(f"{name} must be a finite number, but it is {float(value):g}")
         raise ValueError(f"{name} holds NaN or infinite entries: remove or replace them first")
 
 
@@ -78,10 +80,35 @@ def check_positive(name: str, value: Real, *, zero_allowed: bool = False) -> Non
     """Raise if a known value is negative (or zero, unless zero is allowed)."""
     if not is_concrete(value):
         return
-    lowest = np.min(np.asarray(value, dtype=float), initial=np.inf)
+    numbers = np.asarray(value, dtype=float)
+    lowest = np.min(numbers, initial=np.inf)
     if lowest < 0 or (lowest == 0 and not zero_allowed) or np.isnan(lowest):
         bound = "at least 0" if zero_allowed else "greater than 0"
-        raise ValueError(f"{name} must be {bound}, but it is as low as {lowest:g}")
+        held = (
+            "it is" if numbers.ndim == 0 else "it holds" if np.isnan(lowest) else "it is as low as"
+        )
+        raise ValueError(f"{name} must be {bound}, but {held} {lowest:g}")
+
+
+def check_key(key: Any) -> None:
+    """Raise unless this is one key of `jax.random.key`."""
+    if not (hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
+        legacy = np.shape(key) == (2,) and getattr(key, "dtype", None) == np.uint32
+        remedy = "wrap it by jax.random.wrap_key_data(key)" if legacy else f"it is {key!r}"
+        raise ValueError(f"key must be one key, as jax.random.key(0) gives it, but {remedy}")
+    if np.ndim(key):
+        raise ValueError("key must be a single key, but it is an array of keys: map with jax.vmap")
+
+
+def check_broadcast(**arguments: Array) -> None:
+    """Raise unless the shapes of these arguments broadcast."""
+    try:
+        np.broadcast_shapes(*(np.shape(value) for value in arguments.values()))
+    except ValueError as problem:
+        shapes = " and ".join(f"{name} of shape {np.shape(v)}" for name, v in arguments.items())
+        raise ValueError(
+            f"{shapes} do not broadcast: give one of them an axis of its own"
+        ) from problem
 
 
 def check_covariance(name: str, value: Array) -> None:
@@ -101,7 +128,7 @@ def check_covariance(name: str, value: Array) -> None:
     if lowest < -rounding:
         raise ValueError(
             f"{name} must be positive semi-definite, but its smallest eigenvalue is {lowest:.2g}: "
-            "a covariance estimated from data needs shrinkage or more samples"
+            "one that is estimated from data needs shrinkage or more samples"
         )
 
 

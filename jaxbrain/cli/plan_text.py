@@ -110,11 +110,22 @@ def why_not(purchase: Purchase, answer: dict[str, Any], name: str) -> str:
         )
     law = risk if purchase.estimator == "befs" else two_penalty_risk
     amounts = np.array([*found["frontier"]["n_brain"], np.inf])
+    if alone["n_task"] < 1:
+        if purchase.fixed_cost_task > purchase.budget:
+            due = f"labelling alone costs {money(purchase.currency, purchase.fixed_cost_task)} once"
+        else:
+            due = f"a label costs {money(purchase.currency, purchase.cost_task)}"
+        return (
+            f"{due}, so that a budget of {money(purchase.currency, purchase.budget)} buys none; recordings "
+            "alone teach no task"
+        )
     # Beside very many labels what anything is worth is lost in the digits of the risk.
     labels = min(alone["n_task"], 100.0 * modality.problem.input_dim)
     for_free = float(np.nanmin(law(modality.problem, amounts, labels)))
     rival = ridge_risk if purchase.baseline == "ridge" else task_only_risk
     without = float(rival(modality.problem, labels))
+    if without < 1e-9 * float(modality.problem.total_power):
+        return f"labels alone bring the risk to {without:.2g} already, which leaves {name} nothing to improve"
     if math.isfinite(without) and for_free >= without * (1 - 1e-9):
         return (
             f"{name} teaches nothing about this task: no amount of it, even for free, would bring the risk "

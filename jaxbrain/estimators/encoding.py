@@ -13,6 +13,7 @@ from .._checks import (
     as_floats,
     check_finite,
     check_integer,
+    check_key,
     check_positive,
     check_shape,
     is_concrete,
@@ -66,17 +67,22 @@ def encode(
         check_positive_for(
             f"n = {n} recorded samples leave {d} inputs undetermined", "ridge", ridge
         )
+    for name, array in (("inputs", inputs), ("recordings", recordings)):
+        if is_concrete(array) and not bool(jnp.any(array)):
+            raise ValueError(f"{name} are all 0: no subspace can be learned from them")
     basis = _encode(inputs, recordings, ridge, rank)
-    check_solution("inputs", basis)
+    check_solution(basis, inputs=inputs, recordings=recordings)
     return basis
 
 
-def check_solution(name: str, solution: Array) -> None:
-    """Raise if a solution that can be looked at is not finite."""
+def check_solution(solution: Array, **arrays: Array) -> None:
+    """Raise if a solution that can be looked at is not finite; says which array is the reason."""
     if is_concrete(solution) and not bool(jnp.all(jnp.isfinite(solution))):
+        for name, array in arrays.items():
+            check_finite(name, array)
         raise ValueError(
-            f"{name} leave the solution undetermined: they are collinear, hold NaN or infinite "
-            "entries, or the penalty is lost in rounding; use fewer inputs or a larger penalty"
+            "inputs leave the solution undetermined: they are collinear, or the penalty is lost in "
+            "rounding; use fewer inputs or a larger penalty"
         )
 
 
@@ -122,6 +128,7 @@ def random_subspace(key: PRNGKeyArray, input_dim: int, rank: int) -> Float[Array
     - `key`: of the draw. `input_dim`, d, and `rank`, k: the shape (d, k) of the basis, whose columns are
       orthonormal.
     """
+    check_key(key)
     check_integer("input_dim", input_dim, 2)
     check_integer("rank", rank, 1, input_dim - 1)
     return orthonormal(jr.normal(key, (input_dim, rank)))
@@ -137,6 +144,7 @@ def shuffle_recordings(key: PRNGKeyArray, recordings: AnyArray) -> Float[Array, 
     >>> float(shuffled.sum())
     5.0
     """
+    check_key(key)
     check_shape("recordings", recordings, ("n", "p"), "one row a sample")
     return jr.permutation(key, jnp.asarray(recordings), axis=0)
 
@@ -150,4 +158,8 @@ def oracle_subspace(model: LinearGaussianModel) -> Float[Array, "d k"]:
 
     - `model`: the study; its `encoder` is what is returned, shape (d, k).
     """
+    if not isinstance(model, LinearGaussianModel):
+        raise ValueError(
+            f"model must be a jaxbrain.LinearGaussianModel, but it is a {type(model).__name__}"
+        )
     return model.encoder

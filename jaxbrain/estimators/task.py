@@ -16,7 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._checks import as_floats, check_integer, check_positive, check_shape, is_concrete
+from .._checks import (
+    as_floats,
+    check_finite,
+    check_integer,
+    check_positive,
+    check_shape,
+    is_concrete,
+)
 from .._typing import AnyArray, Real
 from .encoding import check_positive_for, check_solution
 
@@ -38,7 +45,9 @@ def task_only(inputs: AnyArray, targets: AnyArray) -> Float[Array, "d *t"]:
     if inputs.shape[0] < inputs.shape[1]:
         raise ValueError(f"{_too_few(inputs)}: use ridge, or befs with a penalty")
     zero = jnp.zeros((), inputs.dtype)
-    return _finite(_solve(inputs, targets, None, zero, zero))
+    weights = _solve(inputs, targets, None, zero, zero)
+    check_solution(weights, inputs=inputs, targets=targets)
+    return weights
 
 
 def ridge(inputs: AnyArray, targets: AnyArray, penalty: Real) -> Float[Array, "d *t"]:
@@ -60,7 +69,9 @@ def ridge(inputs: AnyArray, targets: AnyArray, penalty: Real) -> Float[Array, "d
     check_positive("penalty", penalty, zero_allowed=True)
     if inputs.shape[0] < inputs.shape[1]:
         check_positive_for(_too_few(inputs), "penalty", penalty)
-    return _finite(_solve(inputs, targets, None, penalty, penalty))
+    weights = _solve(inputs, targets, None, penalty, penalty)
+    check_solution(weights, inputs=inputs, targets=targets)
+    return weights
 
 
 def befs(
@@ -107,7 +118,9 @@ def befs(
     )
     check_shape("penalty", penalty, (), "one number; befs_path takes several")
     _check_penalties(inputs, basis, "penalty", penalty, inside_penalty)
-    return _finite(_solve(inputs, targets, basis, penalty, inside_penalty))
+    weights = _solve(inputs, targets, basis, penalty, inside_penalty)
+    check_solution(weights, inputs=inputs, targets=targets)
+    return weights
 
 
 def befs_path(
@@ -140,7 +153,9 @@ def befs_path(
     )
     check_shape("penalties", penalties, ("l",), "a list of penalties; befs takes a single one")
     _check_penalties(inputs, basis, "penalties", penalties, inside_penalty)
-    return _finite(_path_weights(inputs, targets, basis, penalties, inside_penalty))
+    weights = _path_weights(inputs, targets, basis, penalties, inside_penalty)
+    check_solution(weights, inputs=inputs, targets=targets)
+    return weights
 
 
 class PenaltyPath(NamedTuple):
@@ -360,11 +375,6 @@ def checked_arrays(
     return checked
 
 
-def _finite(weights: Array) -> Array:
-    check_solution("inputs and targets", weights)
-    return weights
-
-
 def _precision(basis: AnyArray | None) -> float:
     # A basis computed in single precision is orthonormal to single precision, whatever follows.
     single = getattr(basis, "dtype", None) == np.float32
@@ -376,6 +386,7 @@ def _check_orthonormal(basis: Array, precision: float) -> None:
         return
     columns = np.asarray(basis)
     off = np.max(np.abs(columns.T @ columns - np.eye(columns.shape[1])))
+    check_finite("basis", columns)
     if not off <= 1e3 * len(columns) * max(precision, np.finfo(columns.dtype).eps):
         raise ValueError(
             f"basis must have orthonormal columns, but its Gram matrix is off by {off:.2g}: "

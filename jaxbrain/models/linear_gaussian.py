@@ -14,6 +14,7 @@ from .._checks import (
     check_covariance,
     check_finite,
     check_integer,
+    check_key,
     check_orthonormal,
     check_positive,
     check_shape,
@@ -112,6 +113,8 @@ class LinearGaussianModel(eqx.Module):
         ):
             check_finite(name, value)
         check_positive("task_noise", task_noise)
+        if is_concrete(task_weights) and not np.any(np.asarray(task_weights)):
+            raise ValueError("task_weights are all 0: there is no task to learn")
         check_covariance("latent_noise", latent_noise)
         check_covariance("recording_noise", recording_noise)
         _check_full_rank("readout", readout, "drop latents that no channel shows")
@@ -195,6 +198,7 @@ class LinearGaussianModel(eqx.Module):
         self, key: PRNGKeyArray, n: int
     ) -> tuple[Float[Array, "n d"], Float[Array, "n p"]]:
         """Draw `n` pairs of inputs, shape (n, d), and recordings, shape (n, p)."""
+        check_key(key)
         check_integer("n", n, 1)
         key_inputs, key_latents, key_recordings = jr.split(key, 3)
         dtype = self.encoder.dtype
@@ -209,6 +213,7 @@ class LinearGaussianModel(eqx.Module):
         self, key: PRNGKeyArray, n: int
     ) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
         """Draw `n` pairs of inputs, shape (n, d), and targets, shape (n,)."""
+        check_key(key)
         check_integer("n", n, 1)
         key_inputs, key_targets = jr.split(key)
         dtype = self.encoder.dtype

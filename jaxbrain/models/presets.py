@@ -10,9 +10,10 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from .._checks import as_floats, check_between, check_positive
+from .._checks import as_floats, check_between, check_key, check_shape
 from .._typing import Real
 from .linear_gaussian import LinearGaussianModel
+from .problem import check_snr
 
 FMRI_SAMPLES_PER_HOUR = 1800
 """Stimuli an hour in the fMRI preset: one every two seconds."""
@@ -54,8 +55,12 @@ def _pooling_model(
     d: int, k: int, p: int, task_snr: Real, misalignment: Real, key: PRNGKeyArray | None
 ) -> LinearGaussianModel:
     task_snr, misalignment = as_floats(task_snr=task_snr, misalignment=misalignment)
-    check_positive("task_snr", task_snr)
+    for name, value in (("task_snr", task_snr), ("misalignment", misalignment)):
+        check_shape(name, value, (), "one number; map over several with jax.vmap")
+    check_snr(task_snr)
     check_between("misalignment", misalignment, 0, 1)
+    if key is not None:
+        check_key(key)
     encoder, readout, task_weights = _draw(jr.key(0) if key is None else key, misalignment, d, k, p)
     return LinearGaussianModel(
         encoder=encoder,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from .._checks import (
@@ -14,6 +15,7 @@ from .._checks import (
     check_integer,
     check_positive,
     check_shape,
+    is_concrete,
 )
 from .._typing import AnyArray, Real
 
@@ -138,10 +140,24 @@ class Problem(eqx.Module):
             ("task_noise", task_noise),
         ):
             check_shape(name, value, (), "one number for all of them")
+        if is_concrete(aligned_power, misaligned_power) and not (
+            np.any(np.asarray(aligned_power)) or np.asarray(misaligned_power) > 0
+        ):
+            raise ValueError(
+                "aligned_power and misaligned_power are all 0: there is no task to learn"
+            )
         self.latent_noise, self.gain, self.recording_noise = latent_noise, gain, recording_noise
         self.aligned_power, self.misaligned_power = aligned_power, misaligned_power
         self.task_noise = task_noise
         self.input_dim, self.latent_dim, self.recording_dim = input_dim, latent_dim, recording_dim
+        if not self.is_matrix_form and is_concrete(gain, recording_noise):
+            with np.errstate(over="ignore"):
+                noise = np.asarray(recording_noise) / np.asarray(gain)
+            if not np.all(np.isfinite(noise)):
+                raise ValueError(
+                    f"gain = {np.min(np.asarray(gain)):g} is too small beside recording_noise = "
+                    f"{float(recording_noise):g}, so that the noise of such a latent is infinite: leave it out"
+                )
 
     @classmethod
     def isotropic(
@@ -167,9 +183,12 @@ class Problem(eqx.Module):
         task_snr, misalignment, encoding_noise = as_floats(
             task_snr=task_snr, misalignment=misalignment, encoding_noise=encoding_noise
         )
-        check_positive("task_snr", task_snr)
         check_between("misalignment", misalignment, 0, 1)
+        check_finite("encoding_noise", encoding_noise)
         check_positive("encoding_noise", encoding_noise, zero_allowed=True)
+        for name, value in (("task_snr", task_snr), ("misalignment", misalignment)):
+            check_shape(name, value, (), "one number; map over several with jax.vmap")
+        check_snr(task_snr)
         return cls(
             input_dim=input_dim,
             latent_dim=latent_dim,
@@ -230,6 +249,19 @@ class Problem(eqx.Module):
         return (
             self.outside_dim * jnp.sum(self.aligned_power * noise) - self.misaligned_power * total
         )
+
+
+def check_snr(task_snr: Array) -> None:
+    """Raise unless a known signal-to-noise ratio leaves a noise that floats can hold."""
+    check_positive("task_snr", task_snr)
+    if is_concrete(task_snr):
+        with np.errstate(divide="ignore", over="ignore"):
+            noise = 1 / np.asarray(task_snr)
+        if not 0 < noise < np.inf:
+            raise ValueError(
+                f"task_snr must be a positive number whose inverse is finite and above 0, but it is "
+                f"{float(task_snr):g}"
+            )
 
 
 def check_dimensions(input_dim: int, latent_dim: int, recording_dim: int | None) -> None:

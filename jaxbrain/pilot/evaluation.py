@@ -11,6 +11,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_integer, check_key
 from .._linalg import map_factorisations
 from ..estimators import encode, random_subspace, shuffle_recordings
 from ..estimators.task import hat
@@ -68,6 +69,11 @@ def split_sizes(
 
     **Raises** `PilotError` that lists every size that cannot be.
     """
+    for name, number in (("n_brain", n_brain), ("n_task", n_task), ("n_test", n_test)):
+        if number is not None and (
+            isinstance(number, bool) or not isinstance(number, int | np.integer)
+        ):
+            raise PilotError([f"{name} must be a whole number, but it is {number!r}"])
     rows_brain, rows_task = len(data.brain_inputs), len(data.task_inputs)
     if n_brain is None:
         n_brain = rows_brain // 2 if data.shared_rows else rows_brain
@@ -116,6 +122,9 @@ def evaluate(
 
     **Raises** `PilotError` if rank or repeats do not fit the data, and if the inputs are collinear.
     """
+    check_key(key)
+    check_integer("repeats", repeats, 0)
+    sizes = split_sizes(data, *sizes)
     largest = largest_rank(data, sizes)
     problems = []
     if repeats < 2:

@@ -57,6 +57,7 @@ def empirical_value(
     """
     check_choice("baseline", baseline, BASELINES)
     check_choice("penalty", penalty, ("each", "best"))
+    _check_dataset(dataset)
     counts = _resampled(dataset, confidence, resamples, seed)
     samples = [_values(dataset, baseline, penalty, part) for part in _parts(dataset, counts)]
     point, *rest = np.split(np.concatenate(samples), [1])
@@ -128,9 +129,10 @@ def empirical_allocation(
     **Raises** `ValueError` where the budget leaves no split within the sweep, or a positive price is missing.
     """
     check_choice("baseline", baseline, BASELINES)
+    _check_dataset(dataset)
     for name, number in (("budget", budget), ("cost_brain", cost_brain), ("cost_task", cost_task)):
-        if not 0 < number < np.inf:
-            raise ValueError(f"{name} must be greater than 0 and finite, but it is {number}")
+        if not (isinstance(number, int | float | np.number) and 0 < number < np.inf):
+            raise ValueError(f"{name} must be greater than 0 and finite, but it is {number!r}")
     n_brain, n_task = dataset.n_brain.values, dataset.n_task.values
     labels = (budget - cost_brain * n_brain) / cost_task
     feasible = (labels >= n_task[0]) & (labels <= n_task[-1])
@@ -163,10 +165,31 @@ def empirical_allocation(
     )
 
 
+def _check_dataset(dataset) -> None:
+    """Raise unless this is what `sweep` returns, whole and in its order."""
+    dims = ("n_brain", "n_task", "penalty", "seed", "n_task_only")
+    known = getattr(dataset, "dims", ())
+    missing = [name for name in dims if name not in known]
+    missing += [
+        name
+        for name in ("input_dim", "risk_of_predicting_zero")
+        if name not in getattr(dataset, "attrs", {})
+    ]
+    if missing:
+        raise ValueError(
+            f"dataset must come from jaxbrain.sweep, but it lacks {', '.join(missing)}: select with lists, "
+            "which keep dimensions, and keep the attributes"
+        )
+    for name in ("n_task", "n_task_only"):
+        if np.any(np.diff(dataset[name].values) <= 0):
+            raise ValueError(f"dataset: {name} must ascend: pass dataset.sortby({name!r})")
+
+
 def _resampled(dataset, confidence: float, resamples: int, seed: int) -> np.ndarray:
     """How often each seed is in each sample, as shares: the sample itself first, then the resamples."""
     check_between("confidence", confidence, 0.5, 1 - 1e-9)
     check_integer("resamples", resamples, 100)
+    check_integer("seed", seed, 0)
     seeds = dataset.sizes["seed"]
     if seeds < 2:
         raise ValueError("dataset has a single seed: the bootstrap resamples seeds, run several")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PRNGKeyArray
@@ -14,6 +12,8 @@ from ..models import LinearGaussianModel, Problem
 from .trials import Progress
 
 PENALTIES = ("optimal", "empirical")
+# Beyond, the digits of a whole number of samples are lost in those of a float.
+_MOST = 1e15
 # In units of the penalty of ridge regression on the outside, σ²(d − k)/(n ‖β‖²): the best one lies above.
 _EMPIRICAL = np.logspace(-1, 3, 33)
 
@@ -59,14 +59,6 @@ class Plan(NamedTuple):
     def batch(self, bytes_a_trial: float) -> int:
         """How many trials may run at the same time."""
         return max(1, int(min(self.max_bytes // bytes_a_trial, self.trials)))
-
-
-def check_key(key: Any) -> None:
-    """Raise unless this is one key of `jax.random.key`."""
-    if not (isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
-        raise ValueError("key must be one key, as jax.random.key(0) gives it")
-    if key.ndim:
-        raise ValueError("key must be a single key, but it is an array of keys")
 
 
 def check_grids(
@@ -147,15 +139,21 @@ def choose(
 
 def _ascending(name: str, values: Any) -> np.ndarray:
     try:
-        numbers = np.atleast_1d(np.asarray(values, float))
+        numbers = np.atleast_1d(np.asarray(values))
+        if numbers.dtype.kind not in "iuf":
+            raise TypeError("no numbers")
+        numbers = numbers.astype(float)
     except (TypeError, ValueError) as problem:
         raise ValueError(f"{name} must be a list of numbers, but it is {values!r}") from problem
     if numbers.ndim != 1 or not len(numbers):
         raise ValueError(f"{name} must be a list of at least one number, but it is {values!r}")
     if np.any(np.isnan(numbers)):
         raise ValueError(f"{name} holds NaN: remove it first")
-    if np.any(np.diff(numbers) <= 0):
-        raise ValueError(f"{name} must ascend without repeats: pass sorted(set({name}))")
+    # Two infinities differ by NaN.
+    if not np.all(numbers[1:] > numbers[:-1]):
+        raise ValueError(
+            f"{name} must ascend without repeats: pass {sorted(set(numbers.tolist()))}"
+        )
     return numbers
 
 
@@ -168,5 +166,10 @@ def _counts(name: str, values: Any, least: int, reason: str) -> np.ndarray:
     if numbers[0] < least:
         raise ValueError(
             f"{name} must be at least {least}, but it is as low as {numbers[0]:g}: {reason}"
+        )
+    if numbers[-1] > _MOST:
+        raise ValueError(
+            f"{name} must be at most {_MOST:g}, but it is as high as {numbers[-1]:g}: the closed forms "
+            "take any number"
         )
     return numbers.astype(int)

@@ -7,11 +7,11 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PRNGKeyArray
 
-from .._checks import check_choice, check_integer
+from .._checks import check_choice, check_integer, check_key
 from ..models import LinearGaussianModel, Problem
 from . import by_reduction, data
 from .brain_stage import reduce_model
-from .grids import check_grids, check_key
+from .grids import check_grids
 from .trials import run_trials
 
 

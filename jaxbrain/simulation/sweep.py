@@ -12,12 +12,12 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PRNGKeyArray
 
-from .._checks import check_choice, check_integer
+from .._checks import check_choice, check_integer, check_key, check_positive
 from .._typing import AnyArray
 from ..models import LinearGaussianModel, Problem
 from ..theory.shift import BlockShift
 from . import by_data, by_reduction
-from .grids import Plan, check_grids, check_key
+from .grids import Plan, check_grids
 from .trials import Progress
 
 if TYPE_CHECKING:
@@ -99,6 +99,9 @@ def sweep(
     check_integer("seeds", seeds, 1)
     check_key(key)
     check_choice("traces", traces, TRACES)
+    check_positive("max_bytes", max_bytes)
+    if callable(estimator) and method != "data":
+        raise ValueError("estimator: a function needs method='data'")
     grids = check_grids(model, n_brain, n_task, penalty, n_task_only, method)
     start = time.perf_counter()
     simulate = by_reduction.simulate if method == "reduced" else by_data.simulate
@@ -157,7 +160,9 @@ def _labelled(
         shifted = "none" if shift is None else "covariance matrix"
     attributes = {
         "method": method,
-        "estimator": estimator if isinstance(estimator, str) else estimator.__name__,
+        "estimator": estimator
+        if isinstance(estimator, str)
+        else getattr(estimator, "__name__", repr(estimator)),
         "traces": plan.traces,
         "trials": plan.trials,
         "seeds": plan.seeds,

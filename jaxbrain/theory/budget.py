@@ -300,7 +300,8 @@ def _optimal_allocation(
         return rise + width * bend
 
     def rough_regret(n_brain, n_task):
-        affordable = (n_brain >= fewest) & (n_task >= 0)
+        # Recordings alone teach no task: what they seem to gain without a label is rounding.
+        affordable = (n_brain >= fewest) & (n_task >= 1)
         n_task = jnp.maximum(n_task, 0.0)
         lost = regret(stage_of(interpolated(n_brain), n_task), n_task)
         return jnp.where(affordable & ~jnp.isnan(lost), lost, jnp.inf)
@@ -347,7 +348,7 @@ def _optimal_allocation(
     lost, chosen = jax.lax.top_k(-roughly, 4)
     brain, labels = brain[chosen], labels[chosen]
     exact = stage_of(misalignment_of(jnp.maximum(brain, fewest)), labels)
-    allowed = jnp.isfinite(lost) & ~jnp.isnan(exact.risk)
+    allowed = jnp.isfinite(lost) & ~jnp.isnan(exact.risk) & (labels >= 1)
     best = jnp.argmin(jnp.where(allowed, regret(exact, labels), jnp.inf))
     best_risk = jnp.where(allowed, exact.risk, jnp.inf)[best]
 

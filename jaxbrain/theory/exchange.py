@@ -21,6 +21,7 @@ from .task_stage import (
     best_penalty,
     check_n_task,
     check_penalty,
+    check_samples_broadcast,
     ridge_risk,
     task_only_risk,
     task_stage,
@@ -134,6 +135,7 @@ def _checked_value(
     check_choice("order", order, ORDERS)
     n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
     penalty, shift = check_penalty(problem, penalty), check_shift(problem, shift)
+    check_samples_broadcast(n_brain, n_task, penalty)
     if shift is not None and baseline == "ridge":
         raise ValueError(
             "baseline 'ridge' has no value under a shift, where its error need not fall with the "

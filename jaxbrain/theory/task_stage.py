@@ -12,8 +12,10 @@ from jaxtyping import Array, Float
 from .._checks import (
     as_floats,
     as_real,
+    check_broadcast,
     check_choice,
     check_covariance,
+    check_finite,
     check_orthonormal,
     check_positive,
     check_shape,
@@ -188,6 +190,12 @@ def check_n_task(problem: Problem, n_task: Real) -> Array:
     return number
 
 
+def check_samples_broadcast(n_brain: Array, n_task: Array, penalty: Array | None = None) -> None:
+    """Raise unless sample numbers, and the penalty if there is one, broadcast."""
+    arrays = {"n_brain": n_brain, "n_task": n_task}
+    check_broadcast(**(arrays if penalty is None else {**arrays, "penalty": penalty}))
+
+
 @partial(jax.jit, static_argnames="order")
 def _risk(problem, n_brain, n_task, penalty, shift, order):
     subspace = learned_subspace(problem, n_brain, shift, order)
@@ -239,6 +247,7 @@ def risk(
     check_choice("order", order, ORDERS)
     n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
     penalty, shift = check_penalty(problem, penalty), check_shift(problem, shift)
+    check_samples_broadcast(n_brain, n_task, penalty)
     if order == "finite":
         warn_outside_validated(problem, n_brain)
     return _risk(problem, n_brain, n_task, penalty, shift, order)
@@ -359,6 +368,8 @@ def subspace_risk(
     check_dimensions(d, k, None)
     check_shape("task_weights", task_weights, (d,), "one weight for each input")
     check_shape("task_noise", task_noise, (), "one variance")
+    for name, value in (("basis", basis), ("task_weights", task_weights)):
+        check_finite(name, value)
     check_orthonormal("basis", basis, "pass jnp.linalg.qr(basis)[0]")
     check_positive("task_noise", task_noise)
     n_task, *penalties = (

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._checks import (
     check_choice,
     check_integer,
+    check_key,
     check_positive,
     is_concrete,
 )
@@ -116,6 +117,14 @@ class ClosedFormDesign(eqx.Module):
     problems: tuple[Problem, ...]
     estimator: str = eqx.field(static=True, default="befs")
 
+    def __check_init__(self):
+        """Check the arguments. **Raises** `ValueError` that names the argument."""
+        check_choice("estimator", self.estimator, ESTIMATORS)
+        if not isinstance(self.problems, tuple) or not self.problems:
+            raise ValueError("problems must be a tuple of at least one jaxbrain.Problem")
+        for problem in self.problems:
+            check_problem(problem)
+
     def latents(self) -> tuple[int, ...]:
         """Dimensions of the subspace of each modality."""
         return tuple(problem.latent_dim for problem in self.problems)
@@ -198,6 +207,11 @@ class MonteCarloDesign(eqx.Module):
     def __init__(self, model: LinearGaussianModel | Problem, *, trials: int, key: PRNGKeyArray):
         """**Raises** `ValueError` where `MonteCarloRisk` does."""
         check_integer("trials", trials, 2)
+        check_key(key)
+        if not isinstance(model, LinearGaussianModel | Problem):
+            raise ValueError(
+                f"model must be a jaxbrain.LinearGaussianModel or Problem, but it is a {type(model).__name__}"
+            )
         self.model, self.key, self.trials = model, key, trials
 
     def risk_at(self, n_brain: Array, n_task: Array) -> MonteCarloRisk:
@@ -318,6 +332,10 @@ def tune_allocation(
 def _check_design(
     risk: ClosedFormDesign | MonteCarloDesign, problems: tuple[Problem, ...], estimator: str
 ) -> None:
+    if not isinstance(risk, ClosedFormDesign | MonteCarloDesign):
+        raise ValueError(
+            f"risk must be a ClosedFormDesign or a MonteCarloDesign, but it is a {type(risk).__name__}"
+        )
     if isinstance(risk, MonteCarloDesign):
         if len(problems) > 1:
             raise ValueError("risk: MonteCarloDesign knows a single modality")
@@ -334,6 +352,14 @@ def _check_design(
         raise ValueError(
             f"risk is about (inputs, latents) {sizes[0]}, modalities about {sizes[1]}: pass the same problems"
         )
+    for one, other in zip(theirs, problems, strict=True):
+        for name in ("task_noise", "task_snr", "relative_misalignment", "gamma"):
+            known = getattr(one, name), getattr(other, name)
+            if is_concrete(*known) and not np.allclose(*map(np.asarray, known), rtol=1e-4):
+                raise ValueError(
+                    f"risk is about another problem than modalities ({name} {float(known[0]):.4g}, not "
+                    f"{float(known[1]):.4g}): pass the same problems"
+                )
 
 
 def _check_modalities(named: Mapping[str, Modality]) -> None:
@@ -395,7 +421,8 @@ def _tune_allocation(
         bought, all_labels = case
         # Unpenalised weights need labels of their own, and two more.
         fewest_labels = jnp.sum(jnp.where(bought, sizes, 0.0)) + spare_labels
-        fewest_labels = fewest_labels if spare_labels else jnp.zeros_like(fewest_labels)
+        # Recordings alone teach no task.
+        fewest_labels = fewest_labels if spare_labels else jnp.ones_like(fewest_labels)
         return _best_of_set(
             problem,
             risk,

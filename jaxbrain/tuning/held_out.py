@@ -16,6 +16,7 @@ from .._checks import (
     as_floats,
     check_finite,
     check_integer,
+    check_key,
     check_positive,
     check_shape,
     is_concrete,
@@ -315,6 +316,8 @@ class KFold(_OnSplits):
         check_shape("inputs", inputs, ("n", "d"), "one row a sample")
         n = len(inputs)
         check_integer("folds", folds, 2, n)
+        if key is not None:
+            check_key(key)
         order = jnp.arange(n) if key is None else jr.permutation(key, n)
         sizes = np.full(folds, n // folds) + (np.arange(folds) < n % folds)
         starts = np.cumsum(sizes) - sizes

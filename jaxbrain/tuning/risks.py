@@ -11,7 +11,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import check_choice, check_integer, is_concrete
+from .._checks import check_choice, check_integer, check_key, check_positive, is_concrete
 from .._linalg import map_factorisations
 from .._typing import Real
 from ..estimators import befs, encode
@@ -82,6 +82,7 @@ class ClosedFormRisk(PenaltyObjective):
 
     def __call__(self, penalty: Any) -> Array:
         """Excess risk E‖β̂ − β‖²_Σ at this penalty, or at these `Penalties`."""
+        _check_penalty(penalty)
         problem, missed = self.problem, self.subspace.misalignment
         if self.estimator == "befs":
             return penalised_regression(
@@ -112,6 +113,11 @@ def _ridge_penalty(problem: Problem, n_task: Array, estimator: str) -> Any:
     penalty = noise * problem.input_dim / (power * n_task)
     penalty = jnp.where(some, penalty, 1.0)
     return Penalties(penalty, penalty) if estimator == "befs_two_penalties" else penalty
+
+
+def _check_penalty(penalty: Any) -> None:
+    for number in jax.tree.leaves(penalty):
+        check_positive("penalty", number, zero_allowed=True)
 
 
 def _check_numbers(**numbers: Array) -> None:
@@ -176,6 +182,11 @@ class MonteCarloRisk(PenaltyObjective):
         check_choice("estimator", estimator, ESTIMATORS)
         check_choice("traces", traces, TRACES)
         check_integer("trials", trials, 2)
+        check_key(key)
+        if not isinstance(model, LinearGaussianModel | Problem):
+            raise ValueError(
+                f"model must be a jaxbrain.LinearGaussianModel or Problem, but it is a {type(model).__name__}"
+            )
         self.traces = traces
         self.trials, self.method, self.estimator = trials, method, estimator
         self.key, self.per_target = key, False
@@ -223,6 +234,7 @@ class MonteCarloRisk(PenaltyObjective):
 
     def by_trial(self, penalty: Any) -> Float[Array, " trials"]:
         """The excess risk of each trial, whose spread is the Monte Carlo error."""
+        _check_penalty(penalty)
         dtype = self.n_task.dtype
         if self.method == "data":
             outside, inside = penalty if self.estimator == "befs_two_penalties" else (penalty, 0.0)
