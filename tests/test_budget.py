@@ -404,7 +404,7 @@ def test_single_precision(single_precision):
         ({"budget": -1.0}, "budget must be greater than 0"),
         ({"budget": np.array([1.0, 2.0])}, "budget must be one number"),
         ({"cost_brain": 0.0}, "cost_brain must be greater than 0"),
-        ({"cost_task": np.nan}, "cost_task holds NaN"),
+        ({"cost_task": np.nan}, "cost_task must be a finite number"),
         ({"fixed_cost_brain": -1.0}, "fixed_cost_brain must be at least 0"),
         ({"estimator": "lasso"}, "estimator must be 'befs' or"),
         ({"baseline": "none"}, "baseline must be 'ols' or 'ridge'"),

@@ -136,7 +136,7 @@ def test_single_precision(single_precision):
     ("change", "said"),
     [
         ({"n_brain": np.array([30.0, 60.0])}, "n_brain must be one number"),
-        ({"n_task": np.inf}, "n_task holds NaN or infinite"),
+        ({"n_task": np.inf}, "n_task must be a finite number"),
         ({"n_brain": 20.0}, "n_brain must be greater"),
         ({"measure": "price"}, "measure must be 'value' or"),
     ],

@@ -962,8 +962,8 @@ def test_shifts_that_cannot_be_are_refused_by_name():
     for name in ("sensitive", "missed", "insensitive"):
         for wrong, said in (
             (-0.1, " must be at least 0"),
-            (np.nan, " holds NaN or infinite"),
-            (np.inf, " holds NaN or infinite"),
+            (np.nan, " must be a finite number"),
+            (np.inf, " must be a finite number"),
             (np.ones(3), " must have shape"),
             (np.array(1j), " must hold real numbers"),
             (None, ""),
