@@ -8,18 +8,26 @@ Without a folder the .ipynb beside each text is made anew, outputs included. Nee
 import argparse
 from pathlib import Path
 
-import jupytext
-import nbclient
-import nbformat
-
 HERE = Path(__file__).parent
 _DATA = "../../shared/data"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--to", type=Path, default=HERE)
+    parser.add_argument(
+        "--to",
+        type=Path,
+        default=HERE,
+        metavar="FOLDER",
+        help="where to write; by default the notebooks beside the texts are replaced",
+    )
     folder = parser.parse_args().to
+    try:
+        import jupytext
+        import nbclient
+        import nbformat
+    except ImportError as missing:
+        parser.error(f"{missing.name} is missing: pip install 'jaxbrain[docs]'")
     for text in sorted(HERE.glob("[0-9]_*.py")):
         if _DATA in text.read_text() and not (HERE / _DATA).exists():
             print(f"{text.stem}: skipped, its data are not here")

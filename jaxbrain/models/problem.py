@@ -46,8 +46,8 @@ class Problem(eqx.Module):
 
     - `input_dim`: number d of inputs. At least 2.
     - `latent_dim`: number k of measured latents, 1 <= k < d.
-    - `recording_dim`: number p of recording channels, p >= k. `None` stands for very many channels:
-      the closed forms then leave out the correction for directions estimated in channel space.
+    - `recording_dim`: number p of recording channels, p >= k. `None` leaves out the correction for
+      directions estimated in channel space, as for p = k. More channels come with more `gain`.
     - `latent_noise`: variance v of each latent's neural variability, in units of the variance that
       one unit of input gives a latent. Shape (k,), (k, k) or a scalar. At least 0.
     - `gain`: eigenvalues h² of HᵀH, the summed squared pooling weights. Shape (k,), (k, k) or a
