@@ -28,9 +28,9 @@ from ._measure import (
 
 LATENTS, TRIALS, ROUNDS = 32, 4, 5
 # (inputs, channels, recordings), and whether the reference is timed there too.
-N_BRAIN = [(256, 512, n, n <= 64_000) for n in (1_000, 4_000, 16_000, 64_000, 256_000, 1_000_000)]
-INPUTS = [(d, 512, 4 * d, d <= 1024) for d in (128, 256, 512, 1024, 2048, 4096, 8192)]
-CHANNELS = [(512, p, 2048, p <= 4096) for p in (64, 256, 1024, 4096, 16_384, 65_536)]
+N_BRAIN = [(256, 512, n, n <= 16_000) for n in (1_000, 4_000, 16_000, 250_000, 1_000_000)]
+INPUTS = [(d, 512, 4 * d, d <= 1024) for d in (128, 256, 512, 1024, 4096, 8192)]
+CHANNELS = [(512, p, 2048, p <= 1024) for p in (64, 256, 1024, 4096, 65_536)]
 
 
 def problem_of(inputs: int, channels: int) -> jb.Problem:
