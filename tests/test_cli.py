@@ -253,7 +253,6 @@ def test_every_fault_of_a_problem_is_told_with_table_and_file(capsys, tmp_path):
         (("worth", "--n-brain", "1e300"), "n_brain must be at most"),
         (("worth", "--n-task", "-1"), "n_task must be at least 0"),
         (("worth", "--plot", "a" * 300 + ".png"), "cannot be written"),
-        (("fit", "absent.npz", "--seed", "-1", "--repeats", "1"), "repeats = 1"),
         (("fit", "absent.npz"), "no such file"),
         (("fit",), "file"),
     ],
@@ -361,6 +360,22 @@ def test_fit_refuses_arrays_that_it_cannot_use(capsys, tmp_path):
     said = refused(capsys, "fit", path)
     assert "targets holds NaN" in said
     assert "recordings is constant" in said
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_fit_tells_all_that_is_wrong_at_once(capsys, tmp_path, there):
+    path = small_file(tmp_path) if there else str(tmp_path / "absent.npz")
+    options = ("--seed", "-1", "--repeats", "1", "--rank", "0", "--n-brain", "121", "--n-test", "1")
+    said = refused(capsys, "fit", path, *options, "--n-task", "9" * 30)
+    for fault in (
+        "--seed must lie between 0 and 4294967295, but it is -1",
+        "--repeats must lie between 2 and 1000000, but it is 1",
+        "--rank must lie between 1 and",
+        "--n-test must lie between 2 and",
+        "--n-task must lie between 5 and",
+        "--n-brain = 121, but there are only 120 recorded rows" if there else "no such file",
+    ):
+        assert fault in said
 
 
 def test_importing_the_library_changes_no_flag_and_loads_no_plotting():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,27 @@ class UserError(Exception):
         """One line for each problem."""
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+def flag(name: str) -> str:
+    """An argument as it is written on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
+def in_flags(message: str, names: Collection[str]) -> str:
+    """What the library says of arguments of these names, said of options of the command line."""
+    # Beyond the start, a name of one word may be just that word.
+    subjects = "|".join(names)
+    anywhere = "|".join(name for name in names if "_" in name)
+    pattern = rf"(?:^({subjects})|\b({anywhere}))(?!\w)"
+    return re.sub(pattern, lambda found: flag(found[0]), message)
+
+
+def seed_problems(seed: int) -> list[str]:
+    """A random key takes 32 bits."""
+    if 0 <= seed < 2**32:
+        return []
+    return [f"--seed must lie between 0 and {2**32 - 1}, but it is {seed}"]
 
 
 def output_problems(path: Path | None, overwrite: bool, suffixes: tuple[str, ...]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ..errors import UserError, output_problems
+from ..errors import UserError, output_problems, seed_problems
 from ..study import read_study
 from .prices import read_prices
 
@@ -62,8 +62,7 @@ def report(
     problems = output_problems(out, overwrite, (".html",))
     if config is not None and _same_file(out, config):
         problems.append(f"{out} is the config itself: name another file")
-    if not 0 <= seed < 2**32:
-        problems.append(f"--seed must lie between 0 and {2**32 - 1}, but it is {seed}")
+    problems += seed_problems(seed)
     study = prices = None
     try:
         study = read_study(
