@@ -8,6 +8,9 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+# What JAX raises where it finds none of the devices that it is told to use.
+NO_DEVICE = (RuntimeError, AssertionError)
+
 
 class UserError(Exception):
     """Everything that is wrong with what the user asked, one line each in `problems`."""
@@ -37,6 +40,23 @@ def seed_problems(seed: int) -> list[str]:
     if 0 <= seed < 2**32:
         return []
     return [f"--seed must lie between 0 and {2**32 - 1}, but it is {seed}"]
+
+
+def machine_problem(error: Exception) -> str | None:
+    """What this error says about the machine: it has no such device, or too little memory."""
+    import jax
+
+    try:
+        jax.devices()
+    except NO_DEVICE:
+        platforms = os.environ.get("JAX_PLATFORMS")
+        where = "" if platforms is None else f" for JAX_PLATFORMS={platforms}: unset it"
+        return f"JAX finds no device{where}"
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        reason = str(error).removeprefix("RESOURCE_EXHAUSTED: ").splitlines()
+        said = f" ({reason[0].rstrip('.')})" if reason else ""
+        return f"there is not enough memory{said}: make the study smaller"
+    return None
 
 
 def output_problems(path: Path | None, overwrite: bool, suffixes: tuple[str, ...]) -> list[str]:

@@ -47,7 +47,7 @@ def fit(
     components: int | None = None,
     per_target: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-) -> None:
+) -> str:
     """Do these recordings help with this task? Held-out errors on a user's own arrays.
 
     Args:
@@ -98,9 +98,8 @@ def fit(
         raise UserError(problems)
     done = _what_was_done(data, original_dim, share, evaluation, repeats, rank is None)
     if json:
-        print(json_module.dumps(_as_json(evaluation, done, per_target), indent=2))
-    else:
-        print(_as_text(evaluation, done, per_target))
+        return json_module.dumps(_as_json(evaluation, done, per_target), indent=2)
+    return _as_text(evaluation, done, per_target)
 
 
 def _what_was_done(

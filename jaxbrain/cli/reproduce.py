@@ -20,7 +20,7 @@ def reproduce(
     quick: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-) -> None:
+) -> str:
     """Reproduce the paper: tables, figures drawn from them, and a verdict on each of its claims.
 
     Args:
@@ -47,7 +47,7 @@ def reproduce(
         raise UserError(problems)
     chosen = list(RESULTS) if "all" in names else list(names)
 
-    def told(message: str) -> None:
+    def report_progress(message: str) -> None:
         if sys.stderr.isatty():
             print(message, file=sys.stderr)
 
@@ -58,7 +58,7 @@ def reproduce(
             scale=QUICK if quick else FULL,
             resume=resume,
             overwrite=overwrite,
-            progress=told,
+            progress=report_progress,
         )
     except FileExistsError as error:
         raise UserError([f"{error.args[0]} (--resume, --overwrite)"]) from error
@@ -75,10 +75,11 @@ def reproduce(
         )
         for name, claims in found.items()
     ]
-    print("\n".join(aligned([("result", *VERDICTS), *rows])))
+    lines = aligned([("result", *VERDICTS), *rows])
     for claims in found.values():
         for claim in claims:
             if claim.verdict != VERDICTS[0]:
                 told_why = f": {claim.condition}" if claim.condition else ""
-                print(f"\n{claim.verdict}: {claim.statement}\n  {claim.measured}{told_why}")
-    print(f"\nAll claims with their numbers: {out / 'claims.md'}")
+                told = f"{claim.verdict}: {claim.statement}\n  {claim.measured}{told_why}"
+                lines += ["", told]
+    return "\n".join([*lines, "", f"All claims with their numbers: {out / 'claims.md'}"])
