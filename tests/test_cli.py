@@ -1,6 +1,7 @@
 """The command line: what it prints, and how it refuses."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -410,3 +411,53 @@ def test_info_tells_devices_precision_and_versions(capsys):
 
 def test_the_version_is_one_line(capsys):
     assert run(capsys, "--version") == f"jaxbrain {jb.__version__}\n"
+
+
+def as_program(*arguments, **options):
+    program = "from jaxbrain.cli import main; main()"
+    settings = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True} | options
+    settings["env"] = {**os.environ, **settings.get("env", {})}
+    return subprocess.run([sys.executable, "-c", program, *arguments], check=False, **settings)
+
+
+@pytest.mark.parametrize("platform", ["tpuu", "cuda"])
+def test_a_device_that_is_not_there_is_told(platform):
+    if platform == "cuda" and jax.default_backend() == "gpu":
+        pytest.skip("there is one")
+    done = as_program("worth", env={"JAX_PLATFORMS": platform})
+    assert done.returncode == 2
+    said = f"jaxbrain: JAX finds no device for JAX_PLATFORMS={platform}: unset it"
+    assert done.stderr.splitlines()[-1] == said
+    assert "Traceback" not in done.stderr
+    done = as_program("info", env={"JAX_PLATFORMS": platform})
+    assert done.returncode == 0
+    assert "none (JAX: " in done.stdout
+
+
+def test_an_answer_that_cannot_be_printed_is_told():
+    with open("/dev/full", "w") as full:
+        done = as_program("--version", stdout=full)
+    assert done.returncode == 2
+    assert done.stderr == ("jaxbrain: the answer cannot be printed (No space left on device)\n")
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = as_program("--version", stdout=writer)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_signs_that_the_terminal_lacks_are_replaced():
+    done = as_program("worth", "--what-if", "--preset", "small", env={"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0, done.stderr
+    assert "one percent more of ?" in done.stdout
+
+
+def test_an_interrupted_command_ends_quietly(capsys, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jaxbrain.theory.worth", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        main(["worth"])
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == ""
