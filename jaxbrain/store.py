@@ -77,8 +77,13 @@ def read_table(path: Path | str) -> xarray.Dataset:
     try:
         with xarray.open_dataset(path, engine="scipy") as found:
             return found.load()
-    except (TypeError, ValueError, IndexError, EOFError) as error:
-        raise ValueError(f"{path} is not a netCDF file that write_table made: {error}") from error
+    except OSError:
+        raise
+    # A damaged file raises whatever scipy's or xarray's reader stumbles over.
+    except Exception as error:
+        raise ValueError(
+            f"{path} is damaged, or no netCDF 3 file that write_table made ({error})"
+        ) from error
 
 
 def _checked(path: Path | str) -> Path:

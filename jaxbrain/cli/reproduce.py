@@ -41,8 +41,11 @@ def reproduce(
     ]
     if resume and overwrite:
         problems.append("--resume and --overwrite exclude each other")
-    if out.exists() and not out.is_dir():
-        problems.append(f"{out} is a file: --out names a folder")
+    try:
+        if out.exists() and not out.is_dir():
+            problems.append(f"{out} is a file: --out names a folder")
+    except OSError as error:
+        problems.append(f"{out}: cannot be written ({error.strerror})")
     if problems:
         raise UserError(problems)
     chosen = list(RESULTS) if "all" in names else list(names)
@@ -64,7 +67,7 @@ def reproduce(
         raise UserError([f"{error.args[0]} (--resume, --overwrite)"]) from error
     except OSError as error:
         raise UserError(
-            [f"{error.filename or out}: cannot be written ({error.strerror})"]
+            [f"{error.filename or out}: cannot be read or written ({error.strerror})"]
         ) from error
     except ValueError as error:
         raise UserError([str(error)]) from error
