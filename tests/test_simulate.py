@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import pytest
@@ -186,7 +187,8 @@ def test_only_files_that_would_be_replaced_are_complained_of(capsys, tmp_path):
 
 
 def test_a_failed_figure_leaves_nothing_behind(capsys, tmp_path, monkeypatch):
-    def full(*arguments, **options):
+    def full(figure, file, **options):
+        Path(file).write_bytes(b"a part of it")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)

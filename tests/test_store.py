@@ -43,6 +43,17 @@ def test_one_group_of_variables_is_one_csv_file(table, tmp_path):
     assert {file.name for file in tmp_path.iterdir()} == {"kept.nc", "kept.csv"}
 
 
+def test_files_appear_together_or_not_at_all(table, tmp_path, monkeypatch):
+    def full(frame, file, **options):
+        file.write_text("a part of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pandas.DataFrame.to_csv", full)
+    with pytest.raises(OSError, match="No space left"):
+        jb.write_table(table, tmp_path / "kept.nc")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_older_file_survives_a_failure(table, tmp_path):
     jb.write_table(table, tmp_path / "kept.nc")
     before = (tmp_path / "kept.nc").read_bytes()
