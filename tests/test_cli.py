@@ -487,14 +487,15 @@ def test_a_device_that_is_not_there_is_told(platform):
     assert "none (JAX: " in done.stdout
 
 
-def test_an_answer_that_cannot_be_printed_is_told():
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_an_answer_that_cannot_be_printed_is_told(option):
     with open("/dev/full", "w") as full:
-        done = as_program("--version", stdout=full)
+        done = as_program(option, stdout=full)
     assert done.returncode == 2
-    assert done.stderr == ("jaxbrain: the answer cannot be printed (No space left on device)\n")
+    assert done.stderr == "jaxbrain: the answer cannot be printed (No space left on device)\n"
     reader, writer = os.pipe()
     os.close(reader)
-    done = as_program("--version", stdout=writer)
+    done = as_program(option, stdout=writer)
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, "")
 

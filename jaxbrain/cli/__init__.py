@@ -21,6 +21,11 @@ def main(arguments: list[str] | None = None) -> None:
         for problem in error.problems:
             print(f"jaxbrain: {problem}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        # Files have names, and their faults are told where they are opened.
+        if error.filename is not None:
+            raise
+        sys.exit(_unprinted(error))
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -70,12 +75,15 @@ def _print(answer: str) -> None:
     """Print it; a terminal that lacks a sign shows a question mark, and a reader may have gone."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    try:
-        print(answer, end="\n" if answer else "", flush=True)
-    except OSError as error:
-        # Python flushes once more when it ends, and would complain of that.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            # As a shell tells of a program that was ended by the signal.
-            sys.exit(128 + 13)
-        raise UserError([f"the answer cannot be printed ({error.strerror})"]) from error
+    print(answer, end="\n" if answer else "", flush=True)
+
+
+def _unprinted(error: OSError) -> int:
+    """The exit status where an answer, or a help text, could not be printed."""
+    # Python flushes once more when it ends, and would complain of that.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        # As a shell tells of a program that was ended by the signal.
+        return 128 + 13
+    print(f"jaxbrain: the answer cannot be printed ({error.strerror})", file=sys.stderr)
+    return 2
