@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ def write_table(table: xarray.Dataset, path: Path | str) -> list[Path]:
     True
 
     Variables that share their dimensions share a CSV file, whose name says which where there are several.
-    An older file of the same name is replaced, and only once the new one is complete. Attributes that
+    Older files of the same names are replaced, and only once all new ones are complete. Attributes that
     netCDF has no type for (lists of text, nested ones) are kept as JSON.
 
     Returns the files. **Raises** `ValueError` where `path` ends in something else, `OSError` where it
@@ -35,8 +36,9 @@ def write_table(table: xarray.Dataset, path: Path | str) -> list[Path]:
     path = _checked(path)
     kept = table.copy()
     kept.attrs = {name: _as_attribute(value) for name, value in table.attrs.items()}
-    files = [path]
-    _replace(path, lambda file: kept.to_netcdf(file, engine="scipy"))
+    writers: dict[Path, Callable[[Path], object]] = {
+        path: lambda file: kept.to_netcdf(file, engine="scipy")
+    }
     groups: dict[tuple, list] = {}
     for name, variable in table.data_vars.items():
         groups.setdefault(variable.dims, []).append(name)
@@ -45,9 +47,9 @@ def write_table(table: xarray.Dataset, path: Path | str) -> list[Path]:
         file = path.with_name(f"{path.stem}{part}.csv")
         rows = table[names]
         frame = rows.to_dataframe() if dims else rows.expand_dims("row").to_dataframe()
-        _replace(file, lambda file, frame=frame: frame.reset_index().to_csv(file, index=False))
-        files.append(file)
-    return files
+        writers[file] = partial(frame.reset_index().to_csv, index=False)
+    write_whole(writers)
+    return list(writers)
 
 
 def table_files(path: Path | str) -> list[Path]:
@@ -75,13 +77,18 @@ def read_table(path: Path | str) -> xarray.Dataset:
     try:
         with xarray.open_dataset(path, engine="scipy") as found:
             return found.load()
-    except (TypeError, ValueError, IndexError, EOFError) as error:
-        raise ValueError(f"{path} is not a netCDF file that write_table made: {error}") from error
+    except OSError:
+        raise
+    # A damaged file raises whatever scipy's or xarray's reader stumbles over.
+    except Exception as error:
+        raise ValueError(
+            f"{path} is damaged, or no netCDF 3 file that write_table made ({error})"
+        ) from error
 
 
 def _checked(path: Path | str) -> Path:
     path = Path(path)
-    if path.suffix != ".nc":
+    if path.suffix.lower() != ".nc":
         raise ValueError(f"path must end in .nc, but it is {path}")
     return path
 
@@ -94,10 +101,18 @@ def _as_attribute(value):
     return json.dumps(value)
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    partial = path.with_name(f".{path.name}.partial")
+def write_whole(writers: Mapping[Path, Callable[[Path], object]]) -> None:
+    """Write files by these functions, each beside its place first: they appear complete or not at all."""
+    # A name of its own length may be too long with anything added.
+    partials = {
+        path: path.with_name(f".jaxbrain-{os.getpid()}-{number}.partial")
+        for number, path in enumerate(writers)
+    }
     try:
-        write(partial)
-        os.replace(partial, path)
+        for path, write in writers.items():
+            write(partials[path])
+        for path, complete in partials.items():
+            os.replace(complete, path)
     finally:
-        partial.unlink(missing_ok=True)
+        for left in partials.values():
+            left.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """The command line: what it prints, and how it refuses."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import xarray
 
 import jaxbrain as jb
 from jaxbrain.cli import main
@@ -179,11 +181,13 @@ def test_every_fault_of_a_config_is_told_at_once(capsys, tmp_path):
     config.write_text(
         """
         n_brain = "many"
+        n_task = true
         hours = 3
         colour = "red"
         misalignment = 1.5
         [problem]
         input_dim = 10.5
+        latent_dims = 2
         gain = 1.0
         voxels = 3
         """
@@ -192,11 +196,14 @@ def test_every_fault_of_a_config_is_told_at_once(capsys, tmp_path):
         capsys, "worth", "--config", str(config), "--plot", str(tmp_path / "no" / "a.png")
     )
     for fault in (
-        "n_brain must be a number",
+        f"{config}: n_brain must be a number, but it is 'many'",
         "say the same thing",
         "'colour' is not known",
-        "between 0 and 1",
-        "input_dim must be a whole number",
+        f"{config}: misalignment is a share between 0 and 1, but it is 1.5",
+        f"{config}: n_task must be a number, but it is true",
+        "'latent_dims' is not known here",
+        ": did you mean latent_dim?",
+        "input_dim must be a whole number, but it is 10.5",
         "'voxels' is not known",
         "latent_dim is missing",
         "task_snr is missing",
@@ -242,24 +249,70 @@ def test_every_fault_of_a_problem_is_told_with_table_and_file(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("worth", "--n-brain", "4000"), "cannot teach a subspace of 4096 inputs"),
+        (
+            ("worth", "--n-brain", "4000"),
+            "--n-brain must be greater than 4097 (input_dim + 1), but it is 4000",
+        ),
         (("worth", "--n-brain", "9000", "--hours", "3"), "say the same thing"),
-        (("worth", "--preset", "small", "--hours", "3"), "samples_per_hour"),
+        (
+            ("worth", "--preset", "small", "--hours", "3"),
+            "which the preset small does not say: give",
+        ),
+        (("worth", "--hours", "0.01"), "--hours must give more than 4097 brain samples"),
         (("worth", "--misalignment", "1.2"), "between 0 and 1"),
-        (("worth", "--task-snr", "-1"), "task_snr must be greater than 0"),
-        (("worth", "--n-task", "nan"), "n_task must be a number"),
+        (("worth", "--task-snr", "-1"), "--task-snr must be greater than 0, but it is -1.0"),
+        (("worth", "--task-snr=-inf"), "--task-snr must be greater than 0, but it is -inf"),
+        (("worth", "--n-task", "nan"), "--n-task must be a number"),
         (("worth", "--config", "absent.toml"), "no such file"),
+        (("worth", "--config", "absent.toml", "--n-task", "-1"), "--n-task must be at least 0"),
+        (("worth", "--config", ""), ". is a folder: name a TOML file"),
         (("worth", "--preset", "eeg"), "preset"),
-        (("worth", "--n-brain", "1e300"), "n_brain must be at most"),
-        (("worth", "--n-task", "-1"), "n_task must be at least 0"),
+        (("worth", "--n-brain", "1e300"), "--n-brain must be at most 1e+15, but it is 1e+300"),
+        (("worth", "--n-task", "-1"), "--n-task must be at least 0, but it is -1.0"),
         (("worth", "--plot", "a" * 300 + ".png"), "cannot be written"),
-        (("fit", "absent.npz", "--seed", "-1", "--repeats", "1"), "repeats = 1"),
         (("fit", "absent.npz"), "no such file"),
         (("fit",), "file"),
     ],
 )
 def test_wrong_arguments_are_refused(capsys, arguments, said):
     assert said in refused(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty: see the README"),
+        (b"# nothing yet\n", "is empty: see the README"),
+        ("n_brain = 1\n# für".encode("latin-1"), "is not UTF-8: save it as UTF-8"),
+        ("n_brain = 1".encode("utf-16"), "is not UTF-8: save it as UTF-8"),
+        (b"n_brain = 1\nn_brain = 2", "a key is given twice (at "),
+        (b"a = " + b"[" * 5_000, "is nested too deeply"),
+        (b"\xef\xbb\xbfn_brain = 0", ": n_brain must be greater than 0, but it is 0"),
+        (b"n_brain = 0x" + b"f" * 9_000, ": n_brain must be at most 1e+15, but it is a number of"),
+        (b"[modality.eeg]", "describes modalities to buy: it is `jaxbrain plan` that takes it"),
+    ],
+)
+def test_a_config_that_cannot_be_read_is_told(capsys, tmp_path, content, said):
+    config = tmp_path / "study.toml"
+    config.write_bytes(content)
+    for command in ("worth", "simulate"):
+        found = refused(capsys, command, "--config", str(config), "--task-snr", "-1")
+        assert str(config) in found
+        assert said in found
+        assert "--task-snr must be greater than 0" in found
+        assert len(found.splitlines()) <= 4
+
+
+def test_a_config_without_permission_or_that_is_a_folder_is_told(capsys, tmp_path, monkeypatch):
+    assert f"{tmp_path} is a folder" in refused(capsys, "worth", "--config", str(tmp_path))
+
+    def forbidden(path):
+        raise PermissionError(13, "Permission denied")
+
+    # As root, who may run these tests, everything is permitted.
+    monkeypatch.setattr("pathlib.Path.read_bytes", forbidden)
+    said = refused(capsys, "worth", "--config", "study.toml")
+    assert "study.toml: cannot be read (Permission denied)" in said
 
 
 def test_a_plot_is_drawn_and_never_overwritten_unasked(capsys, tmp_path):
@@ -363,6 +416,22 @@ def test_fit_refuses_arrays_that_it_cannot_use(capsys, tmp_path):
     assert "recordings is constant" in said
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_fit_tells_all_that_is_wrong_at_once(capsys, tmp_path, there):
+    path = small_file(tmp_path) if there else str(tmp_path / "absent.npz")
+    options = ("--seed", "-1", "--repeats", "1", "--rank", "0", "--n-brain", "121", "--n-test", "1")
+    said = refused(capsys, "fit", path, *options, "--n-task", "9" * 30)
+    for fault in (
+        "--seed must lie between 0 and 4294967295, but it is -1",
+        "--repeats must lie between 2 and 1000000, but it is 1",
+        "--rank must lie between 1 and",
+        "--n-test must lie between 2 and",
+        "--n-task must lie between 5 and",
+        "--n-brain = 121, but there are only 120 recorded rows" if there else "no such file",
+    ):
+        assert fault in said
+
+
 def test_importing_the_library_changes_no_flag_and_loads_no_plotting():
     code = (
         "import jax; before = dict(jax.config.values); import jaxbrain, sys;"
@@ -395,3 +464,81 @@ def test_info_tells_devices_precision_and_versions(capsys):
 
 def test_the_version_is_one_line(capsys):
     assert run(capsys, "--version") == f"jaxbrain {jb.__version__}\n"
+
+
+def as_program(*arguments, **options):
+    program = "from jaxbrain.cli import main; main()"
+    settings = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True} | options
+    settings["env"] = {**os.environ, **settings.get("env", {})}
+    return subprocess.run([sys.executable, "-c", program, *arguments], check=False, **settings)
+
+
+@pytest.mark.parametrize("platform", ["tpuu", "cuda"])
+def test_a_device_that_is_not_there_is_told(platform):
+    if platform == "cuda" and jax.default_backend() == "gpu":
+        pytest.skip("there is one")
+    done = as_program("worth", env={"JAX_PLATFORMS": platform})
+    assert done.returncode == 2
+    said = f"jaxbrain: JAX finds no device for JAX_PLATFORMS={platform}: unset it"
+    assert done.stderr.splitlines()[-1] == said
+    assert "Traceback" not in done.stderr
+    done = as_program("info", env={"JAX_PLATFORMS": platform})
+    assert done.returncode == 0
+    assert "none (JAX: " in done.stdout
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_an_answer_that_cannot_be_printed_is_told(option):
+    with open("/dev/full", "w") as full:
+        done = as_program(option, stdout=full)
+    assert done.returncode == 2
+    assert done.stderr == "jaxbrain: the answer cannot be printed (No space left on device)\n"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = as_program(option, stdout=writer)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_signs_that_the_terminal_lacks_are_replaced():
+    done = as_program("worth", "--what-if", "--preset", "small", env={"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0, done.stderr
+    assert "one percent more of ?" in done.stdout
+
+
+def test_an_interrupted_command_ends_quietly(capsys, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jaxbrain.theory.worth", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        main(["worth"])
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_reproduce_takes_no_file_for_a_folder_and_no_foreign_table(capsys, tmp_path):
+    command = ("reproduce", "model", "--quick", "--resume", "--out", str(tmp_path))
+    figures = tmp_path / "figures"
+    figures.write_text("mine")
+    said = refused(capsys, *command)
+    assert f"{figures} is a file, where a folder has to be" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["figures"]
+    figures.unlink()
+    (tmp_path / "tables").mkdir()
+    foreign = xarray.Dataset({"mine": 1.0}, attrs={"table": "setting", "scale": "quick"})
+    jb.write_table(foreign, tmp_path / "tables" / "setting.nc")
+    said = refused(capsys, *command)
+    assert "setting.nc: not what this version stores there" in said
+    assert not list(figures.iterdir())
+
+
+def test_a_folder_that_may_not_be_looked_into_is_told(capsys, monkeypatch):
+    def forbidden(path):
+        raise PermissionError(13, "Permission denied")
+
+    # As root, who may run these tests, everything is permitted.
+    monkeypatch.setattr("pathlib.Path.exists", forbidden)
+    said = refused(capsys, "reproduce", "modle", "--out", "closed/new")
+    assert "closed/new: cannot be written (Permission denied)" in said
+    assert "there is no result 'modle'" in said

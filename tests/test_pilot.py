@@ -1,6 +1,8 @@
 """The verdict on a user's own arrays."""
 
 import importlib.util
+import io
+import zipfile
 from pathlib import Path
 
 import jax
@@ -330,16 +332,83 @@ def test_files_that_are_no_arrays_are_refused(tmp_path):
     np.savez(whole, inputs=INPUTS, recordings=RECORDINGS, targets=TARGETS)
     (tmp_path / "cut.npz").write_bytes(whole.read_bytes()[:-100])
     np.save(tmp_path / "single.npy", INPUTS)
-    for name in ("cut.npz", "single.npy"):
-        with pytest.raises(PilotError, match="cannot be read"):
+    (tmp_path / "text.npz").write_text("1,2,3")
+    (tmp_path / "empty.npz").write_bytes(b"")
+    for name in ("cut.npz", "single.npy", "text.npz", "empty.npz"):
+        with pytest.raises(PilotError, match=r"not an \.npz file, or damaged: save") as caught:
             read_pilot(tmp_path / name)
-    (tmp_path / "text.npz").write_text("hello")
-    with pytest.raises(PilotError, match="cannot be read"):
-        read_pilot(tmp_path / "text.npz")
-    pickled = np.array([{"a": 1}], dtype=object)
-    np.savez(tmp_path / "pickled.npz", inputs=pickled, recordings=RECORDINGS, targets=TARGETS)
-    with pytest.raises(PilotError, match="cannot be read"):
-        read_pilot(tmp_path / "pickled.npz")
+        assert name in str(caught.value)
+        assert "pickle" not in str(caught.value)
+    with pytest.raises(PilotError, match="Is a directory"):
+        read_pilot(tmp_path)
+
+
+def stored(**entries):
+    """An archive of these entries, byte by byte, with the other arrays of a study as they should be."""
+    content = io.BytesIO()
+    arrays = {"inputs": INPUTS, "recordings": RECORDINGS, "targets": TARGETS}
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, array in arrays.items():
+            entry = io.BytesIO()
+            np.save(entry, array)
+            archive.writestr(f"{name}.npy", entries.get(name, entry.getvalue()))
+    return content.getvalue()
+
+
+def header(shape):
+    """An .npy entry that claims to have this shape."""
+    text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+def of_method(content, method):
+    """The archive as if the first of its entries were compressed in another way."""
+    place = content.index(b"PK\x01\x02")
+    local, central = 8, place + 10
+    changed = bytearray(content)
+    changed[local : local + 2] = changed[central : central + 2] = method.to_bytes(2, "little")
+    return bytes(changed)
+
+
+def encrypted(content):
+    place = content.index(b"PK\x01\x02")
+    changed = bytearray(content)
+    changed[6] |= 1
+    changed[place + 8] |= 1
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (stored(inputs=header("(499999999995, 5)")), "cannot be read .*: save it again"),
+        (stored(inputs=header("(9223372036854775807, 9223372036854775807)")), "cannot be read"),
+        (stored(inputs=header("(True, 5)")), "cannot be read"),
+        (stored(inputs=header("(((")), "cannot be read"),
+        (encrypted(stored()), "cannot be read .*encrypted"),
+        (of_method(stored(), 99), "cannot be read .*compression"),
+        (of_method(stored(), zipfile.ZIP_LZMA), "cannot be read"),
+        (of_method(stored(), zipfile.ZIP_BZIP2), "cannot be read"),
+        (stored(inputs=b"plain text"), "is not an array of numpy"),
+    ],
+)
+def test_damaged_arrays_are_named_with_their_file(tmp_path, content, said):
+    path = tmp_path / "study.npz"
+    path.write_bytes(content)
+    with pytest.raises(PilotError, match=f"study.npz: array 'inputs' {said}"):
+        read_pilot(path)
+
+
+def test_python_objects_are_never_loaded_and_hide_no_other_fault(tmp_path):
+    objects = np.array([{"a": 1}], dtype=object)
+    np.savez(tmp_path / "study.npz", inputs=objects, recordings=RECORDINGS * 0, targets=TARGETS)
+    with pytest.raises(PilotError) as caught:
+        read_pilot(tmp_path / "study.npz")
+    first, second = caught.value.problems
+    assert first.endswith(
+        "array 'inputs' holds Python objects, which are never loaded: save it as numbers"
+    )
+    assert "recordings is constant" in second
 
 
 @pytest.fixture

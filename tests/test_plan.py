@@ -496,13 +496,17 @@ def test_names_that_cannot_be_read_are_refused(capsys, tmp_path, name):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--budget", "0"), "budget must be greater than 0"),
-        (("--budget", "nan"), "budget must be a number"),
-        (("--cost-task", "1e300"), "cost_task must be at most"),
-        (("--fixed-cost-task", "-1"), "fixed_cost_task must be at least 0"),
-        (("--misalignment", "2"), "between 0 and 1"),
-        (("--cost-hour", "3", "--cost-brain", "1"), "give either cost_hour or cost_brain"),
-        (("--preset", "small", "--cost-hour", "3"), "cost_hour needs samples_per_hour"),
+        (("--budget", "0"), "--budget must be greater than 0, but it is 0.0"),
+        (("--budget", "nan"), "--budget must be a number, but it is nan"),
+        (("--cost-task", "1e300"), "--cost-task must be at most 1e+15, but it is 1e+300"),
+        (("--fixed-cost-task", "-1"), "--fixed-cost-task must be at least 0"),
+        (("--misalignment", "2"), "--misalignment is a share between 0 and 1, but it is 2.0"),
+        (("--config", "absent.toml", "--budget", "0"), "--budget must be greater than 0"),
+        (("--cost-hour", "3", "--cost-brain", "1"), "--cost-brain say the same thing"),
+        (
+            ("--preset", "small", "--cost-hour", "3"),
+            "which the preset small does not say: give --cost-brain",
+        ),
         (("--preset", "eeg"), "preset"),
         (("--estimator", "lasso"), "estimator"),
         (("--config", "absent.toml"), "no such file"),
@@ -513,10 +517,10 @@ def test_wrong_arguments_are_refused(capsys, arguments, said):
     assert said in refused(capsys, "plan", *arguments)
 
 
-@pytest.mark.parametrize("text", ["budget = ", "", "modality = 3", "[modality]"])
+@pytest.mark.parametrize("text", ["budget = ", "", "modality = 3", "[modality]", "[problem]"])
 def test_a_config_without_modalities_is_refused(capsys, tmp_path, text):
     said = refused(capsys, "plan", "--config", written(tmp_path, text))
-    assert "describe a modality" in said or "cannot be read as TOML" in said
+    assert re.search(r"describe a modality|cannot be read as TOML|is empty|describes a study", said)
 
 
 def test_a_plot_is_drawn_and_never_overwritten_unasked(capsys, tmp_path, monkeypatch):

@@ -396,7 +396,7 @@ def test_every_fault_is_told_at_once_and_nothing_is_written(capsys, tmp_path):
     for fault in (
         "the name must end in .html",
         "--seed must lie between",
-        "n_task must be at least 0",
+        f"{config}: n_task must be at least 0",
         "'colour' is not known",
         "task_snr is missing",
         "[budget] cost_brain must be greater than 0",
@@ -416,12 +416,13 @@ def test_every_fault_is_told_at_once_and_nothing_is_written(capsys, tmp_path):
     [
         ((), "out"),
         (("absent.toml", "--out", "a.html"), "no such file"),
+        (("absent.toml", "--cost-task", "-1", "--out", "a.html"), "--cost-task must be greater than 0"),
         (("--out", "absent/a.html"), "there is no folder"),
-        (("--preset", "small", "--cost-hour", "3", "--cost-task", "1", "--out", "a.html"), "samples_per_hour"),
+        (("--preset", "small", "--cost-hour", "3", "--cost-task", "1", "--out", "a.html"), "which the preset does not say"),
         (("--cost-hour", "3", "--cost-brain", "1", "--cost-task", "1", "--out", "a.html"), "the same thing"),
         (("--currency", "EUR", "--out", "a.html"), "needs the price of recordings"),
         (("--out", "a" * 300 + ".html"), "cannot be written"),
-        (("b" * 300 + ".toml", "--out", "a" * 300 + ".html"), "cannot be read as TOML"),
+        (("b" * 300 + ".toml", "--out", "a" * 300 + ".html"), "cannot be read"),
     ],
 )  # fmt: skip
 def test_wrong_arguments_are_refused(capsys, tmp_path, monkeypatch, arguments, said):

@@ -251,7 +251,7 @@ def test_a_broken_table_is_named_and_nothing_is_written(copy):
     figures = {path: path.stat().st_mtime_ns for path in (copy / "figures").iterdir()}
     done = command("agreement", "--quick", "--resume", "--out", copy)
     assert done.returncode == 2
-    assert "agreement.nc is not a netCDF file" in done.stderr
+    assert "agreement.nc is damaged, or no netCDF 3 file" in done.stderr
     assert figures == {path: path.stat().st_mtime_ns for path in (copy / "figures").iterdir()}
 
 

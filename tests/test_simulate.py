@@ -1,11 +1,18 @@
 """`jaxbrain simulate`: tables, JSON, estimates, pictures, refusals."""
 
 import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
 
+import jax
 import pytest
 
 import jaxbrain as jb
 from jaxbrain.cli import main
+from jaxbrain.cli.simulate import _CSV
 
 GRID = ["--n-brain", "100", "400", "--n-task", "50", "100", "--seeds", "4", "--trials", "20"]
 
@@ -97,16 +104,19 @@ def test_a_config_gives_the_study(capsys, tmp_path):
 def test_all_that_is_wrong_is_told_at_once(capsys, tmp_path):
     said = refused(
         capsys, "--n-brain", "400", "100", "--n-task", "2", "--penalty", "big", "--trials", "1",
-        "--seeds", "1", "--max-gigabytes", "0", "--plot", str(tmp_path / "risk.txt"),
+        "--seeds", "1", "--max-gigabytes", "inf", "--seed", "9" * 23, "--plot", str(tmp_path / "risk.txt"),
         "--misalignment", "2",
     )  # fmt: skip
     for part in (
         "misalignment is a share", "risk.txt: the name must end in", "--penalty must be",
-        "--trials must be at least 2", "--seeds must be at least 2", "--max-gigabytes",
+        "--trials must be at least 2", "--seeds must be at least 2",
+        "--max-gigabytes must be a finite number greater than 0, but it is inf",
+        f"--seed must lie between 0 and 4294967295, but it is {'9' * 23}",
+        "--n-brain must ascend, but it is 400 100: give 100 400",
     ):  # fmt: skip
         assert part in said
     said = refused(capsys, "--n-brain", "400", "100", "--n-task", "2", "--penalty", "2", "1")
-    for part in ("n_brain must ascend", "n_task must be at least 8", "penalty must ascend"):
+    for part in ("--n-task must be at least 8", "--penalty must ascend, but it is 2 1: give 1 2"):
         assert part in said
     assert not list(tmp_path.iterdir())
 
@@ -123,4 +133,104 @@ def test_a_cluster_that_is_not_there_is_told(capsys, monkeypatch):
         raise ValueError("coordinator_address should be defined.")
 
     monkeypatch.setattr("jax.distributed.initialize", initialize)
-    assert "--distributed: no cluster was found" in refused(capsys, *GRID, "--distributed")
+    said = refused(capsys, *GRID, "--distributed", "--seeds", "1")
+    assert "--distributed: no cluster was found: start it under SLURM, Open MPI or" in said
+    assert "coordinator_address" not in said
+    assert "--seeds must be at least 2" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--seed", "-1"), "--seed must lie between 0 and 4294967295, but it is -1"),
+        (("--n-brain", str(2**63 - 1)), "--n-brain must lie between 1 and 1e+15, but there is 92233"),
+        (("--n-task", "1" + "0" * 400), "--n-task must lie between 1 and 1e+15, but there is 1000"),
+        (("--n-task", "-4", "50"), "--n-task must lie between 1 and 1e+15, but there is -4"),
+        (("--n-brain", "64"), "--n-brain must be at least 65, but it is as low as 64"),
+        (("--penalty", "2", "2"), "--penalty must ascend, but it is 2 2: give 2"),
+        (("--penalty", "nan"), "--penalty holds NaN"),
+        (("--trials", "9" * 30), "--trials must be at most 1000000000"),
+        (("--method", "data", "--max-gigabytes", "1e-9"), "--max-gigabytes, in bytes, must be at least"),
+    ],
+)  # fmt: skip
+def test_wrong_numbers_are_told_by_their_option(capsys, arguments, said):
+    assert said in refused(capsys, *arguments)
+
+
+@pytest.mark.parametrize("penalty", ["optimal", "1"])
+def test_a_cell_without_a_closed_form_is_told_and_kept(capsys, tmp_path, penalty):
+    arguments = ("--n-brain", "65", "100", "--n-task", "50", "--seeds", "2", "--trials", "2",
+                 "--penalty", penalty)  # fmt: skip
+    file, picture = tmp_path / "kept.NC", tmp_path / "risk.svg"
+    out = run(capsys, *arguments, "--save", str(file), "--plot", str(picture))
+    first, second = out.splitlines()[1:3]
+    assert first.split()[0] == "65"
+    assert "undefined" in first
+    assert "undefined" not in second
+    assert "nan" not in out
+    assert picture.exists()
+    assert jb.read_table(file).n_brain.values.tolist() == [65, 100]
+    cells = json.loads(run(capsys, *arguments, "--json"))["cells"]
+    assert cells[0]["closed_form"] is None
+    assert cells[1]["closed_form"] > 0
+
+
+def test_only_files_that_would_be_replaced_are_complained_of(capsys, tmp_path):
+    others = {tmp_path / name: name for name in ("kept.csv", "kept.mine.csv", "kept.n_brain.csv")}
+    for file, text in others.items():
+        file.write_text(text)
+    run(capsys, *GRID[:2], "--n-task", "50", "--seeds", "2", "--trials", "2",
+        "--save", str(tmp_path / "kept.nc"))  # fmt: skip
+    assert {file: file.read_text() for file in others} == others
+    made = {file.name for file in tmp_path.iterdir()} - {file.name for file in others}
+    assert made == {"kept.nc", *(f"kept.{dimensions}.csv" for dimensions in _CSV)}
+
+
+def test_a_failed_figure_leaves_nothing_behind(capsys, tmp_path, monkeypatch):
+    def full(figure, file, **options):
+        Path(file).write_bytes(b"a part of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
+    said = refused(capsys, *GRID[:2], "--n-task", "50", "--seeds", "2", "--trials", "2",
+                   "--save", str(tmp_path / "kept.nc"), "--plot", str(tmp_path / "a.png"))  # fmt: skip
+    assert "a.png: cannot be written (No space left on device)" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_little_memory_is_told(capsys, monkeypatch):
+    def exhausted(*arguments, **options):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8 bytes.")
+
+    monkeypatch.setattr("jaxbrain.simulation.sweep", exhausted)
+    said = refused(capsys, *GRID)
+    assert "there is not enough memory (Out of memory allocating 8 bytes): make" in said
+
+
+def test_processes_are_joined_before_anything_is_computed():
+    """As one process of Open MPI, which JAX detects by these variables."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    launched = {
+        "OMPI_MCA_orte_hnp_uri": "1531576320.0;tcp://127.0.0.1:34911",
+        "OMPI_COMM_WORLD_SIZE": "1",
+        "OMPI_COMM_WORLD_RANK": "0",
+        "OMPI_COMM_WORLD_LOCAL_RANK": "0",
+        "JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}",
+    }
+    program = (
+        "import jax; from jaxbrain.cli import main;"
+        "main(['simulate', '--distributed', '--n-brain', '100', '--n-task', '50', '--seeds', '2',"
+        "'--trials', '2']); print('joined', jax.distributed.is_initialized())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | launched,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "joined True"

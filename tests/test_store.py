@@ -1,3 +1,4 @@
+import contextlib
 import csv
 
 import numpy as np
@@ -42,6 +43,17 @@ def test_one_group_of_variables_is_one_csv_file(table, tmp_path):
     assert {file.name for file in tmp_path.iterdir()} == {"kept.nc", "kept.csv"}
 
 
+def test_files_appear_together_or_not_at_all(table, tmp_path, monkeypatch):
+    def full(frame, file, **options):
+        file.write_text("a part of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pandas.DataFrame.to_csv", full)
+    with pytest.raises(OSError, match="No space left"):
+        jb.write_table(table, tmp_path / "kept.nc")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_older_file_survives_a_failure(table, tmp_path):
     jb.write_table(table, tmp_path / "kept.nc")
     before = (tmp_path / "kept.nc").read_bytes()
@@ -52,11 +64,34 @@ def test_an_older_file_survives_a_failure(table, tmp_path):
     assert not [file for file in tmp_path.iterdir() if "partial" in file.name]
 
 
-@pytest.mark.parametrize("content", [b"", b"not a table", b"\x80\x04K\x01."])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not a table",
+        b"\x80\x04K\x01.",
+        b"CDF\x01",
+        b"CDF\x01" + b"\xff" * 200,
+        b"CDF\x01" + b"\x00" * 20,
+        b"\x89HDF\r\n\x1a\n",
+    ],
+)
 def test_a_file_that_is_no_table_is_named(tmp_path, content):
     path = tmp_path / "other.nc"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"other\.nc is not a netCDF file"):
+    with pytest.raises(ValueError, match=r"other\.nc is damaged, or no netCDF 3 file"):
+        print(jb.read_table(path))
+
+
+@pytest.mark.parametrize("start", range(0, 200, 4))
+def test_a_damaged_table_is_named(table, tmp_path, start):
+    path = tmp_path / "kept.nc"
+    jb.write_table(table, path)
+    content = bytearray(path.read_bytes())
+    content[start : start + 4] = b"\xff" * 4
+    path.write_bytes(content)
+    # Where a number is hit nobody can tell; nothing else than this may be raised.
+    with contextlib.suppress(ValueError, OSError):
         jb.read_table(path)
 
 

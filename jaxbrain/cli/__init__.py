@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
 import tyro
 
-from .errors import UserError
+from .errors import UserError, machine_problem
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of `jaxbrain`. Exit status 0, or 2 where the user's input is at fault."""
     # Threads of LAPACK's OpenBLAS and those of XLA wait for each other; read when the first is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    try:
+        _print(_answer(sys.argv[1:] if arguments is None else arguments))
+    except UserError as error:
+        for problem in error.problems:
+            print(f"jaxbrain: {problem}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        # Files have names, and their faults are told where they are opened.
+        if error.filename is not None:
+            raise
+        sys.exit(_unprinted(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _answer(arguments: list[str]) -> str:
+    """What the command prints in the end."""
     import jax
 
     from .. import __version__
@@ -27,11 +45,10 @@ def main(arguments: list[str] | None = None) -> None:
 
     # A program of its own may choose its precision; the library never does.
     jax.config.update("jax_enable_x64", True)
-    if (sys.argv[1:] if arguments is None else arguments) == ["--version"]:
-        print(f"jaxbrain {__version__}")
-        return
+    if arguments == ["--version"]:
+        return f"jaxbrain {__version__}"
     try:
-        tyro.extras.subcommand_cli_from_dict(
+        return tyro.extras.subcommand_cli_from_dict(
             {
                 "worth": worth,
                 "plan": plan,
@@ -45,7 +62,28 @@ def main(arguments: list[str] | None = None) -> None:
             description="How much are brain recordings worth for machine learning?",
             args=arguments,
         )
-    except UserError as error:
-        for problem in error.problems:
-            print(f"jaxbrain: {problem}", file=sys.stderr)
-        sys.exit(2)
+    except UserError:
+        raise
+    except Exception as error:
+        problem = machine_problem(error)
+        if problem is None:
+            raise
+        raise UserError([problem]) from error
+
+
+def _print(answer: str) -> None:
+    """Print it; a terminal that lacks a sign shows a question mark, and a reader may have gone."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    print(answer, end="\n" if answer else "", flush=True)
+
+
+def _unprinted(error: OSError) -> int:
+    """The exit status where an answer, or a help text, could not be printed."""
+    # Python flushes once more when it ends, and would complain of that.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        # As a shell tells of a program that was ended by the signal.
+        return 128 + 13
+    print(f"jaxbrain: the answer cannot be printed ({error.strerror})", file=sys.stderr)
+    return 2

@@ -10,12 +10,21 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import tyro
 
-from .errors import UserError
+from .errors import UserError, flag, in_flags, seed_problems
 from .text import aligned
 
 if TYPE_CHECKING:
     from ..pilot import Evaluation, PilotData, Summary
 
+_MANY = 1_000_000_000
+_BOUNDS = {
+    "repeats": (2, 1_000_000),
+    "rank": (1, _MANY),
+    "components": (2, _MANY),
+    "n_brain": (1, _MANY),
+    "n_task": (5, _MANY),
+    "n_test": (2, _MANY),
+}
 _LABELS = {
     "task_only": "least squares",
     "ridge": "ridge",
@@ -38,7 +47,7 @@ def fit(
     components: int | None = None,
     per_target: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-) -> None:
+) -> str:
     """Do these recordings help with this task? Held-out errors on a user's own arrays.
 
     Args:
@@ -58,30 +67,39 @@ def fit(
 
     from ..pilot import PilotError, evaluate, read_pilot, split_sizes, whiten
 
-    problems = [
-        f"{name} = {number} must lie between {low} and {high}"
-        for name, number, low, high in (
-            ("seed", seed, 0, 2**32 - 1),
-            ("repeats", repeats, 2, 1_000_000),
-        )
-        if not low <= number <= high
-    ]
-    if problems:
-        raise UserError(problems)
+    problems = seed_problems(seed)
+    options: dict[str, int | None] = {
+        "repeats": repeats,
+        "rank": rank,
+        "components": components,
+        "n_brain": n_brain,
+        "n_task": n_task,
+        "n_test": n_test,
+    }
+    for name, number in options.items():
+        low, high = _BOUNDS[name]
+        if number is not None and not low <= number <= high:
+            said = f"{flag(name)} must lie between {low} and {high}, but it is {number}"
+            problems.append(said)
+            # The file is looked at all the same, as if this had not been given.
+            options[name] = None
+    share = evaluation = None
     try:
         data = read_pilot(file)
-        original_dim, share = data.input_dim, None
-        if components is not None:
-            data, share = whiten(data, components)
-        sizes = split_sizes(data, n_brain, n_task, n_test)
-        evaluation = evaluate(data, sizes, repeats, jax.random.key(seed), rank)
+        original_dim = data.input_dim
+        if options["components"] is not None:
+            data, share = whiten(data, options["components"])
+        sizes = split_sizes(data, options["n_brain"], options["n_task"], options["n_test"])
+        if not problems:
+            evaluation = evaluate(data, sizes, repeats, jax.random.key(seed), rank)
     except PilotError as error:
-        raise UserError(error.problems) from error
+        problems += [in_flags(problem, options) for problem in error.problems]
+    if evaluation is None:
+        raise UserError(problems)
     done = _what_was_done(data, original_dim, share, evaluation, repeats, rank is None)
     if json:
-        print(json_module.dumps(_as_json(evaluation, done, per_target), indent=2))
-    else:
-        print(_as_text(evaluation, done, per_target))
+        return json_module.dumps(_as_json(evaluation, done, per_target), indent=2)
+    return _as_text(evaluation, done, per_target)
 
 
 def _what_was_done(

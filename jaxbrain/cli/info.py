@@ -10,12 +10,14 @@ from typing import Annotated, Any
 
 import tyro
 
+from .errors import NO_DEVICE
+
 _PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy", "xarray", "matplotlib", "tyro")
 _EXTRAS = ("scikit-learn",)
 _VARIABLES = ("JAX_PLATFORMS", "XLA_FLAGS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
 
-def info(json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False) -> None:
+def info(json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False) -> str:
     """Print devices, precision and versions, for a report of a bug.
 
     Args:
@@ -23,30 +25,34 @@ def info(json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False) -> None:
     """
     found = facts()
     if json:
-        print(json_format.dumps(found, indent=2, allow_nan=False))
-        return
+        return json_format.dumps(found, indent=2, allow_nan=False)
     width = max(len(name) for name in found)
-    for name, value in found.items():
-        print(f"{name:<{width}}  {value}")
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in found.items())
 
 
 def facts() -> dict[str, Any]:
     """What is printed, by name."""
     import jax
-    import jax.numpy as jnp
 
     from .. import __version__
 
-    devices = [f"{device.platform}:{device.id} {device.device_kind}" for device in jax.devices()]
     found: dict[str, Any] = {"jaxbrain": __version__, "Python": platform.python_version()}
     found |= {name: version(name) for name in _PACKAGES}
     found |= {name: _version_if_any(name) for name in _EXTRAS}
     found["system"] = platform.platform()
     found["cores"] = _cores()
-    found["devices"] = ", ".join(devices)
-    found["processes"] = jax.process_count()
-    found["precision"] = f"{jnp.zeros(()).dtype} (the library itself follows jax_enable_x64)"
-    found["random numbers"] = str(jax.random.key_impl(jax.random.key(0)))
+    try:
+        found["devices"] = ", ".join(
+            f"{device.platform}:{device.id} {device.device_kind}" for device in jax.devices()
+        )
+        found["processes"] = jax.process_count()
+    except NO_DEVICE as error:
+        found["devices"] = f"none (JAX: {str(error) or type(error).__name__})"
+        found["processes"] = "none"
+    found["precision"] = (
+        f"{jax.dtypes.canonicalize_dtype(float)} (the library itself follows jax_enable_x64)"
+    )
+    found["random numbers"] = jax.config.values["jax_default_prng_impl"]
     found |= {name: os.environ.get(name, "not set") for name in _VARIABLES}
     return found
 

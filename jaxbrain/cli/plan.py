@@ -33,7 +33,7 @@ def plan(
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     plot: Path | None = None,
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-) -> None:
+) -> str:
     """How much brain recording and how many labels to buy with a budget. Closed form; no data needed.
 
     Without prices of your own it takes illustrative ones. The defaults of --estimator and --baseline let
@@ -87,10 +87,8 @@ def plan(
         with accuracy_noted([]):
             _draw(purchase, answer, plot)
     if json:
-        print(_as_json(answer, notes))
-    else:
-        print(as_text(purchase, answer))
-        print("".join(f"note: {note}\n" for note in notes), end="")
+        return _as_json(answer, notes)
+    return "\n".join([as_text(purchase, answer), *(f"note: {note}" for note in notes)])
 
 
 def _draw(purchase: Purchase, answer: dict[str, Any], path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from ..models import Problem, presets
 from ..theory.budget import ESTIMATORS
 from ..theory.exchange import BASELINES
-from .errors import UserError
+from .errors import UserError, flag
 from .reading import (
     PROBLEM,
     check_problem_table,
@@ -18,7 +18,9 @@ from .reading import (
     number,
     only_known,
     read_toml,
+    said_of,
     share,
+    shown,
 )
 
 # Illustrative prices: of an hour in a scanner, of a label by a paid annotator.
@@ -77,22 +79,33 @@ def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
         preset = None
         settings, tables = _of_file(config, given, problems)
     numbers = {
-        name: number(name, settings[name], problems, zero_allowed=name.startswith("fixed"))
+        name: number(
+            said_of(name, given, config),
+            settings[name],
+            problems,
+            zero_allowed=name.startswith("fixed"),
+        )
         for name in _NUMBERS
         if name in settings
     }
     for name, choices in _CHOICES.items():
         if settings[name] not in choices:
-            problems.append(f"{name} must be {' or '.join(choices)}, but it is {settings[name]!r}")
+            problems.append(
+                f"{said_of(name, given, config)} must be {' or '.join(choices)}, but it is "
+                f"{shown(settings[name])}"
+            )
     currency = settings.get("currency", "")
     if not (isinstance(currency, str) and currency.isprintable() and len(currency) <= 20):
-        problems.append(f"currency must be a word or a sign, but it is {currency!r}")
+        problems.append(f"{config}: currency must be a word or a sign, but it is {shown(currency)}")
     prices, shares = {}, {}
     for name, table in tables.items():
-        where = f"{config}: [modality.{name}] " if preset is None else ""
-        prices[name] = _prices(table, where, problems)
+        said = {
+            key: flag(key) if config is None else f"{config}: [modality.{name}] {key}"
+            for key in (*_PRICES, "misalignment")
+        }
+        prices[name] = _prices(table, said, name, config, problems)
         if "misalignment" in table:
-            shares[name] = share(f"{where}misalignment", table["misalignment"], problems)
+            shares[name] = share(said["misalignment"], table["misalignment"], problems)
     if problems:
         raise UserError(problems)
 
@@ -143,11 +156,21 @@ def _of_file(
         for name in given
         if name == "preset" or name in _MODALITY
     ]
-    settings = only_known(read_toml(config), _TOP_LEVEL, f"{config}:", problems)
+    content = read_toml(config, problems)
+    if "problem" in (content or {}) and "modality" not in (content or {}):
+        problems.append(
+            f"{config} describes a study, which worth, simulate and report take: a plan takes "
+            "modalities, [modality.NAME]"
+        )
+        content = None
+    if content is None:
+        # What is missing now may stand in the file.
+        return _DEFAULT_CHOICES | given, {}
+    settings = only_known(content, _TOP_LEVEL, f"{config}:", problems)
     tables = settings.pop("modality", {})
     settings = _DEFAULT_CHOICES | settings | given
     problems += [
-        f"{name} is missing"
+        f"{config}: {name} is missing"
         for name in ("budget", "cost_task", "task_snr", "input_dim")
         if name not in settings
     ]
@@ -158,7 +181,9 @@ def _of_file(
         problems.append(f"{config}: input_dim must be at least 2, but it is 1")
         inputs = None
     if not isinstance(tables, dict) or not tables:
-        problems.append("there is nothing to choose from: describe a modality, [modality.NAME]")
+        problems.append(
+            f"{config}: there is nothing to choose from: describe a modality, [modality.NAME]"
+        )
         return settings, {}
     described = {}
     for name, table in tables.items():
@@ -176,19 +201,32 @@ def _of_file(
 
 
 def _prices(
-    table: dict[str, Any], where: str, problems: list[str]
+    table: dict[str, Any],
+    said: dict[str, str],
+    name: str,
+    config: Path | None,
+    problems: list[str],
 ) -> tuple[float, float, float | None]:
     """Cost of a sample, fixed cost, and samples an hour where they are known."""
     found = {
-        name: number(f"{where}{name}", table[name], problems, zero_allowed=name.startswith("fixed"))
-        for name in _PRICES
-        if name in table
+        price: number(said[price], table[price], problems, zero_allowed=price.startswith("fixed"))
+        for price in _PRICES
+        if price in table
     }
     rate, fixed = found.get("samples_per_hour"), found.get("fixed_cost_brain", 0.0)
     if ("cost_hour" in found) == ("cost_brain" in found):
-        problems.append(f"{where}give either cost_hour or cost_brain, the cost of one sample")
+        problems.append(
+            "--cost-hour and --cost-brain say the same thing: give one of them"
+            if config is None
+            else f"{config}: [modality.{name}] give either cost_hour or cost_brain, the cost of one sample"
+        )
     elif "cost_hour" in found and rate is None:
-        problems.append(f"{where}cost_hour needs samples_per_hour in a config: or give cost_brain")
+        problems.append(
+            f"--cost-hour needs to know how many samples an hour gives, which the preset {name} does not "
+            "say: give --cost-brain"
+            if config is None
+            else f"{said['cost_hour']} needs samples_per_hour: or give cost_brain"
+        )
     elif "cost_hour" in found and rate is not None:
         return found["cost_hour"] / rate, fixed, rate
     return found.get("cost_brain", float("nan")), fixed, rate

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from ..models import Problem
-from .errors import UserError
+from .errors import flag
 
 LARGEST = 1e15
 _DIMENSIONS = ("input_dim", "latent_dim", "recording_dim")
@@ -20,38 +21,73 @@ _CHANNELS = ("latent_noise", "recording_noise", "gain")
 PROBLEM = (*_DIMENSIONS, *_CHANNELS, "encoding_noise")
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """What the file holds. Raises `UserError` where there is no such file, or it is no TOML."""
+def read_toml(path: Path, problems: list[str]) -> dict[str, Any] | None:
+    """What the file holds; None after a fault."""
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
-    except FileNotFoundError as error:
-        raise UserError([f"{path}: there is no such file"]) from error
-    except (OSError, ValueError) as error:
-        raise UserError([f"{path}: cannot be read as TOML ({error})"]) from error
+        # Some editors begin a file with a byte-order mark, which is no part of the text.
+        content = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        if content:
+            return content
+        fault = f"{path} is empty: see the README for what belongs into it"
+    except FileNotFoundError:
+        fault = f"{path}: there is no such file"
+    except IsADirectoryError:
+        fault = f"{path} is a folder: name a TOML file"
+    except OSError as error:
+        fault = f"{path}: cannot be read ({error.strerror})"
+    except UnicodeDecodeError:
+        fault = f"{path} is not UTF-8: save it as UTF-8"
+    except RecursionError:
+        fault = f"{path} is nested too deeply"
+    except ValueError as error:
+        said = str(error).replace("Cannot overwrite a value", "a key is given twice")
+        fault = f"{path}: cannot be read as TOML ({said})"
+    problems.append(fault)
+    return None
+
+
+def said_of(name: str, given: Collection[str], config: Path | None) -> str:
+    """How a setting is called where it stands: an option of the command line, or a key of the file."""
+    return flag(name) if config is None or name in given else f"{config}: {name}"
 
 
 def only_known(
     settings: dict[str, Any], known: Sequence[str], where: str, problems: list[str]
 ) -> dict[str, Any]:
     """The settings that are known; the others are faults, told with what is known there."""
-    problems += [
-        f"{where} {name!r} is not known here; known are {', '.join(known)}"
-        for name in settings
-        if name not in known
-    ]
+    for name in settings:
+        if name not in known:
+            close = get_close_matches(name, known, 1)
+            hint = f": did you mean {close[0]}?" if close else ""
+            fault = f"{name!r} is not known here; known are {', '.join(known)}{hint}"
+            problems.append(f"{where} {fault}")
     return {name: value for name, value in settings.items() if name in known}
+
+
+def shown(value: Any) -> str:
+    """The value as it was given, cut where it is long."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    # Python writes out no integer beyond some thousand digits.
+    if isinstance(value, int) and abs(value) > 10**50:
+        return "a number of more than 50 digits"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, int | float) and value == value
 
 
 def number(name: str, value: Any, problems: list[str], *, zero_allowed: bool = False) -> float:
     """The value as a number, positive and not absurdly large; NaN after a fault."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-        problems.append(f"{name} must be a number, but it is {value!r}")
+    if not _is_number(value):
+        problems.append(f"{name} must be a number, but it is {shown(value)}")
     elif value > LARGEST:
-        problems.append(f"{name} must be at most {LARGEST:g}")
+        problems.append(f"{name} must be at most {LARGEST:g}, but it is {shown(value)}")
     elif value < 0 or (value == 0 and not zero_allowed):
         bound = "at least 0" if zero_allowed else "greater than 0"
-        problems.append(f"{name} must be {bound}, but it is {max(value, -LARGEST):g}")
+        problems.append(f"{name} must be {bound}, but it is {shown(value)}")
     else:
         return float(value)
     return math.nan
@@ -59,18 +95,21 @@ def number(name: str, value: Any, problems: list[str], *, zero_allowed: bool = F
 
 def share(name: str, value: Any, problems: list[str]) -> float:
     """The value as a number between 0 and 1; NaN after a fault."""
-    found = number(name, value, problems, zero_allowed=True)
-    if found > 1:
-        problems.append(f"{name} is a share between 0 and 1, but it is {found:g}")
-    return found
+    if not _is_number(value):
+        problems.append(f"{name} must be a number, but it is {shown(value)}")
+    elif not 0 <= value <= 1:
+        problems.append(f"{name} is a share between 0 and 1, but it is {shown(value)}")
+    else:
+        return float(value)
+    return math.nan
 
 
 def dimension(name: str, value: Any, problems: list[str]) -> int | None:
     """The value as a number of inputs, latents or channels; None after a fault."""
     if isinstance(value, bool) or not isinstance(value, int):
-        problems.append(f"{name} must be a whole number, but it is {value!r}")
+        problems.append(f"{name} must be a whole number, but it is {shown(value)}")
     elif not 1 <= value <= 1_000_000:
-        problems.append(f"{name} must lie between 1 and 1 000 000")
+        problems.append(f"{name} must lie between 1 and 1 000 000, but it is {shown(value)}")
     else:
         return value
     return None
@@ -125,11 +164,11 @@ def _check_amounts(
 ) -> None:
     """Whether the value can be a variance or a gain, one for all or a list of one for each latent."""
     entries = value if isinstance(value, list) else [value]
-    if any(
-        isinstance(e, bool) or not isinstance(e, int | float) or not 0 <= e <= LARGEST
-        for e in entries
-    ):
-        problems.append(f"{said} must be a number between 0 and {LARGEST:g}, or a list of such")
+    if not all(_is_number(entry) and 0 <= entry <= LARGEST for entry in entries):
+        problems.append(
+            f"{said} must be a number between 0 and {LARGEST:g}, or a list of such, but it is "
+            f"{shown(value)}"
+        )
     elif name == "gain" and 0 in entries:
         problems.append(f"{said} must be greater than 0: leave out latents that no channel records")
     if not isinstance(value, list):

@@ -20,7 +20,7 @@ def reproduce(
     quick: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-) -> None:
+) -> str:
     """Reproduce the paper: tables, figures drawn from them, and a verdict on each of its claims.
 
     Args:
@@ -41,13 +41,16 @@ def reproduce(
     ]
     if resume and overwrite:
         problems.append("--resume and --overwrite exclude each other")
-    if out.exists() and not out.is_dir():
-        problems.append(f"{out} is a file: --out names a folder")
+    try:
+        if out.exists() and not out.is_dir():
+            problems.append(f"{out} is a file: --out names a folder")
+    except OSError as error:
+        problems.append(f"{out}: cannot be written ({error.strerror})")
     if problems:
         raise UserError(problems)
     chosen = list(RESULTS) if "all" in names else list(names)
 
-    def told(message: str) -> None:
+    def report_progress(message: str) -> None:
         if sys.stderr.isatty():
             print(message, file=sys.stderr)
 
@@ -58,13 +61,13 @@ def reproduce(
             scale=QUICK if quick else FULL,
             resume=resume,
             overwrite=overwrite,
-            progress=told,
+            progress=report_progress,
         )
     except FileExistsError as error:
         raise UserError([f"{error.args[0]} (--resume, --overwrite)"]) from error
     except OSError as error:
         raise UserError(
-            [f"{error.filename or out}: cannot be written ({error.strerror})"]
+            [f"{error.filename or out}: cannot be read or written ({error.strerror})"]
         ) from error
     except ValueError as error:
         raise UserError([str(error)]) from error
@@ -75,10 +78,11 @@ def reproduce(
         )
         for name, claims in found.items()
     ]
-    print("\n".join(aligned([("result", *VERDICTS), *rows])))
+    lines = aligned([("result", *VERDICTS), *rows])
     for claims in found.values():
         for claim in claims:
             if claim.verdict != VERDICTS[0]:
                 told_why = f": {claim.condition}" if claim.condition else ""
-                print(f"\n{claim.verdict}: {claim.statement}\n  {claim.measured}{told_why}")
-    print(f"\nAll claims with their numbers: {out / 'claims.md'}")
+                told = f"{claim.verdict}: {claim.statement}\n  {claim.measured}{told_why}"
+                lines += ["", told]
+    return "\n".join([*lines, "", f"All claims with their numbers: {out / 'claims.md'}"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import tyro
 
-from .errors import UserError, output_problems, write_figure
+from .errors import UserError, flag, in_flags, output_problems, seed_problems, write_figure
+from .reading import LARGEST
 from .study import read_study
 from .text import accuracy_noted, aligned, thousands
 
@@ -23,6 +25,10 @@ _DEFAULTS = {
     "small": ((100, 200, 400, 800), (20, 50, 100, 200, 400)),
     "fmri": ((7_200, 18_000, 36_000), (1_000, 5_000, 20_000, 100_000)),
 }
+_GRID = ("n_brain", "n_task", "penalty")
+# By their dimensions, the CSV files that a sweep is kept in.
+_CSV = ("n_brain-n_task-penalty-seed", "n_brain-n_task-penalty", "n_brain-seed", "n_task_only-seed")
+_MOST_TRIALS = 1_000_000_000
 
 
 def simulate(
@@ -45,7 +51,7 @@ def simulate(
     plot: Path | None = None,
     save: Path | None = None,
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-) -> None:
+) -> str:
     """Simulate learning with recordings, exactly, and compare with the closed form.
 
     Args:
@@ -68,8 +74,11 @@ def simulate(
         save: Keep the whole dataset: netCDF in this file, CSV beside it.
         overwrite: Replace these files if they exist.
     """
-    problems = output_problems(plot, overwrite, (".png", ".svg", ".pdf"))
+    # Processes can only be joined before JAX computes anything, and a study is read with JAX.
+    problems = _join_processes() if distributed else []
+    problems += output_problems(plot, overwrite, (".png", ".svg", ".pdf"))
     problems += output_problems(save, overwrite, (".nc",)) + _csv_problems(save, overwrite)
+    problems += seed_problems(seed)
     if config is None and preset is None:
         preset = "small"
     study = None
@@ -90,14 +99,17 @@ def simulate(
     }
     for name in ("n_brain", "n_task"):
         if not options[name]:
-            problems.append(f"--{name.replace('_', '-')} is missing: a config has no default grid")
-    for name, number, least in (("trials", options["trials"], 2), ("seeds", seeds, 2)):
-        if number < least:
-            problems.append(f"--{name} must be at least {least}, but it is {number}")
-    if not max_gigabytes > 0:
-        problems.append(f"--max-gigabytes must be greater than 0, but it is {max_gigabytes:g}")
-    if study is not None:
-        problems += _grid_problems(study.problem, options)
+            problems.append(f"{flag(name)} is missing: a config has no default grid")
+    for name, number in (("trials", options["trials"]), ("seeds", seeds)):
+        if number < 2:
+            problems.append(f"--{name} must be at least 2, but it is {number}")
+        elif number > _MOST_TRIALS:
+            problems.append(f"--{name} must be at most {_MOST_TRIALS}, but it is {number}")
+    if not 0 < max_gigabytes < math.inf:
+        problems.append(
+            f"--max-gigabytes must be a finite number greater than 0, but it is {max_gigabytes:g}"
+        )
+    problems += _grid_problems(None if study is None else study.problem, options)
     if problems or study is None:
         raise UserError(problems)
 
@@ -105,59 +117,68 @@ def simulate(
 
     from ..simulation import empirical_value, sweep
 
-    mesh = _mesh(distributed)
+    mesh = _mesh()
     options |= {"method": method, "key": jax.random.key(seed), "mesh": mesh}
     speaks = jax.process_index() == 0
     notes: list[str] = []
     try:
         if dry_run:
-            if speaks:
-                with accuracy_noted([]):
-                    print(_estimate(study.problem, options))
-            return
+            with accuracy_noted([]):
+                return _estimate(study.problem, options) if speaks else ""
         progress = _Progress() if speaks and sys.stderr.isatty() else None
         with accuracy_noted(notes):
             found = sweep(study.problem, progress=progress, **options)
     except ValueError as error:
-        raise UserError([str(error)]) from error
+        said = str(error).replace("max_bytes", "--max-gigabytes, in bytes,")
+        raise UserError([in_flags(said, _GRID)]) from error
     if not speaks:
-        return
-    if save is not None:
-        from ..store import write_table
-
-        try:
-            write_table(found, save)
-        except OSError as error:
-            raise UserError([f"{save}: cannot be written ({error.strerror})"]) from error
+        return ""
     with accuracy_noted(notes):
         rows = _rows(found, study.problem, empirical_value(found))
-    if plot is not None:
-        from ..figures import draw_simulation
+    answer = _as_json(found, rows, notes) if json else _as_table(found, rows, notes)
+    _write(found, study.problem, save, plot, overwrite)
+    return answer
 
+
+def _write(
+    found: xarray.Dataset, problem: Any, save: Path | None, plot: Path | None, overwrite: bool
+) -> None:
+    """Both files, or neither."""
+    from ..figures import draw_simulation
+    from ..store import write_table
+
+    try:
+        files = [] if save is None else write_table(found, save)
+    except OSError as error:
+        raise UserError([f"{save}: cannot be written ({error.strerror})"]) from error
+    if plot is None:
+        return
+    try:
         # A curve may pass through a corner that no cell is in.
         with accuracy_noted([]):
-            write_figure(plot, draw_simulation, found, study.problem)
-    if json:
-        print(_as_json(found, rows, notes))
-    else:
-        print(_as_table(found, rows))
-        print("".join(f"note: {note}\n" for note in notes), end="")
+            write_figure(plot, draw_simulation, found, problem)
+    except UserError:
+        # What has been replaced is gone; what is new would look like a result.
+        if not overwrite:
+            for file in files:
+                file.unlink()
+        raise
 
 
 def _csv_problems(path: Path | None, overwrite: bool) -> list[str]:
     """A dataset is kept as several CSV files: none of them may replace another unasked."""
-    if path is None or overwrite or path.suffix != ".nc":
+    if path is None or overwrite or path.suffix.lower() != ".nc":
         return []
-    from ..store import table_files
-
+    files = [path.with_name(f"{path.stem}.{dimensions}.csv") for dimensions in _CSV]
     return [
         f"{file} exists already: pass --overwrite to replace it"
-        for file in table_files(path)
-        if file != path
+        for file in files
+        if os.path.lexists(file)
     ]
 
 
 def _grid_problems(problem: Any, options: dict[str, Any]) -> list[str]:
+    """What is wrong with the grids; where the study could not be read, as far as that is known."""
     from ..simulation.grids import brain_numbers, penalty_numbers, task_numbers
 
     problems = []
@@ -166,12 +187,28 @@ def _grid_problems(problem: Any, options: dict[str, Any]) -> list[str]:
         ("n_task", lambda grid: task_numbers(grid, problem)),
         ("penalty", penalty_numbers),
     ):
-        try:
-            if len(options[name]):
-                check(options[name])
-        except ValueError as error:
-            problems.append(str(error))
+        grid = options[name]
+        if isinstance(grid, str) or not len(grid):
+            continue
+        ascending = sorted(set(grid))
+        if name != "penalty" and not 0 < ascending[0] <= ascending[-1] <= LARGEST:
+            wrong = next(number for number in grid if not 0 < number <= LARGEST)
+            problems.append(
+                f"{flag(name)} must lie between 1 and {LARGEST:g}, but there is {wrong}"
+            )
+        elif list(grid) != ascending and not any(math.isnan(number) for number in grid):
+            given, better = (" ".join(map(_plain, numbers)) for numbers in (grid, ascending))
+            problems.append(f"{flag(name)} must ascend, but it is {given}: give {better}")
+        elif problem is not None or name == "penalty":
+            try:
+                check(grid)
+            except ValueError as error:
+                problems.append(in_flags(str(error), _GRID))
     return problems
+
+
+def _plain(number: float) -> str:
+    return str(number) if isinstance(number, int) else f"{number:g}"
 
 
 def _penalties(words: tuple[str, ...], problems: list[str]) -> list[float] | str:
@@ -180,19 +217,33 @@ def _penalties(words: tuple[str, ...], problems: list[str]) -> list[float] | str
     try:
         return [float(word) for word in words]
     except ValueError:
-        problems.append("--penalty must be optimal, empirical, or numbers")
+        given = " ".join(words)
+        problems.append(
+            f"--penalty must be optimal, empirical, or numbers, but it is {given or 'empty'}"
+        )
         return []
 
 
-def _mesh(distributed: bool):
+def _join_processes() -> list[str]:
+    """Join the processes of a cluster; what is wrong where that cannot be."""
+    import jax
+
+    try:
+        jax.distributed.initialize()
+    except ValueError:
+        return [
+            "--distributed: no cluster was found: start it under SLURM, Open MPI or Kubernetes, or "
+            "leave out --distributed"
+        ]
+    except RuntimeError as error:
+        return [f"--distributed: the processes cannot be joined ({error})"]
+    return []
+
+
+def _mesh():
     """The devices of all processes, or of this one if there are several."""
     import jax
 
-    if distributed:
-        try:
-            jax.distributed.initialize()
-        except (ValueError, RuntimeError) as error:
-            raise UserError([f"--distributed: no cluster was found ({error})"]) from error
     devices = jax.devices()
     return (
         jax.make_mesh((len(devices),), ("trials",), devices=devices) if len(devices) > 1 else None
@@ -253,7 +304,13 @@ def _rows(found: xarray.Dataset, problem: Any, worth: xarray.Dataset) -> list[di
 
     n_brain, n_task = found.n_brain.values, found.n_task.values
     grid = n_brain[:, None, None] * 1.0, n_task[None, :, None] * 1.0, found.penalty_used.values
-    claims = {"risk": risk(problem, *grid), "value": value(problem, *grid)}
+    # The closed form starts beyond input_dim + 1 recordings; a cell may have failed before it had a penalty.
+    unknown = (grid[0] <= problem.input_dim + 1) | np.isnan(grid[2])
+    inside = np.maximum(grid[0], problem.input_dim + 2), grid[1], np.where(unknown, 0.0, grid[2])
+    claims = {
+        name: np.where(unknown, np.nan, law(problem, *inside))
+        for name, law in (("risk", risk), ("value", value))
+    }
     simulated, error = (x.values for x in mean_over_seeds(found, "risk"))
     rows = []
     for i, j, l in np.ndindex(simulated.shape):
@@ -290,7 +347,7 @@ def _as_json(found: xarray.Dataset, rows: list[dict[str, Any]], notes: list[str]
     return json_module.dumps(answer, indent=2)
 
 
-def _as_table(found: xarray.Dataset, rows: list[dict[str, Any]]) -> str:
+def _as_table(found: xarray.Dataset, rows: list[dict[str, Any]], notes: list[str]) -> str:
     lines: list[tuple[str, ...]] = [
         (
             "brain samples",
@@ -314,13 +371,17 @@ def _as_table(found: xarray.Dataset, rows: list[dict[str, Any]]) -> str:
             (
                 thousands(row["n_brain"]),
                 thousands(row["n_task"]),
-                f"{row['penalty']:.3g}",
-                f"{row['risk']:.4g} ± {row['standard_error']:.2g}",
-                f"{row['closed_form']:.4g}",
-                f"{row['z']:+.1f}",
+                _defined(row["penalty"], "{:.3g}"),
+                "failed"
+                if math.isnan(row["risk"])
+                else f"{row['risk']:.4g} ± {row['standard_error']:.2g}",
+                _defined(row["closed_form"], "{:.4g}"),
+                _defined(row["z"], "{:+.1f}"),
                 thousands(row["value"]) if known else row["value_status"],
                 f"{low} to {high}" if known else "",
-                thousands(row["value_closed_form"]),
+                "undefined"
+                if math.isnan(row["value_closed_form"])
+                else thousands(row["value_closed_form"]),
             )
         )
     failed = found.attrs["failed_cells"]
@@ -329,4 +390,8 @@ def _as_table(found: xarray.Dataset, rows: list[dict[str, Any]]) -> str:
     note += "z: distance from the closed form in standard errors"
     if failed:
         note += f"; {failed} cells failed"
-    return "\n".join(aligned(lines)) + f"\n\n{note}."
+    return "\n".join([*aligned(lines), "", f"{note}.", *(f"note: {said}" for said in notes)])
+
+
+def _defined(number: float, form: str) -> str:
+    return "undefined" if math.isnan(number) else form.format(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from .reading import (
     number,
     only_known,
     read_toml,
+    said_of,
     share,
+    shown,
 )
 
 PRESETS = ("fmri", "small")
@@ -52,10 +55,14 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
     Raises `UserError` that lists every problem at once.
     """
     problems: list[str] = []
-    settings = {}
-    if config is not None:
-        known = (*_TOP_LEVEL, "problem", "budget")
-        settings = only_known(read_toml(config), known, f"{config}:", problems)
+    content = {} if config is None else read_toml(config, problems)
+    if "modality" in (content or {}):
+        problems.append(
+            f"{config} describes modalities to buy: it is `jaxbrain plan` that takes it"
+        )
+        content = None
+    known = (*_TOP_LEVEL, "problem", "budget")
+    settings = only_known(content or {}, known, f"{config}:", problems)
     # What is in it matters where money does: `jaxbrain report` reads it.
     if not isinstance(settings.pop("budget", {}), dict):
         problems.append(f"{config}: budget must be a table: [budget]")
@@ -69,32 +76,57 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
     settings |= given
     if "n_brain" in settings and "hours" in settings and "n_brain" not in given:
         problems.append(f"{config}: n_brain and hours say the same thing: give one of them")
+    said = {name: said_of(name, given, config) for name in _TOP_LEVEL}
     preset = settings.get("preset")
     if described is not None and preset is not None:
-        problems.append("a preset and a [problem] table exclude each other: give one of them")
+        problems.append(
+            f"{said['preset']} and the table [problem] of {config} exclude each other: give one of them"
+        )
     if described is None and preset is None:
         preset = "fmri"
     if preset is not None and preset not in PRESETS:
-        problems.append(f"preset must be one of {', '.join(PRESETS)}, but it is {preset!r}")
+        problems.append(
+            f"{said['preset']} must be one of {', '.join(PRESETS)}, but it is {shown(preset)}"
+        )
+        preset = None
     numbers = {
-        name: number(name, settings[name], problems, zero_allowed=name == "n_task")
+        name: number(said[name], settings[name], problems, zero_allowed=name == "n_task")
         for name in _TOP_LEVEL
         if name not in ("preset", "misalignment") and name in settings
     }
     if "misalignment" in settings:
-        numbers["misalignment"] = share("misalignment", settings["misalignment"], problems)
+        numbers["misalignment"] = share(said["misalignment"], settings["misalignment"], problems)
     table = {} if described is None else _problem_table(described, f"{config}:", problems)
     if described is not None:
         problems += [
-            f"{name} is missing: a [problem] needs it"
+            f"{config}: {name} is missing: a [problem] needs it"
             for name in ("task_snr", "misalignment")
             if name not in settings
         ]
     rate = numbers.get("samples_per_hour")
     if preset == "fmri" and rate is None:
         rate = float(presets.FMRI_SAMPLES_PER_HOUR)
-    if "hours" in settings and rate is None:
-        problems.append("hours needs samples_per_hour in a config: or give n_brain")
+    if "hours" in settings and rate is None and content is not None:
+        problems.append(
+            f"{said['hours']} needs to know how many samples an hour gives, which the preset {preset} "
+            "does not say: give --n-brain"
+            if config is None
+            else f"{said['hours']} needs samples_per_hour, which is missing in {config}: or give n_brain"
+        )
+    input_dim = None if preset is None else getattr(presets, preset)().input_dim
+    if described is not None and isinstance(table.get("input_dim"), int):
+        input_dim = table["input_dim"]
+    n_brain = numbers.get("n_brain", _DEFAULT_SAMPLES.get(preset or "", (math.nan, math.nan))[0])
+    if "hours" in numbers and rate is not None:
+        n_brain = numbers["hours"] * rate
+    if input_dim is not None and n_brain <= input_dim + 1 and content is not None:
+        problems.append(
+            f"{said['hours']} must give more than {input_dim + 1} brain samples (input_dim + 1), but "
+            f"gives {n_brain:g}"
+            if "hours" in numbers
+            else f"{said['n_brain']} must be greater than {input_dim + 1} (input_dim + 1), but it is "
+            f"{n_brain:g}"
+        )
     if problems:
         raise UserError(problems)
 
@@ -108,21 +140,10 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
     except ValueError as error:
         where = "" if described is None else f"{config}: [problem] "
         raise UserError([f"{where}{error}"]) from error
-    default_brain, default_task = _DEFAULT_SAMPLES.get(
-        preset or "", (10.0 * problem.input_dim, 2.0 * problem.input_dim)
-    )
-    n_brain = numbers.get("n_brain", default_brain)
-    if "hours" in numbers and rate is not None:
-        n_brain = numbers["hours"] * rate
-    n_task = numbers.get("n_task", default_task)
-    if n_brain <= problem.input_dim + 1:
-        raise UserError(
-            [
-                f"{n_brain:g} brain samples cannot teach a subspace of {problem.input_dim} inputs: "
-                f"it takes more than {problem.input_dim + 1}"
-            ]
-        )
-    return Study(problem, n_brain, n_task, rate)
+    default_task = _DEFAULT_SAMPLES.get(preset or "", (0.0, 2.0 * problem.input_dim))[1]
+    if math.isnan(n_brain):
+        n_brain = 10.0 * problem.input_dim
+    return Study(problem, n_brain, numbers.get("n_task", default_task), rate)
 
 
 def _problem_table(table: Any, file: str, problems: list[str]) -> dict[str, Any]:

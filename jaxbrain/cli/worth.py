@@ -29,7 +29,7 @@ def worth(
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     plot: Path | None = None,
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-) -> None:
+) -> str:
     """How many labels are recordings worth? The closed form; no data needed.
 
     Args:
@@ -65,6 +65,7 @@ def worth(
 
     accuracy: list[str] = []
     numbers, beyond_ridge = answer_of(study, accuracy)
+    changes = changes_of(study, numbers, accuracy) if what_if else {}
     if plot is not None:
         from ..figures import draw_savings
 
@@ -72,12 +73,10 @@ def worth(
         with accuracy_noted([]):
             described = study.problem, study.n_brain, study.n_task, study.samples_per_hour
             write_figure(plot, draw_savings, *described)
-    changes = changes_of(study, numbers, accuracy) if what_if else {}
     if json:
-        print(_as_json(study, numbers, changes, beyond_ridge, accuracy))
-    else:
-        print(_as_table(study, numbers, changes, beyond_ridge))
-        print("".join(f"note: {note}\n" for note in accuracy), end="")
+        return _as_json(study, numbers, changes, beyond_ridge, accuracy)
+    table = _as_table(study, numbers, changes, beyond_ridge)
+    return "\n".join([table, *(f"note: {note}" for note in accuracy)])
 
 
 def _as_json(

@@ -166,7 +166,8 @@ def draw_simulation(dataset: xarray.Dataset, problem: Problem) -> Figure:
         for row, (amount, colour) in enumerate(zip(n_brain, colours, strict=True)):
             # Either rule comes close to the best penalty.
             used = dataset.penalty.values[panel] if given else None
-            axes.plot(labels, risk(problem, float(amount), labels, used), color=colour)
+            if amount > problem.input_dim + 1:  # where the closed form starts
+                axes.plot(labels, risk(problem, float(amount), labels, used), color=colour)
             axes.errorbar(
                 n_task,
                 simulated[row, :, panel],

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..store import write_whole
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
@@ -51,7 +53,9 @@ def styled() -> Iterator[None]:
 def save(path: Path, draw: Callable[..., Figure], *arguments: Any, **options: Any) -> None:
     """Write the figure that `draw` makes of the arguments into a file, .png, .svg or .pdf."""
     with styled():
-        draw(*arguments, **options).savefig(path)
+        figure = draw(*arguments, **options)
+        form = path.suffix.lower().removeprefix(".")
+        write_whole({path: lambda file: figure.savefig(file, format=form)})
 
 
 def ordered_colours(count: int) -> list[str]:

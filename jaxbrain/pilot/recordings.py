@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +10,10 @@ import numpy as np
 
 SHARED_ROWS = ("inputs", "recordings", "targets")
 SEPARATE_ROWS = ("brain_inputs", "recordings", "task_inputs", "targets")
+_NO_ARCHIVE = (
+    "not an .npz file, or damaged: save one with "
+    "numpy.savez(file, inputs=..., recordings=..., targets=...)"
+)
 
 
 class PilotError(ValueError):
@@ -53,18 +56,45 @@ def read_pilot(path: Path | str) -> PilotData:
     **Raises** `PilotError`, a `ValueError` that lists every problem at once.
     """
     try:
-        with open(path, "rb") as stream:
+        arrays, faults = _read(Path(path))
+        return _bundle(arrays, faults)
+    except PilotError as error:
+        raise PilotError([f"{path}: {problem}" for problem in error.problems]) from error
+
+
+def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The arrays of the file, and what is wrong with those that cannot be read, both by name."""
+    arrays, faults = {}, {}
+    try:
+        with path.open("rb") as stream:
+            # numpy takes whatever is no archive for a pickle, and tells how to load it.
+            if not zipfile.is_zipfile(stream):
+                raise PilotError([_NO_ARCHIVE])
+            stream.seek(0)
             file = np.load(stream, allow_pickle=False)
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("it holds a single array without a name")
-            arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError as problem:
-        raise PilotError([f"{path}: there is no such file"]) from problem
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as problem:
-        raise PilotError(
-            [f"{path}: cannot be read as an .npz file of plain arrays ({problem})"]
-        ) from problem
-    return pilot_data(**arrays)
+            for name in file.files:
+                # A damaged archive raises whatever its decompressor or numpy's parser stumbles over.
+                try:
+                    arrays[name] = file[name]
+                except Exception as error:
+                    faults[name] = (
+                        "holds Python objects, which are never loaded: save it as numbers"
+                        if "allow_pickle" in str(error)
+                        else f"cannot be read ({error}): save it again"
+                    )
+                else:
+                    if not isinstance(arrays[name], np.ndarray):
+                        del arrays[name]
+                        faults[name] = "is not an array of numpy: save it with numpy.savez"
+    except FileNotFoundError as error:
+        raise PilotError(["there is no such file"]) from error
+    except OSError as error:
+        raise PilotError([f"cannot be read ({error.strerror or error})"]) from error
+    except (ValueError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
+        if isinstance(error, PilotError):
+            raise
+        raise PilotError([_NO_ARCHIVE]) from error
+    return arrays, faults
 
 
 def pilot_data(**arrays: np.ndarray) -> PilotData:
@@ -80,14 +110,20 @@ def pilot_data(**arrays: np.ndarray) -> PilotData:
 
     **Raises** `PilotError`, a `ValueError` that lists every problem at once.
     """
-    names = SEPARATE_ROWS if {"brain_inputs", "task_inputs"} & set(arrays) else SHARED_ROWS
-    problems = [f"array {name!r} is missing" for name in names if name not in arrays]
-    problems += [f"array {name!r} is not known here" for name in sorted(set(arrays) - set(names))]
+    return _bundle(arrays, {})
+
+
+def _bundle(arrays: dict[str, np.ndarray], faults: dict[str, str]) -> PilotData:
+    """The arrays as a study; `faults` says what is wrong with those that could not be read, by name."""
+    given = {*arrays, *faults}
+    names = SEPARATE_ROWS if {"brain_inputs", "task_inputs"} & given else SHARED_ROWS
+    problems = [f"array {name!r} is missing" for name in names if name not in given]
+    problems += [f"array {name!r} is not known here" for name in sorted(given - set(names))]
     if problems:
         shared, separate = ", ".join(SHARED_ROWS), ", ".join(SEPARATE_ROWS)
         problems.append(f"a file holds either {shared}; or {separate}")
-        raise PilotError(problems)
-    checked = {name: _checked(name, arrays[name], problems) for name in names}
+    problems += [f"array {name!r} {fault}" for name, fault in faults.items() if name in names]
+    checked = {name: _checked(name, arrays[name], problems) for name in names if name in arrays}
     if problems:
         raise PilotError(problems)
     shared_rows = names is SHARED_ROWS

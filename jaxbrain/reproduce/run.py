@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import xarray
 
 from ..figures.style import styled
-from ..store import read_table, table_files, write_table
+from ..store import read_table, table_files, write_table, write_whole
 from .registry import RESULTS, TABLES
 from .result import FULL, Claim, Result, Scale, Tables
 from .verdicts import as_markdown
@@ -41,7 +43,7 @@ def reproduce(
 
     **Raises** `ValueError` for an unknown name, `FileExistsError` where results are there already and
     neither `resume` nor `overwrite` is asked for, `ValueError` where a stored table was made at another
-    scale, or is none.
+    scale, or is none, or where a file stands in place of a folder.
     """
     unknown = [name for name in names if name not in RESULTS]
     if unknown or not names:
@@ -50,6 +52,7 @@ def reproduce(
         )
     chosen = [name for name in RESULTS if name in names]
     paths = _Paths(Path(folder))
+    paths.check()
     needed = list(dict.fromkeys(table for name in chosen for table in RESULTS[name].tables))
     if not (resume or overwrite):
         there = paths.existing(chosen, needed)
@@ -81,28 +84,56 @@ def reproduce(
     found = {}
     for name in RESULTS:
         result = RESULTS[name]
-        if name not in chosen:
+        if name in chosen:
+            with _blamed_on([paths.table(table) for table in result.tables if table in kept]):
+                found[name] = _judged(result, tables)
+        else:
             # What was reproduced here before keeps its verdicts.
             earlier = _all_stored(paths, result, scale)
             if earlier is not None:
-                found[name] = _judged(result, earlier)
-            continue
-        with styled():
-            figure = result.draw(tables)
-            for suffix in ("png", "svg"):
-                figure.savefig(paths.figure(name, suffix), metadata=_metadata(suffix))
-        found[name] = _judged(result, tables)
+                with _blamed_on([paths.table(table) for table in result.tables]):
+                    found[name] = _judged(result, earlier)
+    for name in chosen:
+        stored = [paths.table(table) for table in RESULTS[name].tables if table in kept]
+        with styled(), _blamed_on(stored):
+            figure = RESULTS[name].draw(tables)
+            write_whole(
+                {
+                    paths.figure(name, suffix): partial(
+                        figure.savefig, format=suffix, metadata=_metadata(suffix)
+                    )
+                    for suffix in ("png", "svg")
+                }
+            )
         progress(f"figure {name}")
-    claims_file = paths.folder / "claims"
-    claims_file.with_suffix(".md").write_text(as_markdown(found, scale), encoding="utf-8")
-    claims_file.with_suffix(".json").write_text(
-        json.dumps(
+    texts = {
+        "md": as_markdown(found, scale),
+        "json": json.dumps(
             {name: [c._asdict() for c in claims] for name, claims in found.items()}, indent=2
         )
         + "\n",
-        encoding="utf-8",
+    }
+    write_whole(
+        {
+            paths.folder / f"claims.{suffix}": partial(Path.write_text, data=text, encoding="utf-8")
+            for suffix, text in texts.items()
+        }
     )
     return {name: found[name] for name in chosen}
+
+
+@contextmanager
+def _blamed_on(stored: list[Path]) -> Iterator[None]:
+    """Stored tables that lack what is looked for in them were made by something else."""
+    try:
+        yield
+    except (KeyError, AttributeError, IndexError) as error:
+        if not stored:
+            raise
+        files = ", ".join(map(str, stored))
+        raise ValueError(
+            f"{files}: not what this version stores there ({error}): overwrite, or choose another folder"
+        ) from error
 
 
 def _judged(result: Result, tables: Tables) -> list[Claim]:
@@ -137,9 +168,19 @@ class _Paths:
         paths += [self.folder / "claims.md", self.folder / "claims.json"]
         return [path for path in paths if path.exists()]
 
+    def check(self) -> None:
+        for path in self.folders():
+            if path.exists() and not path.is_dir():
+                raise ValueError(
+                    f"{path} is a file, where a folder has to be: choose another folder"
+                )
+
     def make(self) -> None:
-        for part in ("tables", "figures"):
-            (self.folder / part).mkdir(parents=True, exist_ok=True)
+        for path in self.folders():
+            path.mkdir(parents=True, exist_ok=True)
+
+    def folders(self) -> list[Path]:
+        return [self.folder / "tables", self.folder / "figures"]
 
 
 def _origin(scale: Scale) -> dict[str, str]:

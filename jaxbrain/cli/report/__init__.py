@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from ..errors import UserError, output_problems
+from ...store import write_whole
+from ..errors import UserError, output_problems, seed_problems
 from ..study import read_study
 from .prices import read_prices
 
@@ -33,7 +33,7 @@ def report(
     simulate: bool = True,
     seed: int = 0,
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-) -> None:
+) -> str:
     """Write one HTML page on what recordings are worth in a study, ready to be shared.
 
     It holds the verdict, inputs, results beside a simulation, figures, sensitivities, budget, limits, and a
@@ -62,8 +62,7 @@ def report(
     problems = output_problems(out, overwrite, (".html",))
     if config is not None and _same_file(out, config):
         problems.append(f"{out} is the config itself: name another file")
-    if not 0 <= seed < 2**32:
-        problems.append(f"--seed must lie between 0 and {2**32 - 1}, but it is {seed}")
+    problems += seed_problems(seed)
     study = prices = None
     try:
         study = read_study(
@@ -107,6 +106,7 @@ def report(
     except ValueError as error:
         raise UserError([str(error)]) from error
     _write(out, page_of(content))
+    return ""
 
 
 def _same_file(one: Path, other: Path) -> bool:
@@ -117,13 +117,13 @@ def _same_file(one: Path, other: Path) -> bool:
 
 
 def _write(path: Path, page: str) -> None:
-    """The file appears complete or not at all."""
-    partial = path.with_name(f".jaxbrain-{os.getpid()}.partial")
     try:
-        try:
-            partial.write_text(page, encoding="utf-8", errors="replace", newline="\n")
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_whole(
+            {
+                path: lambda file: file.write_text(
+                    page, encoding="utf-8", errors="replace", newline="\n"
+                )
+            }
+        )
     except OSError as error:
         raise UserError([f"{path}: cannot be written ({error.strerror})"]) from error

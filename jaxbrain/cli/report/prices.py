@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import UserError
 from ..plan_config import Modality, Purchase
-from ..reading import number, only_known, read_toml
+from ..reading import number, only_known, read_toml, shown
 from ..study import Study
 
 _NUMBERS = (
@@ -63,8 +63,9 @@ def read_prices(config: Path | None, given: dict[str, Any], study: Study | None)
     """
     problems: list[str] = []
     where, table = "", {}
-    if config is not None:
-        table = read_toml(config).get("budget", {})
+    content = {} if config is None else read_toml(config, problems)
+    if config is not None and content is not None:
+        table = content.get("budget", {})
         where = f"{config}: [budget]"
         if not isinstance(table, dict):
             raise UserError([f"{config}: budget must be a table: [budget]"])
@@ -90,17 +91,27 @@ def read_prices(config: Path | None, given: dict[str, Any], study: Study | None)
     currency = settings.get("currency", "")
     if not (isinstance(currency, str) and currency.isprintable() and len(currency) <= 20):
         said = _said("currency", "currency" in given, where)
-        problems.append(f"{said} must be a word or a sign, but it is {currency!r}")
+        problems.append(f"{said} must be a word or a sign, but it is {shown(currency)}")
+    if content is None:
+        # What is missing here may stand in the file.
+        raise UserError(problems)
+    cost_task, cost_hour, cost_brain = (
+        _said(name, not where, where) for name in ("cost_task", "cost_hour", "cost_brain")
+    )
     if "cost_task" not in numbers:
-        problems.append("cost_task is missing: a budget needs the price of a label")
+        problems.append(f"{cost_task} is missing: a budget needs the price of a label")
     if "cost_brain" not in numbers and "cost_hour" not in numbers:
-        problems.append("a budget needs the price of recordings: give cost_brain or cost_hour")
+        problems.append(f"a budget needs the price of recordings: give {cost_brain} or {cost_hour}")
     elif "cost_hour" in numbers:
         if "cost_brain" in table:
             problems.append(f"{where} give either cost_hour or cost_brain, the cost of one sample")
         rate = math.nan if study is None else study.samples_per_hour
         if rate is None:
-            problems.append("cost_hour needs samples_per_hour in a config: or give cost_brain")
+            problems.append(
+                f"{_said('cost_hour', 'cost_hour' in given, where)} needs to know how many samples an "
+                f"hour gives, which {'the preset does' if config is None else f'{config} does'} not say "
+                "(samples_per_hour): give the price of a sample, cost_brain"
+            )
         else:
             numbers["cost_brain"] = numbers["cost_hour"] / rate
     if problems:
