@@ -74,7 +74,7 @@ def test_the_table_and_the_data_method(capsys):
     out = run(capsys, *GRID[:3], "--n-task", "50", "--seeds", "2", "--trials", "3", "--method", "data",
               "--penalty", "1", "inf")  # fmt: skip
     lines = out.splitlines()
-    header = "brain samples labels penalty risk closed form z value 95 % closed form"
+    header = "brain samples labels penalty risk closed-form risk z value 95 % closed-form value"
     assert " ".join(lines[0].split()) == header
     assert [line.split()[0] for line in lines[1:5]] == ["100", "100", "400", "400"]
     assert "2 seeds of 3 trials, method data" in out

@@ -354,11 +354,11 @@ def _as_table(found: xarray.Dataset, rows: list[dict[str, Any]], notes: list[str
             "labels",
             "penalty",
             "risk",
-            "closed form",
+            "closed-form risk",
             "z",
             "value",
             "95 %",
-            "closed form",
+            "closed-form value",
         )
     ]
     for row in rows:
@@ -387,9 +387,9 @@ def _as_table(found: xarray.Dataset, rows: list[dict[str, Any]], notes: list[str
     failed = found.attrs["failed_cells"]
     trials = f"{found.attrs['seeds']} seeds of {found.attrs['trials']} trials"
     note = f"{trials}, method {found.attrs['method']}, {found.attrs['wall_time_s']:.1f} s; "
-    note += "z: distance from the closed form in standard errors"
+    note += "z: distance from the closed form in standard errors; rows share random numbers"
     if failed:
-        note += f"; {failed} cells failed"
+        note += f"; {failed} of {found.risk.size} replicates of cells failed"
     return "\n".join([*aligned(lines), "", f"{note}.", *(f"note: {said}" for said in notes)])
 
 
