@@ -15,7 +15,7 @@ import jaxbrain as jb
 
 from ._measure import in_own_process, once, prepare, store, use
 
-REPETITIONS = 3
+REPETITIONS = 2
 EVENTS = {
     "/jax/core/compile/jaxpr_trace_duration": "trace_s",
     "/jax/core/compile/jaxpr_to_mlir_module_duration": "lower_s",
