@@ -375,7 +375,7 @@ def document(brain: list[dict], two: list[dict], traces: list[dict], meta: dict)
         + regimes
         + ". p/k is",
         "1.5, 3, 10 and 25, n_brain/d 1.02 to 10, relative misalignment 0, 0.1, 0.5, 0.9; risks at task noise 1",
-        "and 10 times ‖β‖² and n_task of d/2, 1.5 d and 10 d, the worst of the six in each cell.",
+        "and 10 times ‖β‖² and n_task of d/2, 1.5 d and 10 d, the worst of the six in each cell. E m̂ is E‖K̂β‖², `expected_misalignment`.",
         "",
         "Each entry: share of the cells within the target (1 % from n_brain = 1.5 d on, 3 % below), and the",
         "largest error.",
