@@ -349,6 +349,7 @@ def command_line() -> str:
             f"{found[key]['peak_memory_gb']:.2f} GB" if "peak_memory_gb" in found[key] else "",
         ]
         for key, name in names.items()
+        if key in found
     ]
     return table(("what, from a cold start", "wall time", "memory"), rows)
 
