@@ -100,12 +100,13 @@ def check_key(key: Any) -> None:
         raise ValueError("key must be a single key, but it is an array of keys: map with jax.vmap")
 
 
-def check_broadcast(**arguments: Array) -> None:
-    """Raise unless the shapes of these arguments broadcast."""
+def check_broadcast(**arguments: Array | None) -> None:
+    """Raise unless the shapes of these arguments, those that are not None, broadcast."""
+    given = {name: np.shape(value) for name, value in arguments.items() if value is not None}
     try:
-        np.broadcast_shapes(*(np.shape(value) for value in arguments.values()))
+        np.broadcast_shapes(*given.values())
     except ValueError as problem:
-        shapes = " and ".join(f"{name} of shape {np.shape(v)}" for name, v in arguments.items())
+        shapes = " and ".join(f"{name} of shape {shape}" for name, shape in given.items())
         raise ValueError(
             f"{shapes} do not broadcast: give one of them an axis of its own"
         ) from problem

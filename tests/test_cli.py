@@ -281,8 +281,8 @@ def test_wrong_arguments_are_refused(capsys, arguments, said):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "is empty: see the README"),
-        (b"# nothing yet\n", "is empty: see the README"),
+        (b"", "is empty: see docs/files.md"),
+        (b"# nothing yet\n", "is empty: see docs/files.md"),
         ("n_brain = 1\n# für".encode("latin-1"), "is not UTF-8: save it as UTF-8"),
         ("n_brain = 1".encode("utf-16"), "is not UTF-8: save it as UTF-8"),
         (b"n_brain = 1\nn_brain = 2", "a key is given twice (at "),

@@ -134,7 +134,20 @@ REFUSED = {
         lambda: jb.risk(P, [200, 300], [100, 200, 300]),
         r"n_brain of shape \(2,\) and n_task of shape \(3,\) do not broadcast",
     ),
-    "shapes of value": (lambda: jb.value(P, [200, 300], [100, 200, 300]), "do not broadcast"),
+    **{
+        f"shapes of {law.__name__}": (
+            functools.partial(law, P, [200, 300], [100, 200, 300]),
+            "do not broadcast",
+        )
+        for law in (
+            jb.value,
+            jb.worth,
+            jb.optimal_penalty,
+            jb.two_penalty_risk,
+            jb.optimal_penalties,
+            jb.information_value,
+        )
+    },
     "the oracle of a problem": (lambda: jb.oracle_subspace(P), "model must be a jaxbrain.Linear"),
     "a value of a number": (lambda: jb.empirical_value(3), "dataset must come from jaxbrain.sweep"),
     "an allocation of a number": (

@@ -42,7 +42,7 @@ def plan(
 
     Args:
         preset: A ready-made modality; fmri unless a config describes others.
-        config: A TOML file that describes one or more modalities; see the README.
+        config: A TOML file that describes one or more modalities; see docs/files.md.
         budget: Money for recordings and labels together.
         cost_task: Price of one label.
         cost_hour: Price of an hour of recording.

@@ -28,7 +28,7 @@ def read_toml(path: Path, problems: list[str]) -> dict[str, Any] | None:
         content = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
         if content:
             return content
-        fault = f"{path} is empty: see the README for what belongs into it"
+        fault = f"{path} is empty: see docs/files.md for what belongs into it"
     except FileNotFoundError:
         fault = f"{path}: there is no such file"
     except IsADirectoryError:

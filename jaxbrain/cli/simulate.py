@@ -56,7 +56,7 @@ def simulate(
 
     Args:
         preset: A ready-made study; small unless a config describes another.
-        config: A TOML file that describes a study; see the README. Its sample numbers are not used.
+        config: A TOML file that describes a study; see docs/files.md. Its sample numbers are not used.
         n_brain: Numbers of recorded samples, ascending.
         n_task: Numbers of labels, ascending.
         penalty: Penalties a sample, ascending (inf is the hard constraint), or optimal, or empirical.

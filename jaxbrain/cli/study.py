@@ -113,7 +113,7 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
             if config is None
             else f"{said['hours']} needs samples_per_hour, which is missing in {config}: or give n_brain"
         )
-    input_dim = None if preset is None else getattr(presets, preset)().input_dim
+    input_dim = None if preset is None else presets.SIZES[preset][0]
     if described is not None and isinstance(table.get("input_dim"), int):
         input_dim = table["input_dim"]
     n_brain = numbers.get("n_brain", _DEFAULT_SAMPLES.get(preset or "", (math.nan, math.nan))[0])

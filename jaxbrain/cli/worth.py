@@ -34,7 +34,7 @@ def worth(
 
     Args:
         preset: A ready-made study; fmri unless a config describes another.
-        config: A TOML file that describes a study; see the README.
+        config: A TOML file that describes a study; see docs/files.md.
         n_brain: Number of recorded samples.
         hours: Hours of recording, instead of --n-brain.
         n_task: Number of labels at hand.

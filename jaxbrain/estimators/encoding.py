@@ -70,13 +70,13 @@ def encode(
     for name, array in (("inputs", inputs), ("recordings", recordings)):
         if is_concrete(array) and not bool(jnp.any(array)):
             raise ValueError(f"{name} are all 0: no subspace can be learned from them")
-    basis = _encode(inputs, recordings, ridge, rank)
-    check_solution(basis, inputs=inputs, recordings=recordings)
-    return basis
+    return checked_solution(
+        _encode(inputs, recordings, ridge, rank), inputs=inputs, recordings=recordings
+    )
 
 
-def check_solution(solution: Array, **arrays: Array) -> None:
-    """Raise if a solution that can be looked at is not finite; says which array is the reason."""
+def checked_solution(solution: Array, **arrays: Array) -> Array:
+    """The solution; raises if it can be looked at and is not finite, and says which array is the reason."""
     if is_concrete(solution) and not bool(jnp.all(jnp.isfinite(solution))):
         for name, array in arrays.items():
             check_finite(name, array)
@@ -84,6 +84,7 @@ def check_solution(solution: Array, **arrays: Array) -> None:
             "inputs leave the solution undetermined: they are collinear, or the penalty is lost in "
             "rounding; use fewer inputs or a larger penalty"
         )
+    return solution
 
 
 def check_positive_for(reason: str, name: str, value: Array) -> None:

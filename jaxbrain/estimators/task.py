@@ -25,7 +25,7 @@ from .._checks import (
     is_concrete,
 )
 from .._typing import AnyArray, Real
-from .encoding import check_positive_for, check_solution
+from .encoding import check_positive_for, checked_solution
 
 
 def task_only(inputs: AnyArray, targets: AnyArray) -> Float[Array, "d *t"]:
@@ -45,9 +45,9 @@ def task_only(inputs: AnyArray, targets: AnyArray) -> Float[Array, "d *t"]:
     if inputs.shape[0] < inputs.shape[1]:
         raise ValueError(f"{_too_few(inputs)}: use ridge, or befs with a penalty")
     zero = jnp.zeros((), inputs.dtype)
-    weights = _solve(inputs, targets, None, zero, zero)
-    check_solution(weights, inputs=inputs, targets=targets)
-    return weights
+    return checked_solution(
+        _solve(inputs, targets, None, zero, zero), inputs=inputs, targets=targets
+    )
 
 
 def ridge(inputs: AnyArray, targets: AnyArray, penalty: Real) -> Float[Array, "d *t"]:
@@ -69,9 +69,9 @@ def ridge(inputs: AnyArray, targets: AnyArray, penalty: Real) -> Float[Array, "d
     check_positive("penalty", penalty, zero_allowed=True)
     if inputs.shape[0] < inputs.shape[1]:
         check_positive_for(_too_few(inputs), "penalty", penalty)
-    weights = _solve(inputs, targets, None, penalty, penalty)
-    check_solution(weights, inputs=inputs, targets=targets)
-    return weights
+    return checked_solution(
+        _solve(inputs, targets, None, penalty, penalty), inputs=inputs, targets=targets
+    )
 
 
 def befs(
@@ -118,9 +118,9 @@ def befs(
     )
     check_shape("penalty", penalty, (), "one number; befs_path takes several")
     _check_penalties(inputs, basis, "penalty", penalty, inside_penalty)
-    weights = _solve(inputs, targets, basis, penalty, inside_penalty)
-    check_solution(weights, inputs=inputs, targets=targets)
-    return weights
+    return checked_solution(
+        _solve(inputs, targets, basis, penalty, inside_penalty), inputs=inputs, targets=targets
+    )
 
 
 def befs_path(
@@ -153,9 +153,11 @@ def befs_path(
     )
     check_shape("penalties", penalties, ("l",), "a list of penalties; befs takes a single one")
     _check_penalties(inputs, basis, "penalties", penalties, inside_penalty)
-    weights = _path_weights(inputs, targets, basis, penalties, inside_penalty)
-    check_solution(weights, inputs=inputs, targets=targets)
-    return weights
+    return checked_solution(
+        _path_weights(inputs, targets, basis, penalties, inside_penalty),
+        inputs=inputs,
+        targets=targets,
+    )
 
 
 class PenaltyPath(NamedTuple):
@@ -385,8 +387,8 @@ def _check_orthonormal(basis: Array, precision: float) -> None:
     if not is_concrete(basis):
         return
     columns = np.asarray(basis)
-    off = np.max(np.abs(columns.T @ columns - np.eye(columns.shape[1])))
     check_finite("basis", columns)
+    off = np.max(np.abs(columns.T @ columns - np.eye(columns.shape[1])))
     if not off <= 1e3 * len(columns) * max(precision, np.finfo(columns.dtype).eps):
         raise ValueError(
             f"basis must have orthonormal columns, but its Gram matrix is off by {off:.2g}: "

@@ -320,6 +320,14 @@ class LinearGaussianModel(eqx.Module):
         return basis
 
 
+def check_model(model: object) -> None:
+    """Raise unless this is a model or its summary."""
+    if not isinstance(model, LinearGaussianModel | Problem):
+        raise ValueError(
+            f"model must be a jaxbrain.LinearGaussianModel or Problem, but it is a {type(model).__name__}"
+        )
+
+
 def _noise(key: PRNGKeyArray, n: int, covariance: Float[Array, "..."], size: int) -> Array:
     standard = jr.normal(key, (n, size), covariance.dtype)
     if covariance.ndim == 0:

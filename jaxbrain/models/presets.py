@@ -18,6 +18,9 @@ from .problem import check_snr
 FMRI_SAMPLES_PER_HOUR = 1800
 """Stimuli an hour in the fMRI preset: one every two seconds."""
 
+SIZES = {"fmri": (4096, 410, 10_000), "small": (64, 6, 150)}
+"""Inputs, latents and channels of each preset."""
+
 _LATENTS_PER_CHANNEL = 4
 
 
@@ -38,7 +41,7 @@ def fmri(
 
     **Source.** The linear fMRI setting of Lewis et al., arXiv:2605.09243.
     """
-    return _pooling_model(4096, 410, 10_000, task_snr, misalignment, key)
+    return _pooling_model(*SIZES["fmri"], task_snr, misalignment, key)
 
 
 def small(
@@ -48,7 +51,7 @@ def small(
 
     Arguments, pooling and the split of variance are those of `fmri`.
     """
-    return _pooling_model(64, 6, 150, task_snr, misalignment, key)
+    return _pooling_model(*SIZES["small"], task_snr, misalignment, key)
 
 
 def _pooling_model(

@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 from jaxtyping import PRNGKeyArray
 
 from ..models import LinearGaussianModel, Problem
+from ..models.linear_gaussian import check_model
 from .trials import Progress
 
 PENALTIES = ("optimal", "empirical")
@@ -70,10 +71,7 @@ def check_grids(
     method: str,
 ) -> Grids:
     """The grids as arrays. Raises `ValueError` that names what is wrong."""
-    if not isinstance(model, LinearGaussianModel | Problem):
-        raise ValueError(
-            f"model must be a jaxbrain.LinearGaussianModel or Problem, but it is a {type(model).__name__}"
-        )
+    check_model(model)
     brain, task = brain_numbers(n_brain, model), task_numbers(n_task, model)
     penalties, rule = penalty_numbers(penalty)
     if n_task_only is not None:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._checks import check_choice
+from .._checks import check_broadcast, check_choice
 from .._linalg import implicit_root
 from .._typing import Real
 from ..models import Problem
@@ -21,7 +21,6 @@ from .task_stage import (
     best_penalty,
     check_n_task,
     check_penalty,
-    check_samples_broadcast,
     ridge_risk,
     task_only_risk,
     task_stage,
@@ -135,7 +134,7 @@ def _checked_value(
     check_choice("order", order, ORDERS)
     n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
     penalty, shift = check_penalty(problem, penalty), check_shift(problem, shift)
-    check_samples_broadcast(n_brain, n_task, penalty)
+    check_broadcast(n_brain=n_brain, n_task=n_task, penalty=penalty)
     if shift is not None and baseline == "ridge":
         raise ValueError(
             "baseline 'ridge' has no value under a shift, where its error need not fall with the "
@@ -192,6 +191,7 @@ def worth(problem: Problem, n_brain: Real, n_task: Real, penalty: Real | None = 
     """
     n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
     penalty = check_penalty(problem, penalty)
+    check_broadcast(n_brain=n_brain, n_task=n_task, penalty=penalty)
     warn_outside_validated(problem, n_brain)
     return _worth(problem, n_brain, n_task, penalty)
 
@@ -248,6 +248,7 @@ def information_value(problem: Problem, n_brain: Real, n_task: Real) -> Float[Ar
     **Source.** Ours: docs/theory.md, "Two penalties".
     """
     n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
+    check_broadcast(n_brain=n_brain, n_task=n_task)
     warn_outside_validated(problem, n_brain)
     return _information_value(problem, n_brain, n_task)
 

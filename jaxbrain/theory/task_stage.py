@@ -190,12 +190,6 @@ def check_n_task(problem: Problem, n_task: Real) -> Array:
     return number
 
 
-def check_samples_broadcast(n_brain: Array, n_task: Array, penalty: Array | None = None) -> None:
-    """Raise unless sample numbers, and the penalty if there is one, broadcast."""
-    arrays = {"n_brain": n_brain, "n_task": n_task}
-    check_broadcast(**(arrays if penalty is None else {**arrays, "penalty": penalty}))
-
-
 @partial(jax.jit, static_argnames="order")
 def _risk(problem, n_brain, n_task, penalty, shift, order):
     subspace = learned_subspace(problem, n_brain, shift, order)
@@ -247,7 +241,7 @@ def risk(
     check_choice("order", order, ORDERS)
     n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
     penalty, shift = check_penalty(problem, penalty), check_shift(problem, shift)
-    check_samples_broadcast(n_brain, n_task, penalty)
+    check_broadcast(n_brain=n_brain, n_task=n_task, penalty=penalty)
     if order == "finite":
         warn_outside_validated(problem, n_brain)
     return _risk(problem, n_brain, n_task, penalty, shift, order)
@@ -281,6 +275,7 @@ def optimal_penalty(
     check_choice("order", order, ORDERS)
     n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
     shift = check_shift(problem, shift)
+    check_broadcast(n_brain=n_brain, n_task=n_task)
     if order == "finite":
         warn_outside_validated(problem, n_brain)
     return _optimal_penalty(problem, n_brain, n_task, shift, order)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._checks import as_real, check_positive
+from .._checks import as_real, check_broadcast, check_positive
 from .._linalg import implicit_root
 from .._typing import Real
 from ..models import Problem
@@ -66,8 +66,10 @@ def two_penalty_risk(
             number = as_real(name, number, problem.task_noise)
             check_positive(name, number, zero_allowed=True)
         penalties.append(number)
+    outside, inside = penalties
+    check_broadcast(n_brain=n_brain, n_task=n_task, penalty=outside, inside_penalty=inside)
     warn_outside_validated(problem, n_brain)
-    return _two_penalty_risk(problem, n_brain, n_task, *penalties)
+    return _two_penalty_risk(problem, n_brain, n_task, outside, inside)
 
 
 def optimal_penalties(problem: Problem, n_brain: Real, n_task: Real) -> Penalties:
@@ -87,6 +89,7 @@ def optimal_penalties(problem: Problem, n_brain: Real, n_task: Real) -> Penaltie
     **Source.** docs/theory.md, "Two penalties".
     """
     n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
+    check_broadcast(n_brain=n_brain, n_task=n_task)
     warn_outside_validated(problem, n_brain)
     return _optimal_penalties(problem, n_brain, n_task)
 

@@ -21,6 +21,7 @@ from .._checks import (
 )
 from .._typing import Real
 from ..models import LinearGaussianModel, Problem
+from ..models.linear_gaussian import check_model
 from ..theory.brain_stage import check_problem, learned_subspace
 from ..theory.budget import ESTIMATORS
 from ..theory.exchange import BASELINES
@@ -208,10 +209,7 @@ class MonteCarloDesign(eqx.Module):
         """**Raises** `ValueError` where `MonteCarloRisk` does."""
         check_integer("trials", trials, 2)
         check_key(key)
-        if not isinstance(model, LinearGaussianModel | Problem):
-            raise ValueError(
-                f"model must be a jaxbrain.LinearGaussianModel or Problem, but it is a {type(model).__name__}"
-            )
+        check_model(model)
         self.model, self.key, self.trials = model, key, trials
 
     def risk_at(self, n_brain: Array, n_task: Array) -> MonteCarloRisk:

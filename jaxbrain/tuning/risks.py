@@ -16,6 +16,7 @@ from .._linalg import map_factorisations
 from .._typing import Real
 from ..estimators import befs, encode
 from ..models import LinearGaussianModel, Problem
+from ..models.linear_gaussian import check_model
 from ..simulation.brain_stage import draw_subspace, is_dense, reduce_model
 from ..simulation.data import representative, stage_keys
 from ..simulation.random_matrices import TraceDraws, trace_draws
@@ -183,10 +184,7 @@ class MonteCarloRisk(PenaltyObjective):
         check_choice("traces", traces, TRACES)
         check_integer("trials", trials, 2)
         check_key(key)
-        if not isinstance(model, LinearGaussianModel | Problem):
-            raise ValueError(
-                f"model must be a jaxbrain.LinearGaussianModel or Problem, but it is a {type(model).__name__}"
-            )
+        check_model(model)
         self.traces = traces
         self.trials, self.method, self.estimator = trials, method, estimator
         self.key, self.per_target = key, False

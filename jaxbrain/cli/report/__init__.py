@@ -40,7 +40,7 @@ def report(
     paragraph for a grant proposal, and needs no network. Without prices the budget is told in labels.
 
     Args:
-        config: A TOML file that describes a study, and its prices in a table [budget]; see the README.
+        config: A TOML file that describes a study, and its prices in a table [budget]; see docs/files.md.
         out: The page, a file that ends in .html.
         preset: A ready-made study; fmri unless a config describes another.
         n_brain: Number of recorded samples.
