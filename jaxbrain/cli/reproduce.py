@@ -27,7 +27,7 @@ def reproduce(
         names: Results by name, or all: model, learning, exchange, shift, budget, agreement, imaging,
             information, boundaries.
         out: The folder to write into, which is made.
-        quick: Simulate little: the same claims with wider intervals, in about a minute.
+        quick: Simulate little: the same claims with wider intervals, in some two minutes.
         resume: Take the tables that are there, compute what is missing, draw and judge anew.
         overwrite: Compute everything anew, whatever is there.
     """
