@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..reading import LARGEST
 from ..study import Study
 from ..text import accuracy_noted
 
@@ -85,13 +86,16 @@ def simulate(study: Study, seed: int) -> Simulation | None:
 
 def _labels(study: Study) -> np.ndarray:
     fewest = study.problem.latent_dim + 2
-    centre = max(round(study.n_task), fewest)
-    return np.unique([max(round(centre * factor), fewest) for factor in _TASK])
+    return _around(max(round(study.n_task), fewest), _TASK, fewest)
 
 
 def _recordings(study: Study) -> np.ndarray:
-    fewest = study.problem.input_dim + 2
-    return np.unique([max(round(study.n_brain * factor), fewest) for factor in _BRAIN])
+    return _around(study.n_brain, _BRAIN, study.problem.input_dim + 2)
+
+
+def _around(centre: float, factors: tuple[float, ...], fewest: int) -> np.ndarray:
+    """Numbers on both sides of the study's own, as far as numbers of samples may go."""
+    return np.unique([int(min(max(round(centre * f), fewest), LARGEST)) for f in factors])
 
 
 def _seconds(study: Study) -> tuple[float, float]:
