@@ -401,6 +401,25 @@ def test_verdict_needs_more_than_a_gain_over_ridge(capsys, tmp_path):
     assert "variances differ" in text
 
 
+def test_recordings_that_show_where_the_task_is_not_are_told_apart(capsys, tmp_path):
+    """What was recorded and the task share no direction: only two penalties can make use of that."""
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(400, 12))
+    recordings = inputs[:, :2] @ rng.normal(size=(2, 20)) + 0.5 * rng.normal(size=(400, 20))
+    options = ("--n-brain", "200", "--n-task", "20", "--repeats", "40", "--rank", "2", "--json")
+    said = {}
+    for first in (0, 2):
+        targets = inputs[:, first : first + 2] @ rng.normal(size=(2, 2))
+        targets += 0.7 * rng.normal(size=(400, 2))
+        path = small_file(tmp_path, inputs=inputs, recordings=recordings, targets=targets)
+        said[first] = json.loads(run(capsys, "fit", path, *options))["verdict"]
+    assert said[0].startswith("The recordings help: BEFS")
+    assert said[2].startswith(
+        "The recordings help by showing where the task is not: BEFS with two penalties has"
+    )
+    assert re.search(r"In (9\d|100) % of the splits", said[2])
+
+
 def test_fit_is_reproducible_by_its_seed(capsys, tmp_path):
     path = small_file(tmp_path)
     arguments = ("fit", path, "--repeats", "4", "--rank", "2", "--json", "--seed")

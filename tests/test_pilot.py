@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -103,12 +104,18 @@ def reference_errors(data, evaluation, key, repeat):
             penalty, inside = scale * np.exp(logs[0]), scale * np.exp(logs[1]) if both else 0.0
             return score(basis, penalty, inside)
 
-        grid = np.log(10) * np.arange(-8.0, 9.0, 2.0 if both else 1.0)
+        # At the ends, none and all of a penalty differ by less than what is compared; above, roundoff of the
+        # large one would drown the small one.
+        grid = np.log(10) * np.arange(-8.0, 7.0, 2.0 if both else 1.0)
         starts = [(p, i) for p in grid for i in (grid if both else [0.0])]
         starts = sorted(starts, key=at)[:3]
         options = dict(xatol=1e-7, fatol=1e-15, maxiter=2000)
-        found = [minimize(at, s, method="Nelder-Mead", options=options) for s in starts]
-        penalty, inside = scale * np.exp(min(found, key=lambda f: f.fun).x)
+        descend = partial(
+            minimize, at, method="Nelder-Mead", bounds=[(grid[0], grid[-1])] * 2, options=options
+        )
+        lowest = min((descend(start) for start in starts), key=lambda found: found.fun)
+        # The simplex may have collapsed on a bound.
+        penalty, inside = scale * np.exp(descend(lowest.x).x)
         return penalty, inside if both else 0.0
 
     def test_error(basis, both=False):
@@ -116,10 +123,12 @@ def reference_errors(data, evaluation, key, repeat):
         return np.mean(missed**2, axis=0) / data.targets.var(0)
 
     errors = {name: test_error(basis) for name, basis in bases.items()}
-    errors["befs_two_penalties"] = test_error(bases["befs"], both=True)
+    for name in ("befs", "random_subspace", "shuffled_recordings"):
+        errors[f"{name}_two_penalties"] = test_error(bases[name], both=True)
     missed = data.targets[test] - predict(task, test, bases["ridge"], 0.0, 0.0)
     errors["task_only"] = np.mean(missed**2, axis=0) / data.targets.var(0)
-    return np.stack([errors[name] for name in ESTIMATORS])
+    penalties = np.array(best(bases["befs"], both=True)) / np.mean(data.task_inputs.var(0))
+    return np.stack([errors[name] for name in ESTIMATORS]), penalties
 
 
 @pytest.mark.long
@@ -130,8 +139,10 @@ def test_each_repeat_is_what_numpy_computes(n_task):
     key = jax.random.key(3)
     evaluation = evaluate(data, sizes, 3, key, rank=2)
     for repeat in range(3):
-        expected = reference_errors(data, evaluation, key, repeat)
-        np.testing.assert_allclose(evaluation.errors[:, repeat], expected, rtol=1e-5)
+        errors, penalties = reference_errors(data, evaluation, key, repeat)
+        np.testing.assert_allclose(evaluation.errors[:, repeat], errors, rtol=1e-5)
+        logs = np.log10(np.clip([evaluation.penalties[repeat], penalties], 1e-8, 1e6))
+        np.testing.assert_allclose(*logs, atol=1e-3)
 
 
 @pytest.mark.long
@@ -145,6 +156,14 @@ def test_misaligned_recordings_do_not_help():
     data = shared(aligned=False)
     errors = means(evaluate(data, split_sizes(data, 200, 20, 100), 40, jax.random.key(0)))
     assert errors["befs"] > 0.98 * errors["ridge"]
+
+
+def test_the_larger_penalty_tells_on_which_side_the_task_is():
+    for aligned in (True, False):
+        data = shared(aligned=aligned)
+        found = evaluate(data, split_sizes(data, 200, 20, 100), 20, jax.random.key(0), rank=2)
+        outside, inside = np.asarray(found.penalties).T
+        assert np.mean((inside < outside) == aligned) >= 0.9
 
 
 @pytest.mark.long

@@ -1,5 +1,6 @@
 """From a user's own recordings to a verdict."""
 
+from .evaluation import CONTROLS as CONTROLS
 from .evaluation import ESTIMATORS as ESTIMATORS
 from .evaluation import Evaluation as Evaluation
 from .evaluation import SplitSizes as SplitSizes

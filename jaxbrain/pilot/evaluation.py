@@ -18,16 +18,25 @@ from ..estimators.task import hat
 from ..tuning import KFold, tune_penalty
 from .recordings import PilotData, PilotError
 
+CONTROLS = {
+    "befs": ("random_subspace", "shuffled_recordings"),
+    "befs_two_penalties": (
+        "random_subspace_two_penalties",
+        "shuffled_recordings_two_penalties",
+    ),
+}
+"""BEFS with one and with two penalties, each with the same estimator on subspaces that know nothing of
+the recordings."""
+
 ESTIMATORS = (
     "task_only",
     "ridge",
     "befs",
+    *CONTROLS["befs"],
     "befs_two_penalties",
-    "random_subspace",
-    "shuffled_recordings",
+    *CONTROLS["befs_two_penalties"],
 )
-"""The estimators compared: two without recordings, BEFS with one and with two penalties, and BEFS
-with two controls in place of the learned subspace."""
+"""The estimators compared: two without recordings, and BEFS beside its controls."""
 
 _FOLDS = 5
 _REPEATS_FOR_RANK = 30
@@ -48,10 +57,14 @@ class Evaluation(NamedTuple):
     - `errors`, shape (estimators, repeats, targets): mean squared error on the test rows as a share of
       the target's variance; 1 is what predicting the mean achieves. NaN where an estimator does
       not exist: ordinary least squares with too few rows.
+    - `penalties`, shape (repeats, 2): those that BEFS with two penalties chose outside and inside the
+      learned subspace, in units of the inputs' mean variance. The inside is held back more where the task
+      depends on it less.
     - `rank`: dimension of the learned subspace; `sizes`: rows in each split.
     """
 
     errors: Float[Array, "e r t"]
+    penalties: Float[Array, "r 2"]
     rank: int
     sizes: SplitSizes
 
@@ -115,8 +128,8 @@ def evaluate(
     Each repeat draws disjoint rows for the brain stage, the task stage and the test. Inputs,
     recordings and targets are centred by the rows that they are learned from. Each estimator's
     penalties are tuned on the task rows alone, by gradient descent on the error of five-fold
-    cross-validation, the same for all targets. All repeats run in one compiled program, on an accelerator in batches that bound the
-    memory; the key of each repeat depends on its number only.
+    cross-validation, the same for all targets. All repeats run in one compiled program, on an accelerator
+    in batches that bound the memory; the key of each repeat depends on its number only.
 
     - `rank`: dimension of the learned subspace; by default `choose_rank`.
 
@@ -155,8 +168,8 @@ def evaluate(
     arrays = tuple(jnp.asarray(array) for array in data[:4])
     if rank is None:
         rank = choose_rank(data, sizes, min(repeats, _REPEATS_FOR_RANK), key)
-    errors = _all_repeats(arrays, key, sizes, data.shared_rows, rank, repeats)
-    return Evaluation(errors, rank, sizes)
+    errors, penalties = _all_repeats(arrays, key, sizes, data.shared_rows, rank, repeats)
+    return Evaluation(errors, penalties, rank, sizes)
 
 
 class Summary(NamedTuple):
@@ -305,12 +318,12 @@ def _all_repeats(
     shared_rows: bool,
     rank: int,
     repeats: int,
-) -> Float[Array, "e r t"]:
+) -> tuple[Float[Array, "e r t"], Float[Array, "r 2"]]:
     brain_inputs, recordings, task_inputs, targets = arrays
     n_rows, d = (brain_inputs.shape[0], task_inputs.shape[0]), brain_inputs.shape[1]
     zero = jnp.zeros((), targets.dtype)
 
-    def one_repeat(number: Array) -> Array:
+    def one_repeat(number: Array) -> tuple[Array, Array]:
         key_rows, key_shuffle, key_random = jr.split(jr.fold_in(key, number), 3)
         brain, task, test = _rows(key_rows, n_rows, sizes, shared_rows)
         seen, recorded = _centred(brain_inputs[brain]), _centred(recordings[brain])
@@ -337,24 +350,23 @@ def _all_repeats(
             objective = KFold(inputs, labels, basis, folds=_FOLDS, inside_penalty=inside)
             return test_error(basis, tune_penalty(objective).penalty, inside)
 
-        def with_two_penalties(basis: Array) -> Array:
+        def with_two_penalties(basis: Array) -> tuple[Array, Array]:
             objective = KFold(inputs, labels, basis, folds=_FOLDS, both_penalties=True)
-            return test_error(basis, *tune_penalty(objective).penalty)
+            outside, inside = tune_penalty(objective).penalty
+            return test_error(basis, outside, inside), jnp.stack([outside, inside])
 
-        ridge, befs, by_chance, by_shuffled = map_factorisations(
-            with_one_penalty, (subspaces, held), len(subspaces)
-        )
-        (two_penalties,) = map_factorisations(with_two_penalties, learned[None], 1)
+        one = map_factorisations(with_one_penalty, (subspaces, held), len(subspaces))
+        two, penalties = map_factorisations(with_two_penalties, subspaces[1:], len(subspaces) - 1)
         if sizes.n_task > d + 1:
             task_only = test_error(subspaces[0], zero, zero)
         else:
-            task_only = jnp.full_like(ridge, jnp.nan)
-        return jnp.stack([task_only, ridge, befs, two_penalties, by_chance, by_shuffled])
+            task_only = jnp.full_like(one[0], jnp.nan)
+        return jnp.concatenate([task_only[None], one, two]), penalties[0]
 
     n_fold = _fold_size(sizes.n_task)
     at_once = _repeats_at_once(repeats, n_fold, d, targets.shape[1])
-    by_repeat = map_factorisations(one_repeat, jnp.arange(repeats), at_once)
-    return jnp.swapaxes(by_repeat, 0, 1)
+    errors, penalties = map_factorisations(one_repeat, jnp.arange(repeats), at_once)
+    return jnp.swapaxes(errors, 0, 1), penalties
 
 
 @partial(jax.jit, static_argnames=("sizes", "shared_rows", "largest", "repeats"))
