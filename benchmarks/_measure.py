@@ -152,11 +152,21 @@ def limits() -> dict[str, float]:
     }
 
 
+def _commit() -> str:
+    """The commit measured, marked where the code differs; results of other benchmarks do not count."""
+
+    def said(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    changed = said(
+        "status", "--porcelain", "--untracked-files=no", ":/", ":(top,exclude)benchmarks/results"
+    )
+    return said("describe", "--always") + ("-dirty" if changed else "")
+
+
 def store(name: str, results: dict) -> None:
     """Print the results and keep them, with what they were measured on, under results/."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     device = jax.devices()[0]
     record = {
         "benchmark": name,
@@ -174,7 +184,7 @@ def store(name: str, results: dict) -> None:
             "numpy": np.__version__,
             "jaxbrain": jaxbrain.__version__,
         },
-        "commit": commit,
+        "commit": _commit(),
         "date": time.strftime("%Y-%m-%d"),
     }
     text = json.dumps(record, indent=2) + "\n"

@@ -11,8 +11,9 @@
 # %% [markdown]
 # # My own recordings
 #
-# A run of fMRI: moving bars, 150 volumes, V1 (Szinte et al. 2024). Does V1 help to predict one of its own vertices from the stimulus, with
-# thirty labels? `prepare_szinte2024.py` makes the file; with other recordings start from arrays `inputs`, `recordings`, `targets`.
+# A run of fMRI: moving bars, 150 volumes, V1 (Szinte et al. 2024, as shipped with braincoder). Does V1 help to predict vertices of its own
+# from the stimulus, with thirty labels? `prepare_szinte2024.py` makes the file from arrays `stimulus` and `bold`, which are not part
+# of this package: point `source` to yours, or begin at `file` with arrays `inputs`, `recordings`, `targets` of your own.
 
 # %%
 import runpy

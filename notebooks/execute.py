@@ -1,8 +1,9 @@
 """Execute the notebooks, from the text that each is kept as (jupytext, py:percent).
 
-    python notebooks/execute.py [--to FOLDER]
+    python notebooks/execute.py [--to FOLDER] [NAME ...]
 
-Without a folder the .ipynb beside each text is made anew, outputs included. Needs the extra `docs`.
+Without names all of them; without a folder the .ipynb beside each text is made anew, outputs included. Needs the
+extra `docs`.
 """
 
 import argparse
@@ -21,14 +22,19 @@ def main() -> None:
         metavar="FOLDER",
         help="where to write; by default the notebooks beside the texts are replaced",
     )
-    folder = parser.parse_args().to
+    texts = {text.stem: text for text in sorted(HERE.glob("[0-9]_*.py"))}
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(texts)}")
+    arguments = parser.parse_args()
+    folder, names = arguments.to, arguments.names or list(texts)
+    if unknown := [name for name in names if name not in texts]:
+        parser.error(f"there is no {', '.join(unknown)}: choose from {', '.join(texts)}")
     try:
         import jupytext
         import nbclient
         import nbformat
     except ImportError as missing:
         parser.error(f"{missing.name} is missing: pip install 'jaxbrain[docs]'")
-    for text in sorted(HERE.glob("[0-9]_*.py")):
+    for text in (texts[name] for name in names):
         if _DATA in text.read_text() and not (HERE / _DATA).exists():
             print(f"{text.stem}: skipped, its data are not here")
             continue

@@ -67,11 +67,15 @@ def test_worth_as_json_is_what_the_library_says(capsys):
 
 def test_worth_of_the_fmri_study_in_words(capsys):
     text = run(capsys, "worth")
-    assert re.search(r"18 000 brain samples \(10\.0 h\) are worth 35 [78]00 extra labels", text)
-    assert "worse than predicting 0" in text
+    value = float(jb.value(jb.presets.fmri().problem(), 18_000, 100_000))
+    labels = f"{round(value, -3):,.0f}".replace(",", " ")
+    assert f"18 000 brain samples (10.0 h) are worth {labels} extra labels" in text
     verdict = text.splitlines()[-1]
-    assert "mere shrinkage" in verdict
-    knowledge = jb.information_value(jb.presets.fmri().problem(), 18_000, 5_000)
+    assert "a part of which is mere shrinkage" in verdict
+    few = run(capsys, "worth", "--n-task", "5000")
+    assert "worse than predicting 0" in few
+    assert "which is mere shrinkage, since the error stays above" in few.splitlines()[-1]
+    knowledge = jb.information_value(jb.presets.fmri().problem(), 18_000, 100_000)
     found = re.search(r"measured against ridge regression, is worth ([\d ]+) labels", verdict)
     assert int(found.group(1).replace(" ", "")) == pytest.approx(float(knowledge), rel=5e-3)
 
@@ -98,9 +102,12 @@ def test_what_if_ranks_the_elasticities(capsys):
         assert answer[measure] == pytest.approx({k: float(v) for k, v in expected.items()})
     lines = run(capsys, *arguments).splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("one percent more"))
-    shown = [float(line.split("%")[0].split()[-1]) for line in lines[start + 1 : start + 8]]
+    assert lines[start].split("  ")[-2:] == ["value of the information", "against least squares"]
+    cells = [line.split("%")[:2] for line in lines[start + 1 : start + 8]]
+    shown, against_ols = ([float(row[i].split()[-1]) for row in cells] for i in (0, 1))
     assert [abs(change) for change in shown] == sorted(map(abs, shown), reverse=True)
-    assert sorted(shown) == pytest.approx(sorted(answer["value"].values()), abs=6e-4)
+    assert sorted(shown) == pytest.approx(sorted(answer["information_value"].values()), abs=6e-4)
+    assert sorted(against_ols) == pytest.approx(sorted(answer["value"].values()), abs=6e-4)
 
 
 def test_what_if_leaves_out_what_cannot_change(capsys):

@@ -265,7 +265,7 @@ def with_nan(array):
         ),
         (
             {"inputs": INPUTS[:9], "recordings": RECORDINGS, "targets": TARGETS},
-            "recordings has 60 rows",
+            "recordings has 60 rows, but its inputs have 9$",
         ),
         (
             {"inputs": INPUTS, "recordings": RECORDINGS, "targets": TARGETS[:9]},
@@ -281,7 +281,15 @@ def with_nan(array):
         ),
         (
             {"inputs": INPUTS[:, 0], "recordings": RECORDINGS, "targets": TARGETS},
-            "inputs must have rows",
+            r"inputs must have rows .*: a single column is array\[:, None\]",
+        ),
+        (
+            {"inputs": INPUTS, "recordings": RECORDINGS.T, "targets": TARGETS},
+            "recordings has 20 rows, but its inputs have 60: transpose it",
+        ),
+        (
+            {"inputs": INPUTS, "recordings": RECORDINGS, "targets": TARGETS[:, 0] > 0},
+            "its type is bool: save numbers as float, and two classes as 1 and -1",
         ),
         (
             {"inputs": INPUTS[:, :1], "recordings": RECORDINGS, "targets": TARGETS},

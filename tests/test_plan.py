@@ -84,13 +84,23 @@ def test_numbers_are_those_of_the_library(capsys, tmp_path):
     answer = answer_of(capsys, "--config", written(tmp_path))
     costs = {"cheap": (0.1, 50.0), "dear": (3.0, 0.0)}
     for name, problem in problems().items():
-        price, fixed = costs[name]
+        # In tenths, so that the price of 0.1 is a whole number.
+        price, fixed = (10 * sum_ for sum_ in costs[name])
         expected = jb.optimal_allocation(
-            problem, 4_000, price, 2, fixed, 100, estimator="befs_two_penalties", baseline="ridge"
+            problem,
+            40_000,
+            price,
+            20,
+            fixed,
+            1000,
+            estimator="befs_two_penalties",
+            baseline="ridge",
         )
         found = answer["modalities"][name]
-        for field in ("n_brain", "n_task", "spent_on_brain", "spent_on_task"):
+        for field in ("n_brain", "n_task"):
             assert found[field] == float(getattr(expected, field))
+        for field in ("spent_on_brain", "spent_on_task"):
+            assert found[field] == float(getattr(expected, field)) / 10
         for field in ("risk", "saved"):
             assert found[field] == pytest.approx(float(getattr(expected, field)), rel=1e-12)
         assert answer["without_brain"]["n_task"] == float(expected.n_task_without_brain) == 1_950
@@ -206,6 +216,35 @@ def test_a_bare_plan_buys_both(capsys):
     assert found["n_brain"] == float(expected.n_brain) > 4_097
     assert found["hours"] == found["n_brain"] / 1_800
     assert 0.2 < found["saved"] < 0.8
+
+
+@pytest.mark.parametrize(
+    ("budget", "price", "labels"),
+    # In binary each of these prices is a trifle too high; 1/3 is no decimal, and stays what it is.
+    [("40000", "0.2", 200_000), ("41", "0.1", 410), ("1000.1", "0.7", 1428), ("7", "0.07", 100)],
+)
+def test_prices_are_decimal_as_they_were_typed(capsys, budget, price, labels):
+    options = ("--preset", "small", "--budget", budget, "--cost-task", price)
+    alone = answer_of(capsys, *options)["without_brain"]
+    assert alone["n_task"] == labels
+    assert alone["spent_on_task"] == pytest.approx(float(price) * labels, rel=1e-15)
+
+
+def test_a_saving_of_less_than_a_percent_is_not_called_a_saving(capsys):
+    for price, said in (
+        ("2.36", "so that 3 % ("),
+        ("2.4", "so that less than 1 % (5) is saved: hardly"),
+    ):
+        header, *_, verdict = run(
+            capsys, "plan", "--preset", "small", "--cost-brain", price
+        ).splitlines()
+        assert header == "budget 500; a label 1; no fixed costs"
+        assert verdict.startswith("Buy small recordings: ")
+        assert said in verdict
+    fixed = ("--fixed-cost-brain", "40", "--fixed-cost-task", "20")
+    header, *_, row, _, _, _ = run(capsys, "plan", "--preset", "small", *fixed).splitlines()
+    assert header == "budget 500; a label 1 and 20 once"
+    assert row.startswith("small          0.3 each + 40 ")
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,8 @@ def written(folder, text=TINY, name="study.toml"):
 
 def page_of(capsys, folder, *arguments):
     out = folder / "page.html"
-    assert run(capsys, "report", *arguments, "--out", str(out), "--overwrite") == ""
+    said = run(capsys, "report", *arguments, "--out", str(out), "--overwrite")
+    assert said == f"wrote {out}\n"
     return Page(out.read_text(encoding="utf-8"))
 
 

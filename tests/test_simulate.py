@@ -73,7 +73,11 @@ def test_the_dataset_is_kept_and_never_replaced_unasked(capsys, tmp_path):
 def test_the_table_and_the_data_method(capsys):
     out = run(capsys, *GRID[:3], "--n-task", "50", "--seeds", "2", "--trials", "3", "--method", "data",
               "--penalty", "1", "inf")  # fmt: skip
-    lines = out.splitlines()
+    study, task, _, *lines = out.splitlines()
+    small = jb.presets.small().problem()
+    sizes = small.input_dim, small.latent_dim, small.recording_dim
+    assert study == "study: {} inputs, {} latents, {} channels".format(*sizes)
+    assert "risk of predicting 0: " in task
     header = "brain samples labels penalty risk closed-form risk z value 95 % closed-form value"
     assert " ".join(lines[0].split()) == header
     assert [line.split()[0] for line in lines[1:5]] == ["100", "100", "400", "400"]
@@ -98,7 +102,18 @@ def test_a_config_gives_the_study(capsys, tmp_path):
     cell = json.loads(out)["cells"][0]
     problem = jb.Problem.isotropic(12, 2, 1.0, 0.2, 0.5)
     assert cell["closed_form"] == pytest.approx(float(jb.risk(problem, 30, 20)), rel=1e-9)
-    assert "--n-brain is missing" in refused(capsys, "--config", str(config))
+
+
+def test_numbers_of_a_config_are_its_grid(capsys, tmp_path):
+    config = tmp_path / "study.toml"
+    config.write_text(
+        "n_brain = 40\nn_task = 30\ntask_snr = 1\nmisalignment = 0.2\n[problem]\ninput_dim = 12\nlatent_dim = 2\n"
+        "encoding_noise = 0.5\n"
+    )
+    options = ("--config", str(config), "--trials", "10", "--seeds", "3", "--json")
+    for given, grid in (((), (40, 30)), (("--n-task", "20"), (40, 20))):
+        (cell,) = json.loads(run(capsys, *options, *given))["cells"]
+        assert (cell["n_brain"], cell["n_task"]) == grid
 
 
 def test_all_that_is_wrong_is_told_at_once(capsys, tmp_path):
@@ -163,7 +178,9 @@ def test_a_cell_without_a_closed_form_is_told_and_kept(capsys, tmp_path, penalty
                  "--penalty", penalty)  # fmt: skip
     file, picture = tmp_path / "kept.NC", tmp_path / "risk.svg"
     out = run(capsys, *arguments, "--save", str(file), "--plot", str(picture))
-    first, second = out.splitlines()[1:3]
+    lines = out.splitlines()
+    first, second = lines[4:6]
+    assert lines[-2:] == [f"wrote {file}", f"wrote {picture}"]
     assert first.split()[0] == "65"
     assert "undefined" in first
     assert "undefined" not in second

@@ -96,7 +96,12 @@ def fit(
         if not problems:
             evaluation = evaluate(data, sizes, repeats, jax.random.key(seed), rank)
     except PilotError as error:
-        problems += [in_flags(problem, options) for problem in error.problems]
+        problems += [
+            in_flags(problem, options).replace(
+                "fewer components", "fewer components (--components)"
+            )
+            for problem in error.problems
+        ]
     if evaluation is None:
         raise UserError(problems)
     done = _what_was_done(data, original_dim, share, evaluation, repeats, rank is None)

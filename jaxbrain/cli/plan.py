@@ -13,7 +13,7 @@ from .errors import UserError, output_problems, write_figure
 from .plan_answer import answer_of
 from .plan_config import Purchase, read_purchase
 from .plan_text import as_text
-from .text import accuracy_noted, without_infinities
+from .text import accuracy_noted, without_infinities, wrote
 
 
 def plan(
@@ -88,7 +88,8 @@ def plan(
             _draw(purchase, answer, plot)
     if json:
         return _as_json(answer, notes)
-    return "\n".join([as_text(purchase, answer), *(f"note: {note}" for note in notes)])
+    text = as_text(purchase, answer)
+    return "\n".join([text, *(f"note: {note}" for note in notes), *wrote(plot)])
 
 
 def _draw(purchase: Purchase, answer: dict[str, Any], path: Path) -> None:

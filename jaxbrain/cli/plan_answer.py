@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -19,19 +20,21 @@ def answer_of(purchase: Purchase, notes: list[str]) -> dict[str, Any]:
     modalities: dict[str, dict[str, Any]] = {}
     alone: dict[str, Any] = {}
     for name, modality in purchase.modalities.items():
-        allocation = optimal_allocation(
-            modality.problem,
+        unit, sums = _in_whole_units(
             purchase.budget,
             modality.cost_brain,
             purchase.cost_task,
             modality.fixed_cost_brain,
             purchase.fixed_cost_task,
-            estimator=purchase.estimator,
-            baseline=purchase.baseline,
+        )
+        allocation = optimal_allocation(
+            modality.problem, *sums, estimator=purchase.estimator, baseline=purchase.baseline
         )
         found = allocation._asdict()
         frontier = found.pop("frontier")
         numbers = {field: float(value) for field, value in found.items()}
+        for spent in ("spent_on_brain", "spent_on_task"):
+            numbers[spent] /= unit
         # The task is the same whatever is recorded, and so is what labels alone achieve.
         n_task = numbers.pop("n_task_without_brain")
         fixed = purchase.fixed_cost_task if n_task > 0 else 0.0
@@ -78,6 +81,20 @@ def answer_of(purchase: Purchase, notes: list[str]) -> dict[str, Any]:
                 found["why_not"] = why_not(purchase, answer, name)
         notes += [f"{name}: {doubt}" if name else doubt for doubt in doubts]
     return answer | {"verdict": verdict(purchase, answer)}
+
+
+def _in_whole_units(*sums: float) -> tuple[int, tuple[float, ...]]:
+    """Sums of money in a unit so small that all of them are whole, and how many make one of the user's.
+
+    A price of 0.2 is a trifle more than a fifth in binary, and would buy one label less than it should.
+    Where there is no such unit the sums are left as they are.
+    """
+    meant = [Fraction(each).limit_denominator(1_000_000) for each in sums]
+    unit = math.lcm(*(each.denominator for each in meant))
+    whole = [float(each * unit) for each in meant]
+    if [float(each) for each in meant] != list(sums) or max(whole) > 2**53:
+        return 1, sums
+    return unit, tuple(whole)
 
 
 def _money_saved(numbers: dict[str, float]) -> float:

@@ -27,6 +27,9 @@ def as_text(purchase: Purchase, answer: dict[str, Any]) -> str:
     price = money(purchase.currency, purchase.cost_task)
     if purchase.fixed_cost_task > 0:
         price += f" and {money(purchase.currency, purchase.fixed_cost_task)} once"
+    fixed = [modality.fixed_cost_brain for modality in purchase.modalities.values()]
+    if not any((*fixed, purchase.fixed_cost_task)):
+        price += "; no fixed costs"
     lines = [
         f"budget {money(purchase.currency, purchase.budget)}; a label {price}",
         f"task: {problem.input_dim} inputs, SNR {float(problem.task_snr):.3g}; risk of predicting 0: "
@@ -48,11 +51,15 @@ def _rows(purchase: Purchase, answer: dict[str, Any]) -> list[tuple[str, ...]]:
     rows = [tuple(name + (unit if name.startswith("on ") else "") for name in _HEADER)]
     for name, found in answer["modalities"].items():
         rate, hours = found["samples_per_hour"], found["hours"]
-        row = (
-            name,
+        price = (
             f"{found['cost_brain']:.3g} each"
             if rate is None
-            else f"{amount_of_money(found['cost_brain'] * rate)} an hour",
+            else f"{amount_of_money(found['cost_brain'] * rate)} an hour"
+        )
+        fixed = found["fixed_cost_brain"]
+        row = (
+            name,
+            f"{price} + {amount_of_money(fixed)}" if fixed > 0 else price,
             thousands(found["n_brain"]),
             "" if hours is None else f"{hours:.1f}",
             thousands(found["n_task"]),
@@ -86,12 +93,17 @@ def verdict(purchase: Purchase, answer: dict[str, Any]) -> str:
     hours = "" if found["hours"] is None else f" ({found['hours']:.1f} h)"
     spent = found["spent_on_brain"] + found["spent_on_task"]
     rival = money(purchase.currency, rounded(spent + found["money_saved"]))
+    saved = money(purchase.currency, rounded(found["money_saved"]))
+    gain = (
+        f"so that {100 * found['saved']:.0f} % ({saved}) are saved"
+        if found["saved"] >= 0.01
+        else f"so that less than 1 % ({saved}) is saved: hardly worth the effort"
+    )
     return (
         f"Buy {f'{best} recordings'.strip()}: {thousands(rounded(found['n_brain']))} samples{hours} for "
         f"{money(purchase.currency, rounded(found['spent_on_brain']))}, and "
         f"{thousands(rounded(found['n_task']))} labels; to be as good without recordings would cost "
-        f"{rival} on labels, so that {100 * found['saved']:.0f} % "
-        f"({money(purchase.currency, rounded(found['money_saved']))}) are saved."
+        f"{rival} on labels, {gain}."
     )
 
 

@@ -15,8 +15,8 @@ import tyro
 
 from .errors import UserError, flag, in_flags, output_problems, seed_problems, write_figure
 from .reading import LARGEST
-from .study import read_study
-from .text import accuracy_noted, aligned, thousands
+from .study import described, read_study
+from .text import accuracy_noted, aligned, thousands, wrote
 
 if TYPE_CHECKING:
     import xarray
@@ -56,9 +56,9 @@ def simulate(
 
     Args:
         preset: A ready-made study; small unless a config describes another.
-        config: A TOML file that describes a study; see docs/files.md. Its sample numbers are not used.
-        n_brain: Numbers of recorded samples, ascending.
-        n_task: Numbers of labels, ascending.
+        config: A TOML file that describes a study; see docs/files.md.
+        n_brain: Numbers of recorded samples, ascending; with a config that of the file by default.
+        n_task: Numbers of labels, ascending; with a config that of the file by default.
         penalty: Penalties a sample, ascending (inf is the hard constraint), or optimal, or empirical.
         task_snr: Variance of the predictable part of a label over that of its noise.
         misalignment: Share of the task that no recording can reach, 0 to 1.
@@ -89,6 +89,8 @@ def simulate(
     except UserError as error:
         problems = error.problems + problems
     brain, task = _DEFAULTS.get(preset or "", ((), ()))
+    if config is not None and study is not None:
+        brain, task = (round(study.n_brain),), (round(study.n_task),)
     options: dict[str, Any] = {
         "n_brain": n_brain or brain,
         "n_task": n_task or task,
@@ -97,9 +99,6 @@ def simulate(
         "seeds": seeds,
         "max_bytes": max_gigabytes * 1e9,
     }
-    for name in ("n_brain", "n_task"):
-        if not options[name]:
-            problems.append(f"{flag(name)} is missing: a config has no default grid")
     for name, number in (("trials", options["trials"]), ("seeds", seeds)):
         if number < 2:
             problems.append(f"--{name} must be at least 2, but it is {number}")
@@ -135,9 +134,10 @@ def simulate(
         return ""
     with accuracy_noted(notes):
         rows = _rows(found, study.problem, empirical_value(found))
-    answer = _as_json(found, rows, notes) if json else _as_table(found, rows, notes)
     _write(found, study.problem, save, plot, overwrite)
-    return answer
+    if json:
+        return _as_json(found, rows, notes)
+    return "\n".join([*described(study), "", _as_table(found, rows, notes), *wrote(save, plot)])
 
 
 def _write(

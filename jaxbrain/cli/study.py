@@ -22,7 +22,7 @@ from .reading import (
 )
 
 PRESETS = ("fmri", "small")
-_DEFAULT_SAMPLES = {"fmri": (18_000.0, 5_000.0), "small": (500.0, 100.0)}
+_DEFAULT_SAMPLES = {"fmri": (18_000.0, 100_000.0), "small": (500.0, 100.0)}
 _TOP_LEVEL = (
     "preset",
     "n_brain",
@@ -47,6 +47,17 @@ class Study:
     def hours(self) -> float | None:
         """Hours of recording, where it is known how many samples an hour gives."""
         return None if self.samples_per_hour is None else self.n_brain / self.samples_per_hour
+
+
+def described(study: Study) -> list[str]:
+    """Which problem it is, a line for the brain's side and one for the task's."""
+    p = study.problem
+    channels = "many channels" if p.recording_dim is None else f"{p.recording_dim} channels"
+    return [
+        f"study: {p.input_dim} inputs, {p.latent_dim} latents, {channels}",
+        f"task: SNR {float(p.task_snr):g}, misalignment {float(p.relative_misalignment):.2g}; risk of "
+        f"predicting 0: {float(p.total_power):.4g}",
+    ]
 
 
 def read_study(config: Path | None, given: dict[str, Any]) -> Study:

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -48,6 +49,11 @@ def without_infinities(numbers: dict[str, float]) -> tuple[dict[str, float | Non
     ]
     fields = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
     return fields, notes
+
+
+def wrote(*files: Path | None) -> list[str]:
+    """A line for each file that a command has written."""
+    return [f"wrote {file}" for file in files if file is not None]
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import tyro
 
 from .errors import UserError, output_problems, write_figure
 from .study import Study, read_study
-from .text import accuracy_noted, thousands, without_infinities
+from .text import accuracy_noted, thousands, without_infinities, wrote
 from .worth_answer import answer_of, changes_of
 from .worth_text import THINGS, samples, verdict
 
@@ -40,7 +40,8 @@ def worth(
         n_task: Number of labels at hand.
         task_snr: Variance of the predictable part of a label over that of its noise.
         misalignment: Share of the task that no recording can reach, 0 to 1.
-        what_if: Also rank what would raise the value most, by percent for one percent.
+        what_if: Also rank what changes the worth most, by percent for one percent. (Noisier labels are worth
+            less, which makes recordings worth more of them.)
         json: Print JSON instead of a table.
         plot: Draw savings over labels, for several amounts of recording, into this file.
         overwrite: Replace the plot if it exists.
@@ -76,7 +77,7 @@ def worth(
     if json:
         return _as_json(study, numbers, changes, beyond_ridge, accuracy)
     table = _as_table(study, numbers, changes, beyond_ridge)
-    return "\n".join([table, *(f"note: {note}" for note in accuracy)])
+    return "\n".join([table, *(f"note: {note}" for note in accuracy), *wrote(plot)])
 
 
 def _as_json(
@@ -141,13 +142,18 @@ def _as_table(
 
 def _what_if(changes: dict[str, dict[str, float]]) -> str:
     value, information = changes["value"], changes["information_value"]
-    ranked = sorted(value, key=lambda name: -abs(value[name]) if value[name] == value[name] else 1)
+    # Without shrinkage, as a report ranks them.
+    ranked = sorted(
+        value, key=lambda n: -abs(information[n]) if math.isfinite(information[n]) else 1
+    )
 
     def percent(change: float) -> str:
         return f"{change:+.3f} %" if math.isfinite(change) else "undefined"
 
-    rows = [("one percent more of …", "value", "information value")]
-    rows += [(THINGS[name], percent(value[name]), percent(information[name])) for name in ranked]
+    rows = [
+        ("one percent more of … changes the", "value of the information", "against least squares")
+    ]
+    rows += [(THINGS[name], percent(information[name]), percent(value[name])) for name in ranked]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "\n".join(
         f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}" for row in rows

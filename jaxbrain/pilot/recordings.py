@@ -134,15 +134,15 @@ def _bundle(arrays: dict[str, np.ndarray], faults: dict[str, str]) -> PilotData:
         targets=checked["targets"],
         shared_rows=shared_rows,
     )
-    if len(data.brain_inputs) != len(data.recordings):
-        problems.append(
-            f"recordings has {len(data.recordings)} rows, but its inputs have "
-            f"{len(data.brain_inputs)}"
-        )
-    if len(data.task_inputs) != len(data.targets):
-        problems.append(
-            f"targets has {len(data.targets)} rows, but its inputs have {len(data.task_inputs)}"
-        )
+    for name, rows, inputs in (
+        ("recordings", data.recordings, data.brain_inputs),
+        ("targets", data.targets, data.task_inputs),
+    ):
+        if len(rows) != len(inputs):
+            remedy = ": transpose it" if rows.shape[1] == len(inputs) else ""
+            problems.append(
+                f"{name} has {len(rows)} rows, but its inputs have {len(inputs)}{remedy}"
+            )
     if data.brain_inputs.shape[1] != data.task_inputs.shape[1]:
         problems.append(
             f"brain_inputs has {data.brain_inputs.shape[1]} columns, but task_inputs has "
@@ -158,12 +158,16 @@ def _bundle(arrays: dict[str, np.ndarray], faults: dict[str, str]) -> PilotData:
 def _checked(name: str, array: np.ndarray, problems: list[str]) -> np.ndarray:
     array = np.asarray(array)
     if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
-        problems.append(f"{name} must hold real numbers, but its type is {array.dtype}")
+        remedy = "save numbers as float, and two classes as 1 and -1 (more of them: a column each)"
+        problems.append(f"{name} must hold real numbers, but its type is {array.dtype}: {remedy}")
         return array
     if array.ndim == 1 and name == "targets":
         array = array[:, None]
     if array.ndim != 2 or 0 in array.shape:
-        problems.append(f"{name} must have rows and columns, but its shape is {array.shape}")
+        remedy = ": a single column is array[:, None]" if array.ndim == 1 and array.size else ""
+        problems.append(
+            f"{name} must have rows and columns, but its shape is {array.shape}{remedy}"
+        )
         return array
     array = array.astype(float)
     # Numbers near the ends of the floating-point range are as good as no numbers.

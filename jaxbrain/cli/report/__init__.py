@@ -10,6 +10,7 @@ import tyro
 from ...store import write_whole
 from ..errors import UserError, output_problems, seed_problems
 from ..study import read_study
+from ..text import wrote
 from .prices import read_prices
 
 
@@ -106,7 +107,7 @@ def report(
     except ValueError as error:
         raise UserError([str(error)]) from error
     _write(out, page_of(content))
-    return ""
+    return "\n".join(wrote(out))
 
 
 def _same_file(one: Path, other: Path) -> bool:

@@ -24,6 +24,17 @@ def digits4(number: float) -> str:
     return f"{number:.4g}" if math.isfinite(number) else _without_end(number)
 
 
+def interval(mean: float, low: float, high: float) -> str:
+    """A mean and its interval, with two digits of the distance between the ends."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return f"{digits4(mean)} (interval open)"
+    if high <= low:
+        return f"{digits4(mean)} ({digits4(low)} to {digits4(high)})"
+    decimals = max(0, 1 - math.floor(math.log10(high - low)))
+    middle, start, end = (f"{number:.{decimals}f}" for number in (mean, low, high))
+    return f"{middle} ({start} to {end})"
+
+
 def percent(change: float) -> str:
     """A change with its sign."""
     if not math.isfinite(change):

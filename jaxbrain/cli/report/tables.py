@@ -11,7 +11,7 @@ from ..study import Study
 from ..text import thousands
 from ..worth_text import THINGS
 from .content import Content, Money
-from .numbers import count, digits, digits4, percent
+from .numbers import count, digits, digits4, interval, percent
 
 Rows = list[tuple[str, ...]]
 
@@ -149,14 +149,13 @@ def simulated(content: Content, name: str | None) -> str:
         return "–"
     if name.startswith("value") and content.beyond_ridge and name == "value_ridge":
         return "–"
-    write = count if name.startswith("value") else digits4
     low, high = (cell[f"{name}{end}"] for end in ("_low", "_high"))
+    if not name.startswith("value"):
+        return interval(cell[name], low, high)
     if not (math.isfinite(low) and math.isfinite(high)):
-        return f"{write(cell[name])} (interval open)"
-    if name.startswith("value"):
-        # Intervals can be narrower than three digits show.
-        return f"{thousands(cell[name])} ({thousands(low)} to {thousands(high)})"
-    return f"{write(cell[name])} ({write(low)} to {write(high)})"
+        return f"{count(cell[name])} (interval open)"
+    # Intervals can be narrower than three digits show.
+    return f"{thousands(cell[name])} ({thousands(low)} to {thousands(high)})"
 
 
 def changes(content: Content) -> Rows:

@@ -8,7 +8,7 @@ from ..plan_text import money
 from ..text import rounded, thousands
 from ..worth_text import samples
 from .content import Content, Money
-from .numbers import count, digits
+from .numbers import count, digits, digits4, interval
 from .simulation import Simulation
 from .tables import here
 
@@ -77,8 +77,8 @@ def about_break_even(content: Content) -> str:
             "learned subspace closer to the task."
         )
     return (
-        f"{first} At large budgets, against least squares, some pay as long as a sample costs less than "
-        f"{digits(price.large_budgets)} labels."
+        f"{first} At large budgets, against least squares, it pays to buy some of them as long as a sample "
+        f"costs less than {digits(price.large_budgets)} labels."
     )
 
 
@@ -131,7 +131,8 @@ def limits(content: Content) -> list[str]:
         "Nothing here was measured on data. Whether recordings help with a task of your own is a question to "
         "a pilot: jaxbrain fit compares them with ridge regression and with controls.",
         f"There are {ratio:.3g} brain samples for each input dimension, where the closed form of the risk is "
-        f"usually within {usual} of exact simulation; values magnify an error of the risk.",
+        f"usually within {usual} of exact simulation, unless directions are lost in the noise of the channels "
+        "(it would say so below); values magnify an error of the risk.",
         "Against least squares a part of any value is mere shrinkage, which needs no recordings; the value of "
         "the information leaves that part out.",
     ]
@@ -188,8 +189,8 @@ def proposal(content: Content) -> str:
         drawn = _drawn(content.simulation)
         parts.append(
             f"{drawn} of the same model put the excess test error of the two-stage estimator at "
-            f"{digits(cell['risk'])} (95 % interval {digits(cell['risk_low'])} to "
-            f"{digits(cell['risk_high'])}), where the closed form says {digits(numbers['risk'])}."
+            f"{interval(cell['risk'], cell['risk_low'], cell['risk_high'])}, in brackets a 95 % interval, "
+            f"where the closed form says {digits4(numbers['risk'])}."
         )
     if content.money is not None:
         parts += _money_sentences(content.money)
