@@ -49,6 +49,7 @@ def test_the_python_example_runs_and_tells_the_worth(capsys):
     assert 0 < float(left_out.split(" error ")[1].split()[0]) < 1
     assert float(names["plan"].spent) <= 50_000
     assert "'EEG'" in design
+    assert all(number > 4_097 for number in names["plan"].n_brain.values())
     error = jax.numpy.sum((names["weights"] - names["model"].task_weights) ** 2)
     assert error < jb.task_only_risk(names["model"].problem(), 100) / 3
 

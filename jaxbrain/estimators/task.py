@@ -335,15 +335,13 @@ def hat(
     judged, _ = _scaled_system(judged_inputs, basis, penalty, inside_penalty, n)
     matrix = scaled.T @ scaled + penalties
     factor = jax.scipy.linalg.cho_factor(jax.lax.stop_gradient(matrix), lower=True)
-    right = jnp.concatenate([scaled.T @ targets, judged.T], axis=1)
-    solution = jax.lax.custom_linear_solve(
+    spread = jax.lax.custom_linear_solve(
         lambda x: matrix @ x,
-        right,
+        judged.T,
         lambda _, b: jax.scipy.linalg.cho_solve(factor, b),
         symmetric=True,
     )
-    weights, spread = solution[:, : targets.shape[1]], solution[:, targets.shape[1] :]
-    return judged @ weights, jnp.sum(judged * spread.T, axis=1)
+    return (scaled @ spread).T @ targets, jnp.sum(judged * spread.T, axis=1)
 
 
 def _bounded(penalty: Array) -> Array:
