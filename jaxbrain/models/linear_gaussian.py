@@ -254,20 +254,13 @@ class LinearGaussianModel(eqx.Module):
         simulate.
         """
         noise = self._scalar_recording_noise()
-        gram = self.readout.T @ self.readout
-        aligned = self.encoder.T @ self.task_weights
+        gram, aligned, misaligned_power = _powers(self)
         basis = self._shared_eigenbasis(gram)
         if basis is None:
             latent_noise, gain = self._latent_covariance, gram
             aligned_power = aligned[:, None] * aligned[None, :]
         else:
-            gain = jnp.sum(basis * (gram @ basis), axis=0)
-            latent_noise = (
-                jnp.maximum(jnp.sum(basis * (self.latent_noise @ basis), axis=0), 0.0)
-                if self.latent_noise.ndim
-                else self.latent_noise
-            )
-            aligned_power = (basis.T @ aligned) ** 2
+            latent_noise, gain, aligned_power = _spectra(basis, self.latent_noise, gram, aligned)
         return Problem(
             input_dim=self.input_dim,
             latent_dim=self.latent_dim,
@@ -276,7 +269,7 @@ class LinearGaussianModel(eqx.Module):
             gain=gain,
             recording_noise=noise,
             aligned_power=aligned_power,
-            misaligned_power=self.misalignment,
+            misaligned_power=misaligned_power,
             task_noise=self.task_noise,
         )
 
@@ -359,3 +352,22 @@ def _canonical_gauge(
     half = jax.scipy.linalg.solve_triangular(mixing, covariance, trans="T")
     regauged = jax.scipy.linalg.solve_triangular(mixing, half.T, trans="T")
     return orthonormal, readout @ mixing.T, (regauged + regauged.T) / 2
+
+
+# Compiled as a whole: a dozen small programs would cost a command a second.
+@jax.jit
+def _powers(model: LinearGaussianModel) -> tuple[Array, Array, Array]:
+    """HᵀH, Aᵀβ and m."""
+    gram = model.readout.T @ model.readout
+    return gram, model.encoder.T @ model.task_weights, model.misalignment
+
+
+@jax.jit
+def _spectra(
+    basis: Array, latent_noise: Array, gram: Array, aligned: Array
+) -> tuple[Array, Array, Array]:
+    """Latent noise, gain and power of the task along each latent of a shared eigenbasis."""
+    if latent_noise.ndim:
+        latent_noise = jnp.maximum(jnp.sum(basis * (latent_noise @ basis), axis=0), 0.0)
+    gain = jnp.sum(basis * (gram @ basis), axis=0)
+    return latent_noise, gain, (basis.T @ aligned) ** 2
