@@ -89,7 +89,7 @@ def test_worth_says_what_is_shrinkage_and_what_is_not(capsys):
     blind = verdict("--misalignment", "0.91", "--n-brain", "70", "--n-task", "70")
     assert "mere shrinkage, since" in few
     assert "a part of which is mere shrinkage" in many
-    assert "the information in them" in many
+    assert ". The information in them" in many
     assert "worth next to nothing for this task" in blind
 
 

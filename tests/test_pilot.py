@@ -265,7 +265,7 @@ def with_nan(array):
         ),
         (
             {"inputs": INPUTS[:9], "recordings": RECORDINGS, "targets": TARGETS},
-            "recordings has 60 rows, but its inputs have 9$",
+            r"recordings has 60 rows, but its inputs have 9\n",
         ),
         (
             {"inputs": INPUTS, "recordings": RECORDINGS, "targets": TARGETS[:9]},

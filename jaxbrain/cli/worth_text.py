@@ -19,7 +19,7 @@ THINGS = {
 
 
 def verdict(study: Study, numbers: dict[str, float], beyond_ridge: bool) -> str:
-    """What the recordings are worth, in one sentence."""
+    """What the recordings are worth, in a sentence or two."""
     # Value is against least squares and counts shrinkage; the value of the information does not.
     information = numbers["information_value"]
     knows = (
@@ -47,7 +47,7 @@ def verdict(study: Study, numbers: dict[str, float], beyond_ridge: bool) -> str:
         shrinkage = "which is mere shrinkage, since ridge regression without recordings does better"
     else:
         shrinkage = "a part of which is mere shrinkage"
-    return f"{start}, {shrinkage}; the information in them, {measured}, is {knows}."
+    return f"{start}, {shrinkage}. The information in them, {measured}, is {knows}."
 
 
 def samples(study: Study, noun: str = "") -> str:
