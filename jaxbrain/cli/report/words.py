@@ -8,7 +8,7 @@ from ..plan_text import money
 from ..text import rounded, thousands
 from ..worth_text import samples
 from .content import Content, Money
-from .numbers import count, digits, digits4, interval
+from .numbers import count, digits
 from .simulation import Simulation
 from .tables import here
 
@@ -189,8 +189,8 @@ def proposal(content: Content) -> str:
         drawn = _drawn(content.simulation)
         parts.append(
             f"{drawn} of the same model put the excess test error of the two-stage estimator at "
-            f"{interval(cell['risk'], cell['risk_low'], cell['risk_high'])}, in brackets a 95 % interval, "
-            f"where the closed form says {digits4(numbers['risk'])}."
+            f"{digits(cell['risk'])} ({_interval(cell)}), where the closed form says "
+            f"{digits(numbers['risk'])}."
         )
     if content.money is not None:
         parts += _money_sentences(content.money)
@@ -200,6 +200,15 @@ def proposal(content: Content) -> str:
         "It is a planning figure that a pilot should check before recordings are collected at scale."
     )
     return " ".join(parts)
+
+
+def _interval(cell: dict[str, float]) -> str:
+    low, high = digits(cell["risk_low"]), digits(cell["risk_high"])
+    return (
+        "its 95 % interval is narrower than these digits"
+        if low == high
+        else (f"95 % interval {low} to {high}")
+    )
 
 
 def _drawn(simulation: Simulation) -> str:
