@@ -123,6 +123,8 @@ class RidgeBaseline(_LinearRegressor):
     - `fit_intercept`: learn a mean too.
 
     Fitted: `coef_`, `intercept_`, `penalty_`, and with `"auto"` `tuned_`, a `TunedPenalty`.
+
+    **Raises** `ValueError` from `fit` that names the argument: penalties, folds or arrays that cannot be.
     """
 
     def __init__(
@@ -182,6 +184,9 @@ class BEFS(_LinearRegressor):
     recordings nor a basis nothing is known of any brain: a warning, and ridge regression.
 
     Fitted: `coef_`, `intercept_`, `basis_`, `rank_`, `penalty_`, `inside_penalty_`, and with `"auto"` `tuned_`.
+
+    **Raises** `ValueError` from `fit` that names the argument: penalties, a rank or arrays that cannot be, a basis
+    beside recordings.
     """
 
     def __init__(

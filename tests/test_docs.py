@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 import jaxbrain as jb
+import jaxbrain.pilot
 import jaxbrain.sklearn
 from jaxbrain.cli import main
 
 ROOT = Path(__file__).parent.parent
-NAMES = vars(jb) | vars(jaxbrain.sklearn) | {"fmri": jb.presets.fmri}
+NAMES = vars(jb) | vars(jaxbrain.pilot) | vars(jaxbrain.sklearn) | {"fmri": jb.presets.fmri}
 ESTIMATORS = ("BEFS", "RidgeBaseline", "TaskOnly")
 DOCS = ROOT / "docs"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]_*.py"))
@@ -65,6 +66,9 @@ def public():
     found = {f"jb.{name}": value for name, value in vars(jb).items()}
     found |= {f"presets.{name}": getattr(jb.presets, name) for name in ("fmri", "small")}
     found |= {f"sklearn.{name}": getattr(jaxbrain.sklearn, name) for name in ESTIMATORS}
+    found |= {
+        f"pilot.{name}": value for name, value in vars(jaxbrain.pilot).items() if callable(value)
+    }
     return {
         name: value
         for name, value in found.items()
@@ -85,6 +89,15 @@ def test_public_names_are_documented_with_their_arguments(name, value):
     if inspect.isfunction(value):
         for argument in inspect.signature(value).parameters:
             assert argument.lstrip("*") in text, f"{name} says nothing of {argument}"
+        said = re.search(r"\bRaises\b", text)
+        assert said, f"{name} does not say what it raises"
+    elif not issubclass(value, tuple | Exception) and value is not jb.PenaltyObjective:
+        # A class says so, or the method that checks.
+        checks = (vars(value).get(method) for method in ("__init__", "__check_init__"))
+        text += "".join(inspect.getdoc(check) or "" for check in checks if check)
+        assert "**Raises**" in text, f"{name} does not say what it raises"
+    if inspect.isfunction(value) and value.__module__.startswith("jaxbrain.theory"):
+        assert "**Source.**" in text, f"{name} does not say where its formula is from"
 
 
 def test_the_reference_has_every_public_name():

@@ -128,6 +128,8 @@ def random_subspace(key: PRNGKeyArray, input_dim: int, rank: int) -> Float[Array
 
     - `key`: of the draw. `input_dim`, d, and `rank`, k: the shape (d, k) of the basis, whose columns are
       orthonormal.
+
+    **Raises** `ValueError` that names the argument: a `rank` that is not between 1 and input_dim − 1.
     """
     check_key(key)
     check_integer("input_dim", input_dim, 2)
@@ -144,6 +146,10 @@ def shuffle_recordings(key: PRNGKeyArray, recordings: AnyArray) -> Float[Array, 
     >>> shuffled = jb.shuffle_recordings(jax.random.key(0), jnp.eye(5))
     >>> float(shuffled.sum())
     5.0
+
+    - `key`: of the permutation. `recordings`, shape (n, p). Returns the same shape.
+
+    **Raises** `ValueError` that names the argument: a legacy key, recordings without rows and columns.
     """
     check_key(key)
     check_shape("recordings", recordings, ("n", "p"), "one row a sample")
@@ -158,6 +164,8 @@ def oracle_subspace(model: LinearGaussianModel) -> Float[Array, "d k"]:
     (64, 6)
 
     - `model`: the study; its `encoder` is what is returned, shape (d, k).
+
+    **Raises** `ValueError` where `model` is no `LinearGaussianModel`.
     """
     if not isinstance(model, LinearGaussianModel):
         raise ValueError(

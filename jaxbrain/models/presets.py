@@ -39,6 +39,9 @@ def fmri(
 
     One stimulus every 2 s gives 1800 samples an hour of recording.
 
+    **Raises** `ValueError` that names the argument: a `task_snr` that is not positive, a `misalignment` outside of 0
+    to 1, arrays of either, a legacy key.
+
     **Source.** The linear fMRI setting of Lewis et al., arXiv:2605.09243.
     """
     return _pooling_model(*SIZES["fmri"], task_snr, misalignment, key)
@@ -49,7 +52,7 @@ def small(
 ) -> LinearGaussianModel:
     """The fMRI study in miniature, for simulation in seconds: 64 inputs, 6 latents, 150 channels.
 
-    Arguments, pooling and the split of variance are those of `fmri`.
+    Arguments, errors, pooling and the split of variance are those of `fmri`.
     """
     return _pooling_model(*SIZES["small"], task_snr, misalignment, key)
 

@@ -75,7 +75,9 @@ def split_sizes(
     n_task: int | None = None,
     n_test: int | None = None,
 ) -> SplitSizes:
-    """Sizes of the three parts of a split; what is not given is filled in.
+    """Sizes of the three parts of a split of `data`; what is not given is filled in.
+
+    - `n_brain`, `n_task`, `n_test`: rows for the brain stage, the task stage, and testing.
 
     By default half of shared rows go to the brain stage and a quarter to the task stage; on separate
     rows all recordings and two thirds of the labelled rows. The rest is for testing.
@@ -131,6 +133,8 @@ def evaluate(
     cross-validation, the same for all targets. All repeats run in one compiled program, on an accelerator
     in batches that bound the memory; the key of each repeat depends on its number only.
 
+    - `data`: the study; `sizes`: rows of the three parts, as from `split_sizes`; `repeats`: splits, at least 2;
+      `key`: of the splits.
     - `rank`: dimension of the learned subspace; by default `choose_rank`.
 
     **Raises** `PilotError` if rank or repeats do not fit the data, and if the inputs are collinear.
@@ -184,6 +188,9 @@ class Summary(NamedTuple):
 def summarise(per_repeat: np.ndarray) -> Summary:
     """Mean over repeats and a 95 % interval for it; repeats that are NaN are left out and counted.
 
+    - `per_repeat`, shape (repeats,): an error, or a difference of two, in the same unit as what is returned. With
+      fewer than two that are finite, mean and interval are NaN. Raises nothing.
+
     The interval is about the average over random splits of these rows. Splits share rows, so it says
     how well the repeats settle the comparison on this data set, not how it would fall out on another.
     """
@@ -219,6 +226,8 @@ def largest_rank(data: PilotData, sizes: SplitSizes) -> int:
 
 def choose_rank(data: PilotData, sizes: SplitSizes, repeats: int, key: PRNGKeyArray) -> int:
     """The rank of the subspace that predicts recordings of unseen rows best.
+
+    - `data`, `sizes`, `repeats`, `key`: as in `evaluate`, which checks them.
 
     Five-fold cross-validation of reduced-rank regression on the brain rows of `repeats` splits; one
     fit a fold serves every rank. Targets are never looked at.

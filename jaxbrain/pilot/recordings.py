@@ -47,7 +47,7 @@ class PilotData(NamedTuple):
 
 
 def read_pilot(path: Path | str) -> PilotData:
-    """Read a study from an .npz file.
+    """Read a study from the .npz file at `path`.
 
     The file holds either `inputs`, `recordings`, `targets` on shared rows, or `brain_inputs`,
     `recordings`, `task_inputs`, `targets`. Inputs have shape (n, d), recordings (n, p), targets (n,)

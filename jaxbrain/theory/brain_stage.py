@@ -50,6 +50,8 @@ def expected_misalignment(
     it falls in n_brain if γ > 0 and rises if γ < 0. Differentiable in `n_brain` and
     in every number of the problem; to map over problems use `jax.vmap`.
 
+    **Raises** `ValueError` that names the argument: `n_brain` of input_dim + 1 or fewer, an unknown `order`.
+
     **Source.** First order: Lewis et al., arXiv:2605.09243, Appendix C.2. Finite: derived here,
     docs/theory.md, "The brain stage".
     """

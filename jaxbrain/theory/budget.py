@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._checks import as_real, check_choice, check_finite, check_positive
+from .._checks import as_real, check_broadcast, check_choice, check_finite, check_positive
 from .._typing import Real
 from ..models import Problem
 from .brain_stage import check_problem, isotropic, learned_subspace
@@ -41,6 +41,9 @@ def favourability(problem: Problem, cost_brain: Real, cost_task: Real) -> Float[
       greater than 0. They broadcast.
 
     A ratio. Infinite at γ = 0, negative where γ < 0.
+
+    **Raises** `ValueError` that names the argument: prices that are not positive and finite, shapes that do
+    not broadcast.
 
     **Source.** Lewis et al., arXiv:2605.09243, on budgets.
     """
@@ -126,6 +129,9 @@ def asymptotic_allocation(
     Numbers of samples are not rounded. To be trusted where n_brain comes out far above input_dim and
     the rest of the budget buys labels far above n_brain; otherwise ask `optimal_allocation`.
 
+    **Raises** `ValueError` that names the argument: a budget that is not positive, prices that are not positive
+    and finite, shapes that do not broadcast.
+
     **Source.** Lewis et al., arXiv:2605.09243, on budgets; ours where m = 0 or the set exceeds the
     budget: docs/theory.md, "Budget".
     """
@@ -133,6 +139,7 @@ def asymptotic_allocation(
     cost_brain, cost_task = _prices(problem, cost_brain, cost_task)
     budget = as_real("budget", budget, problem.task_noise)
     check_positive("budget", budget)
+    check_broadcast(budget=budget, cost_brain=cost_brain, cost_task=cost_task)
     m, noise = problem.misaligned_power, problem.task_noise
     k, q, d = problem.latent_dim, problem.outside_dim, problem.input_dim
     price = d * cost_brain / (noise * float(q) ** 2 * cost_task)  # 1/F = γ price
@@ -221,6 +228,9 @@ def optimal_allocation(
     those of `risk` and `saved` hold at given numbers. Where not even the baseline is defined (too few
     labels for least squares) its risk is infinite.
 
+    **Raises** `ValueError` that names the argument: sums of money that are arrays, negative, or not finite, an unknown
+    `estimator` or `baseline`.
+
     **Source.** Ours; the closed forms of `risk` and `two_penalty_risk` at their best penalties,
     minimised along the budget line: docs/theory.md, "Budget".
     """
@@ -254,6 +264,7 @@ def _prices(problem: Problem, cost_brain: Real, cost_task: Real) -> tuple[Array,
         check_finite(name, price)
         check_positive(name, price)
         prices.append(price)
+    check_broadcast(cost_brain=prices[0], cost_task=prices[1])
     return prices[0], prices[1]
 
 

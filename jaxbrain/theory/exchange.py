@@ -67,6 +67,10 @@ def value(
     that it holds in single precision at any n_task. Where the error is infinite, least squares
     at n_task = input_dim + 1 is as bad: value input_dim + 1 − n_task.
 
+    **Raises** `ValueError` that names the argument: `n_brain` of input_dim + 1 or fewer, negative numbers, shapes that
+    do not broadcast, an unknown `baseline` or
+    `order`, a `shift` against ridge.
+
     **Source.** Against least squares: Lewis et al., arXiv:2605.09243, at finite samples here.
     Against ridge: ours. docs/theory.md, "Value".
     """
@@ -241,7 +245,7 @@ def information_value(problem: Problem, n_brain: Real, n_task: Real) -> Float[Ar
     >>> round(float(jb.information_value(problem, n_brain=18_000, n_task=5_000)))
     21743
 
-    Arguments and broadcasting as in `value`. In labels. Never negative, and 0 exactly where the
+    Arguments, broadcasting and errors as in `value`. In labels. Never negative, and 0 exactly where the
     subspace holds no more of the task than a random one would, E‖P̂β‖²/k = E‖K̂β‖²/(d − k). Infinite
     n_task gives the limit, and n_task = 0 gives 0.
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._checks import as_floats, check_positive
+from .._checks import as_floats, check_broadcast, check_positive
 from .._typing import Real
 
 
@@ -129,9 +129,12 @@ def wishart_resolvent_trace(c: Real, q: Real, n: Real) -> Float[Array, "..."]:
     Relative error of order 1/n³: within 0.4 % of simulation for c q >= 4 and 2 % for c q >= 1, whatever
     n. Coarse only where n is within three of q and c q is below about 0.5.
 
+    **Raises** `ValueError` that names the argument: negative numbers, shapes that do not broadcast.
+
     **Source.** Derived here: docs/theory.md, "The resolvent trace".
     """
     numbers = as_floats(c=c, q=q, n=n)
     for name, number in zip(("c", "q", "n"), numbers, strict=True):
         check_positive(name, number, zero_allowed=name == "c")
+    check_broadcast(**dict(zip(("c", "q", "n"), numbers, strict=True)))
     return _trace(*numbers)

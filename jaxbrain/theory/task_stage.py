@@ -235,6 +235,9 @@ def risk(
     `expected_misalignment`) a known n_brain brings an `AccuracyWarning`: the risk at its best penalty is
     then up to 5 % off, and under a shift up to 24 % (see `BlockShift`).
 
+    **Raises** `ValueError` that names the argument: `n_brain` of input_dim + 1 or fewer, negative numbers, shapes that
+    do not broadcast, an unknown `order`, a `shift` that is no `BlockShift`.
+
     **Source.** Finite: derived here, docs/theory.md, "The task stage" and "Test shift". First order:
     Lewis et al., arXiv:2605.09243.
     """
@@ -412,6 +415,10 @@ def task_only_risk(
 
     Σ is the identity, and its trace d, unless a `shift` says otherwise. Infinite for
     n_task <= input_dim + 1, where the mean does not exist. Units of ‖β‖².
+
+    **Raises** `ValueError` that names the argument: negative numbers, a `shift` that is no `BlockShift`.
+
+    **Source.** Mean of the inverse of a Wishart matrix; docs/theory.md, "Baselines".
     """
     return _task_only_risk(problem, check_n_task(problem, n_task), check_shift(problem, shift))
 
@@ -443,12 +450,14 @@ def ridge_risk(
     Units of ‖β‖². Infinite for penalty 0 and n_task <= input_dim + 1. As in `risk`, coarse or NaN for
     n_task within one or two of input_dim and a penalty next to nothing.
 
+    **Raises** `ValueError` that names the argument: negative numbers, shapes that do not broadcast, a `shift` that is
+    no `BlockShift`.
+
     **Source.** docs/theory.md, "Baselines"; relative error of order 1/n_task².
     """
-    n_task = check_n_task(problem, n_task)
-    return _ridge_risk(
-        problem, n_task, check_penalty(problem, penalty), check_shift(problem, shift)
-    )
+    n_task, penalty = check_n_task(problem, n_task), check_penalty(problem, penalty)
+    check_broadcast(n_task=n_task, penalty=penalty)
+    return _ridge_risk(problem, n_task, penalty, check_shift(problem, shift))
 
 
 @jax.jit

@@ -56,6 +56,9 @@ def two_penalty_risk(
     input_dim, latent_dim or their difference and n_task times a penalty is next to nothing: 10 % off
     at 0.1, tens of percent at 0.01, with a dozen inputs; less with more.
 
+    **Raises** `ValueError` that names the argument: `n_brain` of input_dim + 1 or fewer, negative numbers, shapes that
+    do not broadcast.
+
     **Source.** Ours; deterministic equivalent with its first two finite-size terms: docs/theory.md, "Two
     penalties".
     """
