@@ -220,8 +220,8 @@ def test_a_bare_plan_buys_both(capsys):
 
 @pytest.mark.parametrize(
     ("budget", "price", "labels"),
-    # In binary each of these prices is a trifle too high; 1/3 is no decimal, and stays what it is.
-    [("40000", "0.2", 200_000), ("41", "0.1", 410), ("1000.1", "0.7", 1428), ("7", "0.07", 100)],
+    # In binary each of these prices is a trifle too high, or the budget too low.
+    [("40000", "0.2", 200_000), ("41", "0.1", 410), ("7", "0.07", 100), ("0.3", "0.1", 3)],
 )
 def test_prices_are_decimal_as_they_were_typed(capsys, budget, price, labels):
     options = ("--preset", "small", "--budget", budget, "--cost-task", price)

@@ -73,11 +73,11 @@ def test_the_dataset_is_kept_and_never_replaced_unasked(capsys, tmp_path):
 def test_the_table_and_the_data_method(capsys):
     out = run(capsys, *GRID[:3], "--n-task", "50", "--seeds", "2", "--trials", "3", "--method", "data",
               "--penalty", "1", "inf")  # fmt: skip
-    study, task, _, *lines = out.splitlines()
+    study, _, power, _, *lines = out.splitlines()
     small = jb.presets.small().problem()
     sizes = small.input_dim, small.latent_dim, small.recording_dim
     assert study == "study: {} inputs, {} latents, {} channels".format(*sizes)
-    assert "risk of predicting 0: " in task
+    assert power == f"risk of predicting 0: {float(small.total_power):.4g}"
     header = "brain samples labels penalty risk closed-form risk z value 95 % closed-form value"
     assert " ".join(lines[0].split()) == header
     assert [line.split()[0] for line in lines[1:5]] == ["100", "100", "400", "400"]
@@ -179,7 +179,7 @@ def test_a_cell_without_a_closed_form_is_told_and_kept(capsys, tmp_path, penalty
     file, picture = tmp_path / "kept.NC", tmp_path / "risk.svg"
     out = run(capsys, *arguments, "--save", str(file), "--plot", str(picture))
     lines = out.splitlines()
-    first, second = lines[4:6]
+    first, second = lines[5:7]
     assert lines[-2:] == [f"wrote {file}", f"wrote {picture}"]
     assert first.split()[0] == "65"
     assert "undefined" in first

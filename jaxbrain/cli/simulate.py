@@ -137,7 +137,8 @@ def simulate(
     _write(found, study.problem, save, plot, overwrite)
     if json:
         return _as_json(found, rows, notes)
-    return "\n".join([*described(study), "", _as_table(found, rows, notes), *wrote(save, plot)])
+    head = [f"{name}: {value}" for name, value in described(study).items()]
+    return "\n".join([*head, "", _as_table(found, rows, notes), *wrote(save, plot)])
 
 
 def _write(

@@ -49,15 +49,15 @@ class Study:
         return None if self.samples_per_hour is None else self.n_brain / self.samples_per_hour
 
 
-def described(study: Study) -> list[str]:
-    """Which problem it is, a line for the brain's side and one for the task's."""
+def described(study: Study) -> dict[str, str]:
+    """Which problem it is, in words, by what each is called."""
     p = study.problem
     channels = "many channels" if p.recording_dim is None else f"{p.recording_dim} channels"
-    return [
-        f"study: {p.input_dim} inputs, {p.latent_dim} latents, {channels}",
-        f"task: SNR {float(p.task_snr):g}, misalignment {float(p.relative_misalignment):.2g}; risk of "
-        f"predicting 0: {float(p.total_power):.4g}",
-    ]
+    return {
+        "study": f"{p.input_dim} inputs, {p.latent_dim} latents, {channels}",
+        "task": f"SNR {float(p.task_snr):g}, misalignment {float(p.relative_misalignment):.2g}",
+        "risk of predicting 0": f"{float(p.total_power):.4g}",
+    }
 
 
 def read_study(config: Path | None, given: dict[str, Any]) -> Study:

@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 import tyro
 
 from .errors import UserError, output_problems, write_figure
-from .study import Study, read_study
+from .study import Study, described, read_study
 from .text import accuracy_noted, thousands, without_infinities, wrote
-from .worth_answer import answer_of, changes_of
+from .worth_answer import answer_of, changes_of, ranked
 from .worth_text import THINGS, samples, verdict
 
 
@@ -108,19 +108,16 @@ def _as_table(
     changes: dict[str, dict[str, float]],
     beyond_ridge: bool,
 ) -> str:
-    p = study.problem
-    channels = "many channels" if p.recording_dim is None else f"{p.recording_dim} channels"
-    power = float(p.total_power)
+    problem = described(study)
     rows = [
-        ("study", f"{p.input_dim} inputs, {p.latent_dim} latents, {channels}"),
-        ("task", f"SNR {float(p.task_snr):g}, misalignment {float(p.relative_misalignment):.2g}"),
+        *((name, problem[name]) for name in ("study", "task")),
         ("brain samples", samples(study)),
         ("labels", thousands(numbers["n_task"])),
         ("penalty", f"{numbers['penalty']:.4g}"),
         ("risk with recordings", f"{numbers['risk']:.4g}"),
         ("risk, least squares on labels alone", f"{numbers['task_only_risk']:.4g}"),
         ("risk, ridge on labels alone", f"{numbers['ridge_risk']:.4g}"),
-        ("risk of predicting 0", f"{power:.4g}"),
+        ("risk of predicting 0", problem["risk of predicting 0"]),
     ]
     if math.isfinite(numbers["risk"]):
         against_ridge = thousands(numbers["value_vs_ridge"]) + " labels"
@@ -141,19 +138,16 @@ def _as_table(
 
 
 def _what_if(changes: dict[str, dict[str, float]]) -> str:
-    value, information = changes["value"], changes["information_value"]
-    # Without shrinkage, as a report ranks them.
-    ranked = sorted(
-        value, key=lambda n: -abs(information[n]) if math.isfinite(information[n]) else 1
-    )
-
     def percent(change: float) -> str:
         return f"{change:+.3f} %" if math.isfinite(change) else "undefined"
 
     rows = [
         ("one percent more of … changes the", "value of the information", "against least squares")
     ]
-    rows += [(THINGS[name], percent(information[name]), percent(value[name])) for name in ranked]
+    rows += [
+        (THINGS[name], percent(information), percent(value))
+        for name, (value, information) in ranked(changes).items()
+    ]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "\n".join(
         f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}" for row in rows

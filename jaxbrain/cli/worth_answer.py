@@ -26,6 +26,17 @@ def answer_of(study: Study, notes: list[str]) -> tuple[dict[str, float], bool]:
     return numbers, beyond_ridge
 
 
+def ranked(changes: dict[str, dict[str, float]]) -> dict[str, tuple[float, float]]:
+    """Changes of the value against least squares and of the information value, by the name of the thing.
+
+    The largest of the information value come first, what is undefined last.
+    """
+    value, information = changes["value"], changes["information_value"]
+    measure = information if any(map(math.isfinite, information.values())) else value
+    names = sorted(measure, key=lambda n: -abs(measure[n]) if math.isfinite(measure[n]) else 1)
+    return {name: (value[name], information[name]) for name in names}
+
+
 def changes_of(
     study: Study, numbers: dict[str, float], notes: list[str]
 ) -> dict[str, dict[str, float]]:

@@ -63,7 +63,7 @@ def _figures(content: Content) -> list[str]:
 
 
 def _sensitivities(content: Content) -> list[str]:
-    if not any(np.isfinite(list(pair)).any() for pair in tables.ranked_changes(content).values()):
+    if not any(np.isfinite(list(row.values())).any() for row in content.changes.values()):
         said = "With these numbers no value is defined, and none can change by a percentage."
         return ["<h2>Sensitivities</h2>", paragraph(said)]
     return [

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..text import thousands
+from ..worth_answer import ranked
 from ..worth_text import THINGS, samples
 from .content import Content
 from .html import figure
 from .numbers import count, digits, digits4, percent
-from .tables import ranked_changes
 
 if TYPE_CHECKING:
     import xarray
@@ -88,13 +88,13 @@ def picture_of_changes(content: Content) -> str:
     """The elasticities as bars."""
     from ...figures import draw_changes
 
-    ranked = ranked_changes(content)
+    things = ranked(content.changes)
     told = "; ".join(
         f"{THINGS[name]} {percent(value)} and {percent(information)}"
-        for name, (value, information) in ranked.items()
+        for name, (value, information) in things.items()
     )
     return figure(
-        _image(draw_changes, {THINGS[name]: pair for name, pair in ranked.items()}),
+        _image(draw_changes, {THINGS[name]: pair for name, pair in things.items()}),
         f"Bars: percent change of the value against least squares and of the information value for one percent "
         f"more of each thing: {told}.",
         "By how many percent the value changes for one percent more of each thing, all else equal.",

@@ -9,6 +9,7 @@ import numpy as np
 from ..plan_text import amount_of_money
 from ..study import Study
 from ..text import thousands
+from ..worth_answer import ranked
 from ..worth_text import THINGS
 from .content import Content, Money
 from .numbers import count, digits, digits4, interval, percent
@@ -162,16 +163,8 @@ def changes(content: Content) -> Rows:
     """Thing, change of the value against least squares, change of the information value; in order."""
     return [
         (THINGS[name], percent(value), percent(information))
-        for name, (value, information) in ranked_changes(content).items()
+        for name, (value, information) in ranked(content.changes).items()
     ]
-
-
-def ranked_changes(content: Content) -> dict[str, tuple[float, float]]:
-    """Both changes by the name of the thing, the largest of the information value first."""
-    value, information = content.changes["value"], content.changes["information_value"]
-    measure = information if any(map(math.isfinite, information.values())) else value
-    names = sorted(measure, key=lambda n: -abs(measure[n]) if math.isfinite(measure[n]) else 1)
-    return {name: (value[name], information[name]) for name in names}
 
 
 def break_even(content: Content) -> tuple[tuple[str, ...], Rows]:
