@@ -426,6 +426,12 @@ def test_examples_run_and_the_best_depends_on_the_budget(capsys, name, arguments
     assert "illustrative" in (EXAMPLES / name).read_text().lower()
 
 
+def test_names_keep_their_case(capsys):
+    path = str(EXAMPLES / "modalities.toml")
+    reason = run(capsys, "plan", "--config", path, "--budget", "9000").splitlines()[-1]
+    assert reason.startswith(("fMRI is", "fMRI costs", "intracranial costs")), reason
+
+
 def test_commands_of_the_readme_run(capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     commands = re.findall(r"^jaxbrain plan (.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
@@ -468,7 +474,7 @@ def test_every_fault_of_a_config_is_told_at_once(capsys, tmp_path):
     arguments = ("--config", config, "--preset", "small", "--cost-hour", "3")
     said = refused(capsys, "plan", *arguments, "--plot", str(tmp_path / "no" / "a.png"))
     for fault in (
-        "--preset is about a single modality",
+        "--preset and",
         "--cost-hour is about a single modality",
         "budget must be greater than 0",
         "currency must be a word",

@@ -12,7 +12,8 @@ import pytest
 
 import jaxbrain as jb
 from jaxbrain.cli import main
-from jaxbrain.cli.simulate import _CSV
+from jaxbrain.cli.simulate import _CSV, _trials
+from jaxbrain.cli.study import read_study
 
 GRID = ["--n-brain", "100", "400", "--n-task", "50", "100", "--seeds", "4", "--trials", "20"]
 
@@ -102,6 +103,18 @@ def test_a_config_gives_the_study(capsys, tmp_path):
     cell = json.loads(out)["cells"][0]
     problem = jb.Problem.isotropic(12, 2, 1.0, 0.2, 0.5)
     assert cell["closed_form"] == pytest.approx(float(jb.risk(problem, 30, 20)), rel=1e-9)
+
+
+@pytest.mark.parametrize(("preset", "trials"), [("fmri", 2), ("small", 100)])
+def test_a_preset_in_a_file_takes_as_many_trials_as_the_option(capsys, tmp_path, preset, trials):
+    config = tmp_path / "study.toml"
+    config.write_text(f'preset = "{preset}"\n')
+    for chosen in (("--config", str(config)), ("--preset", preset)):
+        study = read_study(
+            Path(chosen[1]) if chosen[0] == "--config" else None,
+            {"preset": preset} if chosen[0] == "--preset" else {},
+        )
+        assert _trials(study) == trials
 
 
 def test_numbers_of_a_config_are_its_grid(capsys, tmp_path):

@@ -151,10 +151,12 @@ def _of_preset(
 def _of_file(
     config: Path, given: dict[str, Any], problems: list[str]
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    if "preset" in given:
+        problems.append(f"--preset and {config} exclude each other: give one of them")
     problems += [
         f"--{name.replace('_', '-')} is about a single modality: with --config it stands in the file"
         for name in given
-        if name == "preset" or name in _MODALITY
+        if name in _MODALITY
     ]
     content = read_toml(config, problems)
     if "problem" in (content or {}) and "modality" not in (content or {}):

@@ -41,8 +41,12 @@ def as_text(purchase: Purchase, answer: dict[str, Any]) -> str:
         answer["verdict"],
     ]
     if answer["best"] is not None:
-        reasons = (found["why_not"] for found in answer["modalities"].values())
-        lines += [f"{reason[0].upper()}{reason[1:]}." for reason in reasons if reason]
+        for name, found in answer["modalities"].items():
+            reason = found["why_not"]
+            if reason:
+                # A name keeps its case.
+                start = reason[0] if reason.startswith(name) else reason[0].upper()
+                lines.append(f"{start}{reason[1:]}.")
     return "\n".join(lines)
 
 

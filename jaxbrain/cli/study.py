@@ -42,6 +42,8 @@ class Study:
     n_brain: float
     n_task: float
     samples_per_hour: float | None
+    preset: str | None = None
+    """Where its problem is from, if it is a ready-made one."""
 
     @property
     def hours(self) -> float | None:
@@ -154,7 +156,7 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
     default_task = _DEFAULT_SAMPLES.get(preset or "", (0.0, 2.0 * problem.input_dim))[1]
     if math.isnan(n_brain):
         n_brain = 10.0 * problem.input_dim
-    return Study(problem, n_brain, numbers.get("n_task", default_task), rate)
+    return Study(problem, n_brain, numbers.get("n_task", default_task), rate, preset)
 
 
 def _problem_table(table: Any, file: str, problems: list[str]) -> dict[str, Any]:
