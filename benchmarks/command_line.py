@@ -7,6 +7,7 @@ same shapes.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -50,7 +51,10 @@ def simulated(path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("file", nargs="?", type=Path)
-    file = prepare(__doc__, parser).file
+    arguments = prepare(__doc__, parser)
+    file = arguments.file
+    # Each run is a process of its own, which chooses its device by this.
+    os.environ["JAX_PLATFORMS"] = "cuda,cpu" if arguments.device == "gpu" else "cpu"
     import_times = [
         float(subprocess.check_output([sys.executable, "-c", IMPORT], text=True)) for _ in range(9)
     ]

@@ -116,7 +116,7 @@ def closed_forms() -> str:
     growth = found["growth"]
     return table(head, rows) + (
         f"\n\nThe time grows with the number of cells to the power {growth['exponent_in_cells']:.2f} "
-        f"(10 000 to a million of them: {duration(growth['cells']['times'][2]['median_s'])} to "
+        f"(in sizes timed on their own, 10 000 to a million of them: {duration(growth['cells']['times'][2]['median_s'])} to "
         f"{duration(growth['cells']['times'][-1]['median_s'])}), with that of latents to the power "
         f"{growth['exponent_in_latents']:.2f} (800 to 12 800). "
         f"Memory at its peak {found['peak_memory_gb']:.1f} GB, imports and gradients included."
@@ -126,7 +126,12 @@ def closed_forms() -> str:
 def brain_stage() -> str:
     found = results("brain_stage")
     rows = []
-    for what, size in (("n_brain", "recordings"), ("inputs", "inputs"), ("channels", "channels")):
+    for what, size in (
+        ("n_brain", "recordings"),
+        ("inputs", "inputs, 512 channels"),
+        ("inputs, iterated", "inputs, 4 096 channels"),
+        ("channels", "channels"),
+    ):
         sides = found[what]["rows"]
         both = [row for row in sides if "numpy" in row]
         exponent, largest = found[what]["exponents"], both[-1]
@@ -298,8 +303,8 @@ def tuning() -> str:
     apart = data["largest distance to scikit-learn's choice, in steps of its grid"]
     near = data["median distance to himalaya's choice, in steps of its grid"]
     return table(("what", "time", "first call", "accuracy"), rows) + (
-        f"\n\nOur choices by leave-one-out are within {apart:.2f} steps of scikit-learn's grid, which is as close as a grid "
-        f"comes; by five folds in the median {near:.2f} steps from himalaya's, whose folds are others. One Gram matrix and "
+        f"\n\nOur choices by leave-one-out are within {apart:.2f} steps of scikit-learn's grid (the nearest point "
+        f"of a grid is up to half a step off); by five folds in the median {near:.2f} steps from himalaya's, whose folds are others. One Gram matrix and "
         f"its eigenvectors are {data['fraction_of_limit']:.0%} of the time of leave-one-out."
     )
 
@@ -387,12 +392,33 @@ PARTS: dict[str, Callable[[], str]] = {
 }
 
 
+# The files that each part is made of.
+SOURCES = {
+    "closed forms": ("closed_forms", "allocations"),
+    "brain stage": ("brain_stage",),
+    "simulation": ("simulation",),
+    "fmri": ("simulation",),
+    "estimators": ("estimators",),
+    "tuning": ("tuning_closed_form", "tuning_data"),
+    "compile times": ("compile_times",),
+    "command line": ("command_line",),
+    "reproduction": ("reproduce",),
+}
+
+
+def _measured(name: str) -> str:
+    """When, and on which commit: parts are measured one by one."""
+    records = [json.loads((RESULTS / f"{file}.json").read_text()) for file in SOURCES.get(name, ())]
+    told = dict.fromkeys(f"{record['commit']} on {record['date']}" for record in records)
+    return f"\n\nMeasured at {', '.join(told)}." if told else ""
+
+
 def filled(page: str) -> str:
     """The page with every part made from the newest results."""
 
     def part(match: re.Match) -> str:
         name = match.group(1)
-        return f"<!-- {name} -->\n\n{PARTS[name]()}\n\n<!-- end -->"
+        return f"<!-- {name} -->\n\n{PARTS[name]()}{_measured(name)}\n\n<!-- end -->"
 
     return re.sub(r"<!-- ([a-z ]+) -->\n.*?<!-- end -->", part, page, flags=re.DOTALL)
 

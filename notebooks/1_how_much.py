@@ -68,9 +68,9 @@ axes.set(xscale="log", xlabel="hours of recording", ylabel="information value (l
 axes.legend()
 
 # %% [markdown]
-# What would raise it most, for one percent more of each thing:
+# What changes it most, for one percent more of each thing:
 
 # %%
-change = jb.elasticities(problem, 18_000, 100_000)
+change = jb.elasticities(problem, 18_000, 100_000, measure="information_value")
 for name, percent in sorted(change._asdict().items(), key=lambda item: -abs(item[1])):
     print(f"{name:20} {float(percent):+.3f} %")

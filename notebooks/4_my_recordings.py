@@ -41,6 +41,6 @@ main(
 )
 
 # %% [markdown]
-# What to believe: BEFS has to beat ridge *and* both its controls. A random subspace and shuffled recordings gain whatever a penalty of their own
-# for three directions gains. Volumes of a run follow each other, and are not independent: the errors are better than those of a new run would be, of all estimators
+# What to believe: BEFS has to beat ridge *and* both its controls. A random subspace and shuffled recordings would gain as much, if
+# all came from a penalty of their own for three directions; here they lose. Volumes of a run follow each other, and are not independent: the errors are better than those of a new run would be, of all estimators
 # alike.

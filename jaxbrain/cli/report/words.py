@@ -73,8 +73,8 @@ def about_break_even(content: Content) -> str:
         )
     if math.isnan(price.large_budgets):
         return (
-            f"{first} At large budgets none should be bought at any price: more of them do not bring the "
-            "learned subspace closer to the task."
+            f"{first} At large budgets the law for them names no price: more recordings do not bring the learned "
+            "subspace closer to the task."
         )
     return (
         f"{first} At large budgets, against least squares, it pays to buy some of them as long as a sample "
