@@ -31,7 +31,7 @@ LATENTS, TRIALS, ROUNDS = 32, 4, 5
 N_BRAIN = [(256, 512, n, n <= 16_000) for n in (1_000, 4_000, 16_000, 250_000, 1_000_000)]
 INPUTS = [(d, 512, 4 * d, d <= 1024) for d in (128, 256, 512, 1024, 4096, 8192)]
 # Beyond 512 of both the leading directions are iterated.
-ITERATED = [(d, 4096, 4 * d, d <= 2048) for d in (1024, 2048, 4096, 8192)]
+ITERATED = [(d, 1024, 4 * d, d <= 2048) for d in (1024, 2048, 4096, 8192)]
 CHANNELS = [(512, p, 2048, p <= 1024) for p in (64, 256, 1024, 4096, 65_536)]
 
 
@@ -158,7 +158,7 @@ def main() -> None:
             **growth(device, N_BRAIN, 2),
         },
         "inputs": {"channels": 512, "recordings": "4 d", **growth(device, INPUTS, 0)},
-        "inputs, iterated": {"channels": 4096, "recordings": "4 d", **growth(device, ITERATED, 0)},
+        "inputs, iterated": {"channels": 1024, "recordings": "4 d", **growth(device, ITERATED, 0)},
         "channels": {"inputs": 512, "recordings": 2048, **growth(device, CHANNELS, 1)},
         "dense": in_own_process(kernel_share, device),
     }

@@ -129,7 +129,7 @@ def brain_stage() -> str:
     for what, size in (
         ("n_brain", "recordings"),
         ("inputs", "inputs, 512 channels"),
-        ("inputs, iterated", "inputs, 4 096 channels"),
+        ("inputs, iterated", "inputs, 1 024 channels"),
         ("channels", "channels"),
     ):
         sides = found[what]["rows"]
