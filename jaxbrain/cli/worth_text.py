@@ -27,7 +27,9 @@ def verdict(study: Study, numbers: dict[str, float], beyond_ridge: bool) -> str:
         if information >= 0.5
         else "worth next to nothing for this task"
     )
-    measured = "with all the shrinkage that helps on both sides and measured against ridge regression"
+    measured = (
+        "with all the shrinkage that helps on both sides and measured against ridge regression"
+    )
     if not math.isfinite(numbers["risk"]):
         return (
             f"With labels numbering {thousands(numbers['n_task'])} the subspace cannot even be read out "
