@@ -17,8 +17,8 @@ PAGE = Path(__file__).parent / "README.md"
 PLOTS = Path(__file__).parent / "plots"
 
 
-def results(name: str, folder: Path = RESULTS) -> dict:
-    return json.loads((folder / f"{name}.json").read_text())["results"]
+def results(name: str) -> dict:
+    return json.loads((RESULTS / f"{name}.json").read_text())["results"]
 
 
 def duration(seconds: float) -> str:
@@ -58,7 +58,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def conditions() -> str:
     record = json.loads((RESULTS / "closed_forms.json").read_text())
     versions, limits = record["versions"], record["results"]["limits"]
-    lines = [
+    return (
         f"{record['machine']['cores']} cores ({record['machine']['cpu']}), JAX {versions['jax']}, Python "
         f"{'.'.join(versions['python'].split('.')[:2])}, NumPy {versions['numpy']}, double precision. Medians, "
         "extremes in brackets. What the machine does at best, measured in the same run: "
@@ -66,11 +66,7 @@ def conditions() -> str:
         f"{limits['memory_gb_per_s']:.1f} GB/s through memory, {duration(limits['dispatch_s'])} for a program "
         f"that does nothing, {limits['sum_over_latents_ns_per_term']:.2f} ns for a term of the sum over latents, "
         "of which the closed forms consist."
-    ]
-    folder = RESULTS / "gpu"
-    if not folder.exists():
-        lines.append("No measurement on a GPU yet.")
-    return "\n".join(lines)
+    )
 
 
 def closed_forms() -> str:
@@ -378,6 +374,46 @@ def reproduction() -> str:
     )
 
 
+PEERS = re.compile(r"numpy|scipy|scikit|himalaya", re.IGNORECASE)
+
+
+def _timings(found: object, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], float]:
+    """Every time of the library within some results, by where it stands; not those of peers."""
+    if isinstance(found, list):
+        found = {str(place): each for place, each in enumerate(found)}
+    if not isinstance(found, dict) or (path and PEERS.search(path[-1])):
+        return {}
+    seconds: dict[tuple[str, ...], float] = {}
+    for name in ("median_s", "wall_s"):
+        if isinstance(found.get(name), float):
+            seconds[path] = found[name]
+    for name, each in found.items():
+        seconds |= _timings(each, (*path, name))
+    return seconds
+
+
+def on_gpu() -> str:
+    """The same work on a GPU, beside the CPU's times above."""
+    rows, devices = [], {}
+    for file in sorted((RESULTS / "gpu").glob("*.json")):
+        record = json.loads(file.read_text())
+        devices[f"{record['machine']['device']}, {record['commit']} on {record['date']}"] = None
+        theirs = _timings(results(file.stem))
+        for path, ours in _timings(record["results"]).items():
+            if path in theirs:
+                rows.append(
+                    [
+                        " / ".join((file.stem, *path)),
+                        duration(theirs[path]),
+                        duration(ours),
+                        times(theirs[path] / ours),
+                    ]
+                )
+    if not rows:
+        return "No measurement on a GPU yet."
+    return table(("what", "CPU", "GPU", "ratio"), rows) + f"\n\nMeasured on {'; '.join(devices)}."
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "conditions": conditions,
     "closed forms": closed_forms,
@@ -389,6 +425,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "compile times": compile_times,
     "command line": command_line,
     "reproduction": reproduction,
+    "gpu": on_gpu,
 }
 
 

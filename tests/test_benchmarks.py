@@ -1,5 +1,6 @@
 """The benchmarks: their page says what their results say, and their references are right."""
 
+import json
 import re
 import subprocess
 import sys
@@ -26,6 +27,31 @@ def test_tables_of_the_page_are_those_of_the_results():
     place = digit.start(1)
     wrong = text[:place] + str((int(text[place]) + 1) % 10) + text[place + 1 :]
     assert page.filled(wrong) == text
+
+
+def test_times_on_a_gpu_stand_beside_those_of_the_cpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "RESULTS", tmp_path)
+    assert page.on_gpu() == "No measurement on a GPU yet."
+
+    def written(folder, scale, device):
+        timed = {"median_s": 3.0 * scale, "numpy_one_cell": {"median_s": 7.0}}
+        found = {"draws": {"rows": [{"jaxbrain": timed, "numpy": {"wall_s": 5.0}}]}}
+        found |= {"sweep": {"wall_s": 40.0 * scale}} | (
+            {"alone": {"wall_s": 1.0}} if scale == 1 else {}
+        )
+        machine = {"device": device}
+        record = {"results": found, "machine": machine, "commit": "abc", "date": "2026-01-02"}
+        folder.mkdir(exist_ok=True)
+        (folder / "draw.json").write_text(json.dumps(record))
+
+    written(tmp_path, 1.0, "TFRT_CPU_0")
+    written(tmp_path / "gpu", 0.25, "NVIDIA H100")
+    assert page.on_gpu().splitlines()[2:] == [
+        "| draw / draws / rows / 0 / jaxbrain | 3.0 s | 750 ms | 4.0 |",
+        "| draw / sweep | 40 s | 10 s | 4.0 |",
+        "",
+        "Measured on NVIDIA H100, abc on 2026-01-02.",
+    ]
 
 
 @pytest.mark.parametrize(
