@@ -108,6 +108,10 @@ def closed_forms() -> str:
                 "",
             ]
         )
+    name = "isotropic, befs_two_penalties against ridge"
+    plan = plans[name]
+    what = f"{plans['allocations']:,} finite allocations, isotropic, two penalties against ridge"
+    rows.append([what, timing(plan), duration(plan["first_s"]), "", "", "", ""])
     head = ("what", "jaxbrain", "first call", "NumPy", "ratio", "difference", "of the limit")
     growth = found["growth"]
     return table(head, rows) + (
