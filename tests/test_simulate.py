@@ -51,6 +51,13 @@ def test_cells_stand_beside_their_closed_form(capsys, tmp_path):
     assert answer["configuration"]["trials"] == 20
 
 
+def test_infinite_numbers_are_null_with_a_note_of_their_column(capsys):
+    grid = ("--n-brain", "100", "--n-task", "40", "60", "--penalty", "0", "1", "--trials", "20")
+    answer = json.loads(run(capsys, *grid, "--json"))
+    assert [cell["closed_form"] is None for cell in answer["cells"]] == [True, False, True, False]
+    assert "closed_form is infinite in 2 of the 4 cells, where it is null" in answer["notes"]
+
+
 def test_the_dataset_is_kept_and_never_replaced_unasked(capsys, tmp_path):
     file = tmp_path / "kept.nc"
     answer = json.loads(run(capsys, *GRID, "--json", "--save", str(file)))

@@ -16,7 +16,7 @@ import tyro
 from .errors import UserError, flag, in_flags, output_problems, seed_problems, write_figure
 from .reading import LARGEST
 from .study import Study, described, read_study
-from .text import accuracy_noted, aligned, thousands, wrote
+from .text import accuracy_noted, aligned, thousands, without_infinities, wrote
 
 if TYPE_CHECKING:
     import xarray
@@ -343,12 +343,19 @@ def _rows(found: xarray.Dataset, problem: Any, worth: xarray.Dataset) -> list[di
 
 
 def _as_json(found: xarray.Dataset, rows: list[dict[str, Any]], notes: list[str]) -> str:
-    def plain(value: Any) -> Any:
-        if isinstance(value, float) and not math.isfinite(value):
-            return None if math.isnan(value) else "infinite"
-        return value
-
-    cells = [{name: plain(value) for name, value in row.items()} for row in rows]
+    cells, notes = [], list(notes)
+    infinite: dict[str, int] = {}
+    for row in rows:
+        numbers = {name: value for name, value in row.items() if isinstance(value, float)}
+        fields, said = without_infinities(numbers)
+        cells.append(row | fields)
+        for note in said:
+            if not note.endswith("undefined"):
+                infinite[note] = infinite.get(note, 0) + 1
+    notes += [
+        f"{note} in {count} of the {len(rows)} cells, where it is null"
+        for note, count in infinite.items()
+    ]
     answer = {"configuration": dict(found.attrs), "cells": cells, "notes": notes}
     return json_module.dumps(answer, indent=2)
 
