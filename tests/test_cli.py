@@ -408,6 +408,23 @@ def test_verdict_needs_more_than_a_gain_over_ridge(capsys, tmp_path):
     assert "variances differ" in text
 
 
+def test_help_is_doubted_where_neighbouring_rows_are_alike(capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    targets = np.repeat(rng.normal(size=(30, 2)), 4, axis=0) + 0.1 * rng.normal(size=(120, 2))
+    path = small_file(tmp_path, targets=targets)
+    options = ("--repeats", "4", "--rank", "2", "--json")
+    alike = json.loads(run(capsys, "fit", path, *options))
+    assert re.search(
+        r"rows that follow each other are alike \(correlation 0.7\d\)", alike["verdict"]
+    )
+    assert "--block" in alike["verdict"]
+    apart = json.loads(run(capsys, "fit", path, *options, "--block", "8"))
+    assert "alike" not in apart["verdict"]
+    assert "in blocks of 8" in " ".join(apart["what_was_done"])
+    assert "--block = 50 rows" in refused(capsys, "fit", path, *options, "--block", "50")
+    assert "--block must lie between 1" in refused(capsys, "fit", path, *options, "--block", "0")
+
+
 def test_recordings_that_show_where_the_task_is_not_are_told_apart(capsys, tmp_path):
     """What was recorded and the task share no direction: only two penalties can make use of that."""
     rng = np.random.default_rng(0)

@@ -14,16 +14,19 @@ from scipy.optimize import minimize
 
 import jaxbrain as jb
 from jaxbrain.pilot import (
+    CONTROLS,
     ESTIMATORS,
     PilotError,
     choose_rank,
     evaluate,
     pilot_data,
     read_pilot,
+    row_correlation,
     split_sizes,
     summarise,
     whiten,
 )
+from jaxbrain.pilot.evaluation import _displaced, _permuted
 
 ROOT = Path(__file__).parent.parent
 REAL = ROOT.parent / "shared" / "data" / "szinte2024" / "v1.npz"
@@ -325,7 +328,7 @@ def test_all_problems_are_told_at_once():
     ("sizes", "said"),
     [
         ({"n_brain": 10}, "n_brain = 10 rows cannot teach"),
-        ({"n_brain": 70}, "only 60 recorded rows"),
+        ({"n_brain": 70}, "only 60 recorded rows: pass 14 to 53"),
         ({"n_task": 3}, "too few to choose a penalty"),
         ({"n_test": 1}, "too few to test"),
         ({"n_brain": 30, "n_task": 20, "n_test": 20}, "only 30 rows left"),
@@ -335,6 +338,26 @@ def test_sizes_that_cannot_be_are_named(sizes, said):
     data = pilot_data(inputs=INPUTS, recordings=RECORDINGS, targets=TARGETS)
     with pytest.raises(PilotError, match=said):
         split_sizes(data, **sizes)
+
+
+def test_too_many_brain_rows_blame_nothing_else():
+    data = pilot_data(inputs=INPUTS, recordings=RECORDINGS, targets=TARGETS)
+    with pytest.raises(PilotError) as caught:
+        split_sizes(data, n_brain=70)
+    assert len(caught.value.problems) == 1
+    with pytest.raises(PilotError) as caught:
+        split_sizes(data, n_brain=70, n_task=3)
+    assert len(caught.value.problems) == 2
+    split_sizes(data, n_brain=53)
+    with pytest.raises(PilotError):
+        split_sizes(data, n_brain=54)
+
+
+@pytest.mark.parametrize("block", [0, 21])
+def test_blocks_too_long_for_three_parts_are_refused(block):
+    data = pilot_data(inputs=INPUTS, recordings=RECORDINGS, targets=TARGETS)
+    with pytest.raises(PilotError, match=f"block = {block} rows: .* pass 1 to 20"):
+        evaluate(data, split_sizes(data), 3, jax.random.key(0), rank=2, block=block)
 
 
 def test_collinear_inputs_and_impossible_ranks_are_named():
@@ -436,6 +459,77 @@ def test_python_objects_are_never_loaded_and_hide_no_other_fault(tmp_path):
         "array 'inputs' holds Python objects, which are never loaded: save it as numbers"
     )
     assert "recordings is constant" in second
+
+
+def run_of_a_scanner(seed, n=150, d=12, p=20):
+    """Inputs, and noise that recordings and targets share, each slow; nothing depends on the inputs."""
+    rng = np.random.default_rng(seed)
+    slow = rng.normal(size=(n, d + 1))
+    for row in range(1, n):
+        slow[row] = 0.95 * slow[row - 1] + np.sqrt(1 - 0.95**2) * slow[row]
+    inputs, noise = slow[:, :d], slow[:, d:]
+    recordings = noise + 0.3 * rng.normal(size=(n, p))
+    return pilot_data(
+        inputs=inputs, recordings=recordings, targets=noise + 0.3 * rng.normal(size=(n, 1))
+    )
+
+
+@pytest.mark.long
+def test_blocks_undo_what_neighbouring_rows_pretend():
+    data = run_of_a_scanner(1)
+    sizes, key = split_sizes(data, 80, 30, 40), jax.random.key(0)
+
+    def gain(block):
+        errors = np.asarray(evaluate(data, sizes, 60, key, rank=1, block=block).errors)
+        errors = dict(zip(ESTIMATORS, errors.mean(axis=2), strict=True))
+        return summarise(errors["befs"] - errors["ridge"])
+
+    assert gain(1).high < 0
+    assert gain(30).high > 0
+
+
+@pytest.mark.parametrize(("n", "block"), [(17, 4), (16, 4), (5, 1), (9, 3)])
+def test_a_permutation_keeps_blocks_together(n, block):
+    firsts = set()
+    for seed in range(20):
+        rows = np.asarray(_permuted(jax.random.key(seed), n, block))
+        assert sorted(rows) == list(range(n))
+        # Within a block each row is followed by the next.
+        inside = rows[:-1] % block < block - 1
+        inside &= rows[:-1] < n - 1
+        assert np.all(np.diff(rows)[inside] == 1)
+        firsts.add(int(rows[0]))
+    assert firsts == set(range(0, n, block))
+
+
+@pytest.mark.parametrize(("n", "block"), [(16, 4), (17, 8), (7, 5), (5, 1)])
+def test_the_shuffled_control_leaves_no_block_in_its_place(n, block):
+    for seed in range(20):
+        rows = np.asarray(_displaced(jax.random.key(seed), n, block))
+        assert sorted(rows) == list(range(n))
+        if block > 1:
+            assert not np.any(rows == np.arange(n))
+
+
+def test_rows_that_follow_each_other_are_alike_in_a_time_series():
+    data = run_of_a_scanner(1)
+    by_hand = [np.corrcoef(x[1:], x[:-1])[0, 1] for x in data.recordings.T]
+    assert row_correlation(data) == pytest.approx(max(np.mean(by_hand), 0), abs=0.05)
+    assert row_correlation(data) > 0.5
+    assert abs(row_correlation(data, lag=60)) < row_correlation(data)
+    assert abs(row_correlation(shared())) < 2 / 20
+
+
+@pytest.mark.long
+def test_a_single_run_of_v1_shows_nothing_in_blocks(v1):
+    """What single rows show of it may be noise that neighbours share."""
+    assert row_correlation(v1) > 0.5
+    sizes = split_sizes(v1, 80, 30, 40)
+    evaluation = evaluate(v1, sizes, 100, jax.random.key(0), rank=3, block=15)
+    errors = dict(zip(ESTIMATORS, np.asarray(evaluation.errors).mean(axis=2), strict=True))
+    assert errors["ridge"].mean() > 1
+    for name in CONTROLS:
+        assert summarise(errors[name] - errors["ridge"]).high > 0
 
 
 @pytest.fixture

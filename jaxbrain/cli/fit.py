@@ -25,7 +25,10 @@ _BOUNDS = {
     "n_brain": (1, _MANY),
     "n_task": (5, _MANY),
     "n_test": (2, _MANY),
+    "block": (1, _MANY),
 }
+# Rows less alike than this share no noise to speak of.
+_ALIKE = 0.2
 _LABELS = {
     "task_only": "least squares",
     "ridge": "ridge",
@@ -45,6 +48,7 @@ def fit(
     n_brain: int | None = None,
     n_task: int | None = None,
     n_test: int | None = None,
+    block: int = 1,
     repeats: int = 300,
     seed: int = 0,
     components: int | None = None,
@@ -60,6 +64,7 @@ def fit(
         n_brain: Rows for the brain stage in each split.
         n_task: Rows for the task stage in each split.
         n_test: Rows to test on in each split.
+        block: So many consecutive rows stay together: more than neighbours of a time series are alike for.
         repeats: Number of random splits.
         seed: Of the random splits.
         components: Describe the inputs by that many principal components, whitened.
@@ -68,7 +73,7 @@ def fit(
     """
     import jax
 
-    from ..pilot import PilotError, evaluate, read_pilot, split_sizes, whiten
+    from ..pilot import PilotError, evaluate, read_pilot, row_correlation, split_sizes, whiten
 
     problems = seed_problems(seed)
     options: dict[str, int | None] = {
@@ -78,6 +83,7 @@ def fit(
         "n_brain": n_brain,
         "n_task": n_task,
         "n_test": n_test,
+        "block": block,
     }
     for name, number in options.items():
         low, high = _BOUNDS[name]
@@ -94,7 +100,7 @@ def fit(
             data, share = whiten(data, options["components"])
         sizes = split_sizes(data, options["n_brain"], options["n_task"], options["n_test"])
         if not problems:
-            evaluation = evaluate(data, sizes, repeats, jax.random.key(seed), rank)
+            evaluation = evaluate(data, sizes, repeats, jax.random.key(seed), rank, block)
     except PilotError as error:
         problems += [
             in_flags(problem, options).replace(
@@ -104,10 +110,11 @@ def fit(
         ]
     if evaluation is None:
         raise UserError(problems)
-    done = _what_was_done(data, original_dim, share, evaluation, repeats, rank is None)
+    done = _what_was_done(data, original_dim, share, evaluation, repeats, rank is None, block)
+    verdict = _verdict(evaluation) + _doubt(row_correlation(data, block), len(data.targets), block)
     if json:
-        return json_module.dumps(_as_json(evaluation, done, per_target), indent=2)
-    return _as_text(evaluation, done, per_target)
+        return json_module.dumps(_as_json(evaluation, done, verdict, per_target), indent=2)
+    return _as_text(evaluation, done, verdict, per_target)
 
 
 def _what_was_done(
@@ -117,6 +124,7 @@ def _what_was_done(
     evaluation: Evaluation,
     repeats: int,
     rank_chosen: bool,
+    block: int,
 ) -> list[str]:
     n_brain, n_task, n_test = evaluation.sizes
     inputs = (
@@ -133,6 +141,8 @@ def _what_was_done(
         )
     how = "chosen by cross-validated encoding error" if rank_chosen else "as given"
     rows = "shared rows, kept apart" if data.shared_rows else "separate rows"
+    if block > 1:
+        rows += f", in blocks of {block}"
     return [
         f"inputs: {inputs}",
         f"recordings: {data.recordings.shape[1]} channels; targets: {data.targets.shape[1]}",
@@ -163,7 +173,7 @@ def _by_repeat(evaluation: Evaluation) -> dict[str, np.ndarray]:
     return dict(zip(ESTIMATORS, np.asarray(evaluation.errors).mean(axis=2), strict=True))
 
 
-def _as_json(evaluation: Evaluation, done: list[str], per_target: bool) -> dict:
+def _as_json(evaluation: Evaluation, done: list[str], verdict: str, per_target: bool) -> dict:
     from ..pilot import ESTIMATORS
 
     def plain(summary: Summary) -> dict[str, float | int | None]:
@@ -179,7 +189,7 @@ def _as_json(evaluation: Evaluation, done: list[str], per_target: bool) -> dict:
         "sizes": evaluation.sizes._asdict(),
         "errors": {name: plain(error) for name, (error, _) in summaries.items()},
         "differences_to_ridge": {name: plain(gap) for name, (_, gap) in summaries.items()},
-        "verdict": _verdict(evaluation),
+        "verdict": verdict,
     }
     if per_target:
         means = _per_target_means(evaluation)
@@ -190,7 +200,7 @@ def _as_json(evaluation: Evaluation, done: list[str], per_target: bool) -> dict:
     return answer
 
 
-def _as_text(evaluation: Evaluation, done: list[str], per_target: bool) -> str:
+def _as_text(evaluation: Evaluation, done: list[str], verdict: str, per_target: bool) -> str:
     summaries = _summaries(evaluation)
     rows: list[tuple[str, ...]] = [
         ("", "held-out error", "95 % interval", "minus ridge", "95 % interval")
@@ -208,7 +218,7 @@ def _as_text(evaluation: Evaluation, done: list[str], per_target: bool) -> str:
     lines = [*done, "", *aligned(rows)]
     if per_target:
         lines += ["", *_per_target(evaluation)]
-    return "\n".join([*lines, "", _verdict(evaluation)])
+    return "\n".join([*lines, "", verdict])
 
 
 def _per_target(evaluation: Evaluation) -> list[str]:
@@ -282,6 +292,18 @@ def _verdict(evaluation: Evaluation) -> str:
     return (
         f"No difference can be seen between {_LABELS[best]} and {_LABELS[rival]} {against}: more "
         "repeats or more rows may tell." + caution
+    )
+
+
+def _doubt(correlation: float, rows: int, block: int) -> str:
+    """What to say of rows that are alike across a split; nothing, where they are not."""
+    if correlation < max(_ALIKE, 4 / math.sqrt(rows)):
+        return ""
+    apart = "that follow each other" if block == 1 else f"{block} apart"
+    return (
+        f" Do not rely on this: rows {apart} are alike (correlation {correlation:.2f}), so that both sides of a split "
+        "share noise, which can pass for help and which no control shows. Keep longer blocks of rows "
+        "together (--block)."
     )
 
 

@@ -7,6 +7,7 @@ from .evaluation import SplitSizes as SplitSizes
 from .evaluation import Summary as Summary
 from .evaluation import choose_rank as choose_rank
 from .evaluation import evaluate as evaluate
+from .evaluation import row_correlation as row_correlation
 from .evaluation import split_sizes as split_sizes
 from .evaluation import summarise as summarise
 from .recordings import PilotData as PilotData

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import check_integer, check_key
 from .._linalg import map_factorisations
-from ..estimators import encode, random_subspace, shuffle_recordings
+from ..estimators import encode, random_subspace
 from ..estimators.task import hat
 from ..tuning import KFold, tune_penalty
 from .recordings import PilotData, PilotError
@@ -90,11 +90,12 @@ def split_sizes(
         ):
             raise PilotError([f"{name} must be a whole number, but it is {number!r}"])
     rows_brain, rows_task = len(data.brain_inputs), len(data.task_inputs)
+    given = n_task is not None, n_test is not None
     if n_brain is None:
         n_brain = rows_brain // 2 if data.shared_rows else rows_brain
     left = rows_task - n_brain if data.shared_rows else rows_task
     if n_task is None:
-        n_task = left // 2 if data.shared_rows else 2 * left // 3
+        n_task = max(left // 2, 5) if data.shared_rows else 2 * left // 3
     if n_test is None:
         n_test = max(left - n_task, 0)
     d, problems = data.input_dim, []
@@ -103,13 +104,19 @@ def split_sizes(
             f"n_brain = {n_brain} rows cannot teach a subspace of {d} inputs (it takes at least "
             f"{d + 2}): describe the inputs by fewer components, or record more"
         )
-    if n_brain > rows_brain:
+    # What is left when n_brain is too large is not to blame for it.
+    possible = n_brain <= rows_brain
+    if not possible:
         problems.append(f"n_brain = {n_brain}, but there are only {rows_brain} recorded rows")
-    if n_task < 5:
+        if data.shared_rows and rows_brain >= d + 9:
+            problems[-1] += (
+                f": pass {d + 2} to {rows_brain - 7}, so that 5 task and 2 test rows remain"
+            )
+    if n_task < 5 and (possible or given[0]):
         problems.append(f"n_task = {n_task} rows are too few to choose a penalty on: at least 5")
-    if n_test < 2:
+    if n_test < 2 and (possible or given[1]):
         problems.append(f"n_test = {n_test} rows are too few to test on: at least 2")
-    if n_task + n_test > left:
+    if n_task + n_test > left and possible:
         problems.append(
             f"n_task + n_test = {n_task + n_test}, but there are only {left} rows left for them"
         )
@@ -124,6 +131,7 @@ def evaluate(
     repeats: int,
     key: PRNGKeyArray,
     rank: int | None = None,
+    block: int = 1,
 ) -> Evaluation:
     """Compare estimators with and without recordings on repeated random splits of a study.
 
@@ -136,16 +144,26 @@ def evaluate(
     - `data`: the study; `sizes`: rows of the three parts, as from `split_sizes`; `repeats`: splits, at least 2;
       `key`: of the splits.
     - `rank`: dimension of the learned subspace; by default `choose_rank`.
+    - `block`: so many consecutive rows stay together, in splits and in the shuffled control. Rows of a time series
+      depend on their neighbours, and single rows of it on both sides of a split share noise: BEFS can learn how
+      that noise happens to go with the inputs of one run, which no control shows. Take blocks longer than that
+      dependence lasts.
 
-    **Raises** `PilotError` if rank or repeats do not fit the data, and if the inputs are collinear.
+    **Raises** `PilotError` if rank, repeats or block do not fit the data, and if the inputs are collinear.
     """
     check_key(key)
     check_integer("repeats", repeats, 0)
+    check_integer("block", block, 0)
     sizes = split_sizes(data, *sizes)
     largest = largest_rank(data, sizes)
     problems = []
     if repeats < 2:
         problems.append(f"repeats = {repeats}: it takes at least 2 to say how sure the answer is")
+    longest = len(data.task_inputs) // (3 if data.shared_rows else 2)
+    if not 1 <= block <= longest:
+        problems.append(
+            f"block = {block} rows: a split needs a block for each of its parts, so pass 1 to {longest}"
+        )
     if rank is not None and not 1 <= rank <= largest:
         problems.append(
             f"rank = {rank} must lie between 1 and {largest}, which n_task, the inputs and the "
@@ -171,8 +189,8 @@ def evaluate(
     data = _rescaled(data)
     arrays = tuple(jnp.asarray(array) for array in data[:4])
     if rank is None:
-        rank = choose_rank(data, sizes, min(repeats, _REPEATS_FOR_RANK), key)
-    errors, penalties = _all_repeats(arrays, key, sizes, data.shared_rows, rank, repeats)
+        rank = choose_rank(data, sizes, min(repeats, _REPEATS_FOR_RANK), key, block)
+    errors, penalties = _all_repeats(arrays, key, sizes, data.shared_rows, rank, repeats, block)
     return Evaluation(errors, penalties, rank, sizes)
 
 
@@ -217,6 +235,26 @@ def _student_t(degrees: int) -> float:
     )
 
 
+def row_correlation(data: PilotData, lag: int = 1) -> float:
+    """How alike rows are that follow each other: what single rows on both sides of a split would share.
+
+    - `data`: the study. `lag`: rows from one to the other, at least 1 and less than there are.
+
+    The correlation of each channel, and of each target, with itself so many rows later; the mean over channels
+    or that over targets, whichever is larger. Independent rows lie within 2/√n of 0, n the number of rows.
+    Raises nothing.
+
+    **Source.** Ours.
+    """
+
+    def mean_over_columns(array: np.ndarray) -> float:
+        centred = array - array.mean(axis=0)
+        together = np.sum(centred[lag:] * centred[:-lag], axis=0)
+        return float(np.mean(together / np.sum(centred**2, axis=0)))
+
+    return max(mean_over_columns(data.recordings), mean_over_columns(data.targets))
+
+
 def largest_rank(data: PilotData, sizes: SplitSizes) -> int:
     """The largest rank for which every stage has enough rows, inputs and channels."""
     brain_fold = sizes.n_brain - _fold_size(sizes.n_brain)
@@ -224,10 +262,12 @@ def largest_rank(data: PilotData, sizes: SplitSizes) -> int:
     return min(data.input_dim - 1, data.recordings.shape[1], task_fold - 2, brain_fold - 1)
 
 
-def choose_rank(data: PilotData, sizes: SplitSizes, repeats: int, key: PRNGKeyArray) -> int:
+def choose_rank(
+    data: PilotData, sizes: SplitSizes, repeats: int, key: PRNGKeyArray, block: int = 1
+) -> int:
     """The rank of the subspace that predicts recordings of unseen rows best.
 
-    - `data`, `sizes`, `repeats`, `key`: as in `evaluate`, which checks them.
+    - `data`, `sizes`, `repeats`, `key`, `block`: as in `evaluate`, which checks them.
 
     Five-fold cross-validation of reduced-rank regression on the brain rows of `repeats` splits; one
     fit a fold serves every rank. Targets are never looked at.
@@ -240,6 +280,7 @@ def choose_rank(data: PilotData, sizes: SplitSizes, repeats: int, key: PRNGKeyAr
         data.shared_rows,
         largest_rank(data, sizes),
         repeats,
+        block,
     )
     return int(jnp.argmin(jnp.mean(errors, axis=0))) + 1
 
@@ -256,7 +297,7 @@ def encoding_rank(inputs: np.ndarray, recordings: np.ndarray) -> int:
     sizes = SplitSizes(n_brain=n, n_task=0, n_test=0)
     arrays = jnp.asarray(inputs), jnp.asarray(recordings)
     largest = min(d - 1, recordings.shape[1], fold - 1)
-    errors = _rank_errors(*arrays, jr.key(0), sizes, True, largest, 1)
+    errors = _rank_errors(*arrays, jr.key(0), sizes, True, largest, 1, 1)
     return int(jnp.argmin(errors[0])) + 1
 
 
@@ -292,13 +333,29 @@ def _collinear(inputs: np.ndarray) -> int:
     return rank if rank < inputs.shape[1] else 0
 
 
+def _permuted(key: PRNGKeyArray, n: int, block: int) -> Array:
+    """The numbers below n in random order, in which so many consecutive ones stay together."""
+    order = jr.permutation(key, -(-n // block))
+    rows = (order[:, None] * block + jnp.arange(block)[None]).ravel()
+    # The last block may be shorter: what it lacks goes to the end.
+    return rows[jnp.argsort(rows >= n, stable=True)[:n]]
+
+
+def _displaced(key: PRNGKeyArray, n: int, block: int) -> Array:
+    """The numbers below n, apart from where they belong: in any order, or, to keep neighbours, all moved on."""
+    if block == 1:
+        return jr.permutation(key, n)
+    least = min(block, n // 2)
+    return (jnp.arange(n) + jr.randint(key, (), least, n - least + 1)) % n
+
+
 def _rows(
-    key: PRNGKeyArray, n_rows: tuple[int, int], sizes: SplitSizes, shared_rows: bool
+    key: PRNGKeyArray, n_rows: tuple[int, int], sizes: SplitSizes, shared_rows: bool, block: int
 ) -> tuple[Array, Array, Array]:
     """Row numbers of the brain, task and test parts: disjoint where rows are shared."""
     key_brain, key_task = jr.split(key)
-    brain = jr.permutation(key_brain, n_rows[0])
-    labelled = brain[sizes.n_brain :] if shared_rows else jr.permutation(key_task, n_rows[1])
+    brain = _permuted(key_brain, n_rows[0], block)
+    labelled = brain[sizes.n_brain :] if shared_rows else _permuted(key_task, n_rows[1], block)
     task = labelled[: sizes.n_task]
     test = labelled[sizes.n_task : sizes.n_task + sizes.n_test]
     return brain[: sizes.n_brain], task, test
@@ -319,7 +376,7 @@ def _centred(array: Array) -> Array:
     return array - jnp.mean(array, axis=0, keepdims=True)
 
 
-@partial(jax.jit, static_argnames=("sizes", "shared_rows", "rank", "repeats"))
+@partial(jax.jit, static_argnames=("sizes", "shared_rows", "rank", "repeats", "block"))
 def _all_repeats(
     arrays: tuple[Array, Array, Array, Array],
     key: PRNGKeyArray,
@@ -327,6 +384,7 @@ def _all_repeats(
     shared_rows: bool,
     rank: int,
     repeats: int,
+    block: int,
 ) -> tuple[Float[Array, "e r t"], Float[Array, "r 2"]]:
     brain_inputs, recordings, task_inputs, targets = arrays
     n_rows, d = (brain_inputs.shape[0], task_inputs.shape[0]), brain_inputs.shape[1]
@@ -334,9 +392,9 @@ def _all_repeats(
 
     def one_repeat(number: Array) -> tuple[Array, Array]:
         key_rows, key_shuffle, key_random = jr.split(jr.fold_in(key, number), 3)
-        brain, task, test = _rows(key_rows, n_rows, sizes, shared_rows)
+        brain, task, test = _rows(key_rows, n_rows, sizes, shared_rows, block)
         seen, recorded = _centred(brain_inputs[brain]), _centred(recordings[brain])
-        both = jnp.stack([recorded, shuffle_recordings(key_shuffle, recorded)])
+        both = jnp.stack([recorded, recorded[_displaced(key_shuffle, sizes.n_brain, block)]])
         learned, shuffled = map_factorisations(lambda rows: encode(seen, rows, rank), both, 2)
         random = random_subspace(key_random, d, rank).astype(seen.dtype)
         # One program for all with a single penalty: no subspace at all (ridge) is one whose weights are 0.
@@ -378,7 +436,7 @@ def _all_repeats(
     return jnp.swapaxes(errors, 0, 1), penalties
 
 
-@partial(jax.jit, static_argnames=("sizes", "shared_rows", "largest", "repeats"))
+@partial(jax.jit, static_argnames=("sizes", "shared_rows", "largest", "repeats", "block"))
 def _rank_errors(
     inputs: Array,
     recordings: Array,
@@ -387,6 +445,7 @@ def _rank_errors(
     shared_rows: bool,
     largest: int,
     repeats: int,
+    block: int,
 ) -> Float[Array, "r k"]:
     n_fold = _fold_size(sizes.n_brain)
 
@@ -411,7 +470,8 @@ def _rank_errors(
 
     def one_repeat(number: Array) -> Array:
         key_repeat = jr.fold_in(key, number)
-        brain, _, _ = _rows(key_repeat, (inputs.shape[0], inputs.shape[0]), sizes, shared_rows)
+        n_rows = inputs.shape[0], inputs.shape[0]
+        brain, _, _ = _rows(key_repeat, n_rows, sizes, shared_rows, block)
         folds = map_factorisations(partial(one_fold, brain), jnp.arange(_FOLDS), _FOLDS)
         return jnp.sum(folds, axis=0)
 
