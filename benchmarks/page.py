@@ -254,7 +254,7 @@ def fmri() -> str:
     largest = max(abs(row["in_standard_errors"]) for row in found["by_n_brain"].values())
     return table(head, rows) + (
         f"\n\n{found['draws']} draws for each number of recordings, {found['sweep_with_compilation']['wall_s']:.0f} s in "
-        f"all, {found['peak_memory_gb']:.1f} GB. The closed form lies within {largest:.1f} standard errors of every mean."
+        f"all, run once, with compilation, {found['peak_memory_gb']:.1f} GB. The closed form lies within {largest:.1f} standard errors of every mean."
     )
 
 

@@ -25,8 +25,8 @@ model = jb.presets.small(task_snr=1.0)
 problem = model.problem()
 
 # %% [markdown]
-# A sweep draws recordings and labels of every amount and keeps what an exact test of each learned task says. Its cost does not depend on
-# the numbers of samples.
+# A sweep draws what recordings of every amount would teach, and what labels would, without drawing the samples themselves: its cost does not depend on
+# their numbers.
 
 # %%
 n_brain, n_task = [70, 100, 200, 400, 800, 3_200], [20, 50, 100, 200, 400]
@@ -67,3 +67,7 @@ for n in n_brain:
     print(
         f"{n:5} recordings: {float(cell.value_low):6.1f} to {float(cell.value_high):6.1f} labels, closed form {closed:6.1f}"
     )
+
+# %% [markdown]
+# With 70 recordings of 64 inputs, hardly more than there have to be, the closed form lies just outside of the interval: it takes the learned subspace for 1 % worse than
+# it is (0.752 against 0.745), which is a label. It gets better with every recording.
