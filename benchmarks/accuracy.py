@@ -438,7 +438,6 @@ def main() -> None:
     brain = brain_errors(cells("brain"), meta["regimes (v, r)"])
     two, traces = two_penalty_errors(cells("two_penalties")), trace_errors(cells("task"))
     text = document(brain, two, traces, meta)
-    (Path(__file__).parent.parent / "docs" / "accuracy.md").write_text(text)
     summary = {
         f"{kind}, d = {d}": within([row for row in brain if row["d"] == d], kind)
         for kind in ("missed", "risk", "shift")
@@ -447,6 +446,9 @@ def main() -> None:
     summary["cells"] = len(brain)
     summary["two penalties, median error"] = float(np.median([abs(row["error"]) for row in two]))
     store("accuracy", summary)
+    record = json.loads((RESULTS / "accuracy.json").read_text())
+    text += f"\nMeasured at {record['commit']} on {record['date']}.\n"
+    (Path(__file__).parent.parent / "docs" / "accuracy.md").write_text(text)
 
 
 if __name__ == "__main__":
