@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 import jaxbrain as jb
 
 from . import numpy_reference
-from ._measure import peak_memory_gb, prepare, results_path, spread, store
+from ._measure import limits, peak_memory_gb, prepare, results_path, spread, store
 
 N_BRAIN = [100, 200, 400, 800, 1600, 3200, 6400, 12800]
 N_TASK = [20, 50, 100, 200, 400, 800]
@@ -56,6 +56,7 @@ def equal_error() -> dict:
     variances = variance_there / (error**2 * trials)
     wall, cpu = (reference.fastest()[unit] / ours.a_trial()[unit] for unit in ("wall_s", "cpu_s"))
     relative = np.sqrt(variance_there) / mean_there
+    eigenvectors = eigenvectors_a_trial(model)
     worst = np.unravel_index(np.argmin(variances), variances.shape)
     return {
         "grid": {"n_brain": N_BRAIN, "n_task": N_TASK, "penalties": PENALTIES.tolist()},
@@ -65,6 +66,8 @@ def equal_error() -> dict:
         "jaxbrain_sweep": {"trials": trials, **spread(ours.wall)},
         "jaxbrain_standard_error_over_risk": quantiles(error / mean),
         "jaxbrain_compilation_s": first - statistics.median(ours.wall),
+        "eigenvectors_a_trial": eigenvectors,
+        "fraction_of_limit": eigenvectors["fastest_wall_s"] / ours.a_trial()["wall_s"],
         "times_less_variance_a_trial": quantiles(variances),
         "times_less_wall_time_for_the_same_standard_error": quantiles(wall * variances),
         "times_less_cpu_time_for_the_same_standard_error": quantiles(cpu * variances),
@@ -90,6 +93,19 @@ def equal_error() -> dict:
             "jaxbrain": statistics.median(ours.wall),
         },
     }
+
+
+def eigenvectors_a_trial(model: jb.LinearGaussianModel) -> dict[str, float]:
+    """Seconds for the one factorisation of each number of recordings without which there is no trial."""
+    size, trials = min(model.input_dim, model.recording_dim), 200
+    matrices = np.random.default_rng(0).standard_normal((trials * len(N_BRAIN), size, size))
+    matrices = jax.numpy.asarray(matrices @ matrices.swapaxes(1, 2))
+    eigenvectors = jax.jit(lambda a: jax.numpy.linalg.eigh(a)[1])
+    jax.block_until_ready(eigenvectors(matrices))
+    clock = Clock()
+    for _ in range(ROUNDS):
+        clock.add(*timed(lambda: jax.block_until_ready(eigenvectors(matrices)))[1:], trials)
+    return clock.a_trial()
 
 
 def per_trial() -> dict:
@@ -127,7 +143,6 @@ def per_trial() -> dict:
 
 def fmri_draw() -> dict:
     """Seconds of an exact draw of the brain stage, for any number of recordings."""
-    # A product of the iteration is 4 ceil(d / k) k²(k + extra) = 6.1 GFLOP; there are some 20 in a draw.
     trials = 2
     problem = jb.presets.fmri().problem()
 
@@ -145,7 +160,11 @@ def fmri_draw() -> dict:
     a_draw = {n: clock.a_trial() for n, clock in clocks.items()}
     walls, cpus = ([a[unit] for a in a_draw.values()] for unit in ("wall_s", "cpu_s"))
     fastest = [a["fastest_wall_s"] for a in a_draw.values()]
+    operations, rate = gflop_of_a_draw(problem), limits()["arithmetic_gflop_per_s"]
     return {
+        "gflop_of_a_draw": operations,
+        "arithmetic_gflop_per_s": rate,
+        "fraction_of_arithmetic": operations / rate / statistics.median(walls),
         "a_draw_by_n_brain": a_draw,
         "slowest_over_fastest_n_brain": {
             "wall": max(walls) / min(walls),
@@ -155,6 +174,22 @@ def fmri_draw() -> dict:
         "compilation_s": first - trials * statistics.median(walls),
         "not_settled": failed,
     }
+
+
+def gflop_of_a_draw(problem: jb.Problem) -> float:
+    """Operations of the products of matrices in a draw, of which it mainly consists.
+
+    One round of the iteration with a polynomial of degree 6 (7 with many recordings): seven products with
+    the random matrix, whose blocks are those of two block diagonals and their transposes. Before and
+    after it the vectors are made orthonormal twice, and the matrix is projected on them; they and their images are
+    turned.
+    """
+    k, blocks = problem.latent_dim, -(-problem.input_dim // problem.latent_dim)
+    columns = k + min(16 + k // 16, k)
+    product = 4 * 2 * blocks * k**2 * columns
+    tall = 2 * blocks * k * columns**2
+    orthonormal = tall + tall / 2
+    return (7 * product + 2 * (2 * orthonormal + tall + 2 * tall)) / 1e9
 
 
 def fmri_value() -> dict:
