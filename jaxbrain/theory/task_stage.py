@@ -225,13 +225,13 @@ def risk(
     - `shift`: covariance Σ of the test inputs, if it is not that of the inputs learned from. For a
       covariance of any form and one given subspace see `subspace_risk`.
     - `order="finite"`: the task stage is exact up to the resolvent trace (relative error of order
-      1/n_task²), the brain stage a deterministic equivalent. `order="first"`: the paper's
-      large-sample law.
+      1/n_task³, see `wishart_resolvent_trace`), the brain stage a deterministic equivalent.
+      `order="first"`: the paper's large-sample law.
 
     Returns the broadcast shape, in the units of ‖β‖². Infinite where the error has no mean:
-    n_task <= latent_dim + 1, or penalty 0 with n_task <= input_dim + 1. Where n_task is within one or two
-    of input_dim and n_task · penalty · input_dim is below about 10, the trace has no good closed form:
-    coarse there, and NaN where it would be negative. Where the brain stage is inaccurate (see
+    n_task <= latent_dim + 1, or penalty 0 with n_task <= input_dim + 1. Coarse only where n_task is
+    within three of input_dim and n_task · penalty · (input_dim − latent_dim) is below about 0.5: tens of
+    percent off at a tenth of that. Where the brain stage is inaccurate (see
     `expected_misalignment`) a known n_brain brings an `AccuracyWarning`: the risk at its best penalty is
     then up to 5 % off, and under a shift up to 24 % (see `BlockShift`).
 
@@ -447,13 +447,13 @@ def ridge_risk(
       a shift, σ² d / (n_task ‖β‖²), at which the risk is σ² E tr (XᵀX + n_task λ)⁻¹.
     - `shift`: as in `risk`.
 
-    Units of ‖β‖². Infinite for penalty 0 and n_task <= input_dim + 1. As in `risk`, coarse or NaN for
-    n_task within one or two of input_dim and a penalty next to nothing.
+    Units of ‖β‖². Infinite for penalty 0 and n_task <= input_dim + 1. Coarse only where n_task is
+    within three of input_dim and n_task · penalty · input_dim is below about 0.5.
 
     **Raises** `ValueError` that names the argument: negative numbers, shapes that do not broadcast, a `shift` that is
     no `BlockShift`.
 
-    **Source.** docs/theory.md, "Baselines"; relative error of order 1/n_task².
+    **Source.** docs/theory.md, "Baselines"; relative error of order 1/n_task³.
     """
     n_task, penalty = check_n_task(problem, n_task), check_penalty(problem, penalty)
     check_broadcast(n_task=n_task, penalty=penalty)
