@@ -53,7 +53,7 @@ def encode(
 
     **Raises** `ValueError` for shapes that do not fit, and for n < d without a ridge.
 
-    **Source.** Stage one of BEFS, Lewis et al., arXiv:2605.09243.
+    **Source.** Stage one of BEFS, Lewis et al., arXiv:2605.09243; reduced-rank regression: Izenman (1975).
     """
     inputs, recordings, ridge = as_floats(inputs=inputs, recordings=recordings, ridge=ridge)
     check_shape("inputs", inputs, ("n", "d"), "one row a sample")
@@ -130,6 +130,8 @@ def random_subspace(key: PRNGKeyArray, input_dim: int, rank: int) -> Float[Array
       orthonormal.
 
     **Raises** `ValueError` that names the argument: a `rank` that is not between 1 and input_dim − 1.
+
+    **Source.** Ours, as a control: the orthonormal basis of a matrix of standard normals.
     """
     check_key(key)
     check_integer("input_dim", input_dim, 2)
@@ -150,6 +152,8 @@ def shuffle_recordings(key: PRNGKeyArray, recordings: AnyArray) -> Float[Array, 
     - `key`: of the permutation. `recordings`, shape (n, p). Returns the same shape.
 
     **Raises** `ValueError` that names the argument: a legacy key, recordings without rows and columns.
+
+    **Source.** Ours, as a control: a permutation of the rows.
     """
     check_key(key)
     check_shape("recordings", recordings, ("n", "p"), "one row a sample")
@@ -166,6 +170,8 @@ def oracle_subspace(model: LinearGaussianModel) -> Float[Array, "d k"]:
     - `model`: the study; its `encoder` is what is returned, shape (d, k).
 
     **Raises** `ValueError` where `model` is no `LinearGaussianModel`.
+
+    **Source.** The encoder of the model in Lewis et al., arXiv:2605.09243, section 2.
     """
     if not isinstance(model, LinearGaussianModel):
         raise ValueError(

@@ -40,6 +40,8 @@ def task_only(inputs: AnyArray, targets: AnyArray) -> Float[Array, "d *t"]:
     - `inputs`, shape (n, d), n >= d; `targets`, shape (n,) or (n, t) for t tasks at once.
 
     Returns weights of shape (d,) or (d, t). **Raises** `ValueError` for n < d.
+
+    **Source.** Ordinary least squares; the baseline of Lewis et al., arXiv:2605.09243.
     """
     inputs, targets = checked_arrays(inputs, targets)
     if inputs.shape[0] < inputs.shape[1]:
@@ -61,6 +63,11 @@ def ridge(inputs: AnyArray, targets: AnyArray, penalty: Real) -> Float[Array, "d
     - `penalty`: a sample, at least 0 (more where n < d); infinity gives zero weights.
 
     Shapes as in `task_only`.
+
+    **Raises** `ValueError` that names the argument: shapes that do not fit, a negative penalty, or one of 0
+    with n < d.
+
+    **Source.** Hoerl and Kennard (1970).
     """
     inputs, targets = checked_arrays(inputs, targets)
     (penalty,) = as_floats(penalty=penalty)
@@ -143,6 +150,11 @@ def befs_path(
 
     Returns weights of shape (l, d) or (l, d, t). Differentiable in the penalties and the targets; for
     derivatives in inputs and basis use `befs`.
+
+    **Raises** `ValueError` as `befs` does.
+
+    **Source.** The estimator: Lewis et al., arXiv:2605.09243. The inside penalty, and one diagonalisation of
+    the regression for all penalties: ours.
     """
     if basis is None:
         raise ValueError("basis is None: pass the subspace that encode returns, or use ridge")

@@ -150,6 +150,8 @@ def evaluate(
       dependence lasts.
 
     **Raises** `PilotError` if rank, repeats or block do not fit the data, and if the inputs are collinear.
+
+    **Source.** Ours, for the comparison; the estimators: see `task_only`, `ridge` and `befs`.
     """
     check_key(key)
     check_integer("repeats", repeats, 0)
@@ -195,7 +197,12 @@ def evaluate(
 
 
 class Summary(NamedTuple):
-    """Mean of a quantity over the repeats, with its 95 % interval and the repeats that failed."""
+    """Mean of a quantity over the repeats, with its 95 % interval.
+
+    - `mean`: over the repeats that are finite, in the unit of the quantity.
+    - `low`, `high`: ends of the 95 % interval for it. NaN, as the mean, with fewer than two such repeats.
+    - `failed`: number of repeats that are not finite and left out.
+    """
 
     mean: float
     low: float
@@ -211,6 +218,8 @@ def summarise(per_repeat: np.ndarray) -> Summary:
 
     The interval is about the average over random splits of these rows. Splits share rows, so it says
     how well the repeats settle the comparison on this data set, not how it would fall out on another.
+
+    **Source.** Student's interval for a mean; its quantile: Abramowitz and Stegun (1964), 26.7.5.
     """
     values = np.asarray(per_repeat)
     kept = values[np.isfinite(values)]
@@ -271,6 +280,8 @@ def choose_rank(
 
     Five-fold cross-validation of reduced-rank regression on the brain rows of `repeats` splits; one
     fit a fold serves every rank. Targets are never looked at.
+
+    **Source.** Ours; reduced-rank regression: Izenman (1975).
     """
     errors = _rank_errors(
         jnp.asarray(data.brain_inputs),

@@ -202,6 +202,8 @@ def whiten(data: PilotData, components: int) -> tuple[PilotData, float]:
 
     Returns the new data and the share of the inputs' variance that the components hold.
     **Raises** `PilotError` if the inputs do not have that many components.
+
+    **Source.** Principal component analysis, by the singular value decomposition of the centred inputs.
     """
     inputs = (
         data.brain_inputs

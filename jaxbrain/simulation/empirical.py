@@ -88,14 +88,22 @@ def empirical_value(
 
 
 class EmpiricalAllocation(NamedTuple):
-    """The best split of a budget among the amounts of recording of a sweep, with intervals (low, high)."""
+    """The best split of a budget among the amounts of recording of a sweep, with intervals.
+
+    - `n_brain`: recorded samples, one of the sweep's numbers, or 0. `n_task`: labels that the rest buys.
+    - `risk`: simulated excess risk there, in the units of ‖β‖².
+    - `risk_without_brain`: that of the baseline with all of the money spent on labels.
+    - `saved`: share of the money that the baseline would need for the same risk which is spared; NaN if that
+      is beyond the sweep.
+    - `n_brain_interval`, `saved_interval`: (low, high) over the bootstrap resamples, at the confidence asked
+      for.
+    """
 
     n_brain: int
     n_task: float
     risk: float
     risk_without_brain: float
     saved: float
-    """Share of the money that the baseline would need for the same risk; NaN if beyond the sweep."""
     n_brain_interval: tuple[float, float]
     saved_interval: tuple[float, float]
 
@@ -127,6 +135,9 @@ def empirical_allocation(
     - Others as in `empirical_value`; each n_brain is taken at the penalty with the least risk.
 
     **Raises** `ValueError` where the budget leaves no split within the sweep, or a positive price is missing.
+
+    **Source.** Ours: the simulated risks, compared along the budget line; between two points of a curve
+    1/risk is interpolated linearly, as in `empirical_value`.
     """
     check_choice("baseline", baseline, BASELINES)
     _check_dataset(dataset)

@@ -54,13 +54,18 @@ def favourability(problem: Problem, cost_brain: Real, cost_task: Real) -> Float[
 
 
 class Collecting(NamedTuple):
-    """The two conditions for recordings to be worth collecting at large budgets, and both at once."""
+    """The two conditions for recordings to be worth collecting at large budgets, and both at once.
+
+    - `teachable`: whether γ ≥ 0: more recordings bring the learned subspace closer to the task, or (γ = 0,
+      recordings without noise) the first few teach all there is.
+    - `affordable`: whether the favourability is above 1.
+    - `worth_it`: whether both hold.
+
+    Booleans of the shape that the prices broadcast to.
+    """
 
     teachable: Array
-    """γ ≥ 0: more recordings bring the learned subspace closer to the task, or (γ = 0, recordings without
-    noise) the first few teach all there is."""
     affordable: Array
-    """Favourability above 1."""
     worth_it: Array
 
 
@@ -82,7 +87,11 @@ def worth_collecting(problem: Problem, cost_brain: Real, cost_task: Real) -> Col
     which is so a little above a favourability of 1, the finite optimum buys none at any budget
     (docs/claims.md). `optimal_allocation` knows of both.
 
-    Arguments and source as in `favourability`.
+    Arguments as in `favourability`.
+
+    **Raises** `ValueError` as `favourability` does.
+
+    **Source.** Lewis et al., arXiv:2605.09243, on budgets; the case γ = 0: docs/theory.md, "Budget".
     """
     ratio = favourability(problem, cost_brain, cost_task)
     teachable = jnp.broadcast_to(problem.gamma >= 0, ratio.shape)
@@ -90,14 +99,21 @@ def worth_collecting(problem: Problem, cost_brain: Real, cost_task: Real) -> Col
 
 
 class AsymptoticAllocation(NamedTuple):
-    """The best split of a large budget, in samples, money, and a share of the money."""
+    """The best split of a large budget, in samples, money, and a share of the money.
+
+    - `n_brain`, `n_task`: recorded samples and labels to buy, not rounded; n_brain is 0 where recordings are
+      not worth their price.
+    - `extra_budget`: what somebody without recordings would have to spend on top, to be as good; in the
+      currency of the budget.
+    - `saved`: `extra_budget` over all that somebody without recordings would spend, a fraction.
+
+    All of the shape that budget and prices broadcast to.
+    """
 
     n_brain: Array
     n_task: Array
     extra_budget: Array
-    """What somebody without recordings would have to spend on top, to be as good."""
     saved: Array
-    """`extra_budget` over all that somebody without recordings would spend."""
 
 
 def asymptotic_allocation(
@@ -167,7 +183,14 @@ def _root(x: Array) -> Array:
 
 
 class Frontier(NamedTuple):
-    """Test error along the budget line: what each affordable amount of recordings leads to."""
+    """Test error along the budget line: what each affordable amount of recordings leads to.
+
+    - `n_brain`, shape (128,): recorded samples, ascending from input_dim + 2; not rounded.
+    - `n_task`, shape (128,): labels that the rest of the money buys.
+    - `risk`, shape (128,): the excess risk there, in the units of ‖β‖².
+
+    NaN where the recordings are not affordable.
+    """
 
     n_brain: Array
     n_task: Array
@@ -175,7 +198,19 @@ class Frontier(NamedTuple):
 
 
 class Allocation(NamedTuple):
-    """The best split of a budget: whole samples, money, and what it compares with."""
+    """The best split of a budget: whole samples, money, and what it compares with.
+
+    - `n_brain`, `n_task`: recorded samples, 0 where none should be bought, and labels; whole numbers.
+    - `risk`: excess risk with these, in the units of ‖β‖².
+    - `spent_on_brain`, `spent_on_task`: money, fixed costs included, in the currency of the budget.
+    - `n_task_without_brain`: labels that the same budget buys without recordings.
+    - `risk_without_brain`: excess risk of the baseline with that many labels.
+    - `saved`: of the money that the baseline would have to spend to do no worse, on whole labels, the share
+      that this plan does without. Never below 0, which it is where no recordings are bought.
+    - `frontier`: the `Frontier`, 128 amounts of recordings from input_dim + 2 on.
+
+    All but the frontier are single numbers.
+    """
 
     n_brain: Array
     n_task: Array
@@ -183,14 +218,9 @@ class Allocation(NamedTuple):
     spent_on_brain: Array
     spent_on_task: Array
     n_task_without_brain: Array
-    """Labels that the same budget buys without recordings."""
     risk_without_brain: Array
-    """Error of the baseline with that many labels."""
     saved: Array
-    """Of the money that the baseline would have to spend to do no worse, on whole labels, the share that
-    this plan does without. Never below 0, which it is where no recordings are bought."""
     frontier: Frontier
-    """128 amounts of recordings from d + 2 on; NaN where they are not affordable."""
 
 
 def optimal_allocation(

@@ -94,7 +94,11 @@ def exchange_rate(
     >>> round(float(jb.exchange_rate(problem, n_brain=18_000, n_task=100_000)), 3)
     7.552
 
-    Arguments and source as in `value`. Labels a brain sample.
+    Arguments as in `value`. Labels a brain sample.
+
+    **Raises** `ValueError` as `value` does.
+
+    **Source.** The exchange rate of Lewis et al., arXiv:2605.09243; sources of the value: see `value`.
     """
     worth = _checked_value(problem, n_brain, n_task, penalty, baseline, shift, order)
     return worth / check_n_brain(problem, n_brain)
@@ -117,9 +121,13 @@ def savings(
     >>> round(float(jb.savings(problem, n_brain=18_000, n_task=100_000)), 3)
     0.576
 
-    Arguments and source as in `value`. A fraction: 0.5 means half of the labels that would be needed
+    Arguments as in `value`. A fraction: 0.5 means half of the labels that would be needed
     without recordings; negative where recordings do harm, −∞ where the error is no better than
     that of predicting 0.
+
+    **Raises** `ValueError` as `value` does.
+
+    **Source.** docs/theory.md, "Value"; sources of the value: see `value`.
     """
     worth = _checked_value(problem, n_brain, n_task, penalty, baseline, shift, order)
     return _share(problem, worth, check_n_task(problem, n_task))
@@ -162,7 +170,23 @@ def _share(problem: Problem, worth: Array, n_task: Array) -> Array:
 
 
 class Worth(NamedTuple):
-    """Everything `worth` tells: risks in units of ‖β‖², values in labels, the rest fractions."""
+    """Everything `worth` tells of recordings beside labels.
+
+    - `n_brain`, `n_task`: recorded samples and labels, in the shapes given.
+    - `penalty`: the penalty used, λ a sample: the one given, or the best one.
+    - `risk`, `task_only_risk`, `ridge_risk`: excess risk of BEFS at that penalty, of least squares, and of
+      ridge regression at its best penalty, in the units of ‖β‖². The last two have the shape of n_task.
+    - `value`, `value_vs_ridge`: extra labels that the recordings are worth, against least squares and
+      against ridge regression.
+    - `information_value`: extra labels that the information in them is worth, shrinkage apart.
+    - `exchange_rate`: `value` over n_brain, in labels a recorded sample.
+    - `savings`: `value` over n_task + `value`, a fraction of the labels.
+    - `worse_than_predicting_zero`: whether the risk is at least ‖β‖²: no ridge is that bad, and
+      `value_vs_ridge` is −n_task.
+
+    Other fields have the shape that n_brain, n_task and penalty broadcast to, or, where they do not
+    depend on the penalty, n_brain and n_task.
+    """
 
     n_brain: Array
     n_task: Array
@@ -176,7 +200,6 @@ class Worth(NamedTuple):
     exchange_rate: Array
     savings: Array
     worse_than_predicting_zero: Array
-    """Whether the risk is at least ‖β‖²: no ridge is that bad, and `value_vs_ridge` is −n_task."""
 
 
 def worth(problem: Problem, n_brain: Real, n_task: Real, penalty: Real | None = None) -> Worth:
@@ -190,8 +213,12 @@ def worth(problem: Problem, n_brain: Real, n_task: Real, penalty: Real | None = 
     >>> round(float(answer.information_value))
     21743
 
-    Arguments, broadcasting and sources as in `value`; each field is what the function of that name
+    Arguments and broadcasting as in `value`; each field is what the function of that name
     returns at `order="finite"`, `penalty` the one used. One compiled call.
+
+    **Raises** `ValueError` as `value` does.
+
+    **Source.** Those of `risk`, `task_only_risk`, `ridge_risk`, `value` and `information_value`.
     """
     n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
     penalty = check_penalty(problem, penalty)

@@ -21,23 +21,26 @@ MEASURES = ("value", "information_value")
 
 
 class Elasticities(NamedTuple):
-    """Percent change of the value for one percent more of each thing an experimenter can act on."""
+    """Percent change of the value for one percent more of each thing an experimenter can act on.
+
+    - `n_brain`: of recorded samples. `n_task`: of labels.
+    - `channels`: of recording channels of the kind there are, each with its own measurement noise.
+    - `recording_noise`: of the variance of the measurement noise.
+    - `latent_noise`: of the variance of the neural variability.
+    - `misalignment`: of the share of the task outside the brain-sensitive subspace, the length of the task
+      kept. NaN where that is all of it: no share is above 1.
+    - `task_noise`: of the variance of the label noise.
+
+    Single numbers without unit.
+    """
 
     n_brain: Array
-    """Recorded samples."""
     n_task: Array
-    """Labels."""
     channels: Array
-    """Recording channels of the kind there are, each with its own measurement noise."""
     recording_noise: Array
-    """Variance of the measurement noise."""
     latent_noise: Array
-    """Variance of the neural variability."""
     misalignment: Array
-    """Share of the task outside the brain-sensitive subspace, the length of the task kept. NaN where that is
-    all of it: no share is above 1."""
     task_noise: Array
-    """Variance of the label noise."""
 
 
 def elasticities(

@@ -19,7 +19,14 @@ from .task_stage import TaskStage, check_n_task
 
 
 class Penalties(NamedTuple):
-    """Penalties a sample: λ_out outside of the learned subspace, λ_in inside of it."""
+    """Penalties a sample, one for each part of the task weights.
+
+    - `outside`: λ_out, on what leaves the learned subspace, ‖K̂β‖².
+    - `inside`: λ_in, on what lies inside of it, ‖P̂β‖².
+
+    In the units of an input's variance. From `optimal_penalties` both have the shape that n_brain and
+    n_task broadcast to.
+    """
 
     outside: Array
     inside: Array

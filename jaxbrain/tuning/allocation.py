@@ -82,24 +82,34 @@ class Modality(eqx.Module):
 
 
 class TunedAllocation(NamedTuple):
-    """The best split found: whole samples and money, and how the search ended."""
+    """The best split found: whole samples and money, and how the search ended.
+
+    - `n_brain`: recorded samples of each modality, a dict by name as given; a number where one modality was
+      given without a name.
+    - `n_task`: labels.
+    - `penalty`: the best penalty there, λ a sample; NaN without recordings, and with two penalties.
+    - `risk`: excess risk there, in the units of ‖β‖².
+    - `spent`: money on everything, fixed costs included, in the currency of the budget.
+    - `n_task_without_brain`: labels that the same money buys without recordings.
+    - `risk_without_brain`: excess risk of the baseline with that many labels.
+    - `gradient_norm`: largest derivative of the loss, in labels, with respect to the logits of the shares
+      (and the logarithm of the penalty), in the descent that led to the answer.
+    - `steps`: of that descent.
+    - `converged`: whether that gradient is below tolerance × (|loss| + input_dim).
+
+    Single numbers.
+    """
 
     n_brain: Any
-    """Recordings of each modality, by name as given, or a number."""
     n_task: Array
     penalty: Array
-    """The best penalty there; NaN without recordings, and with two penalties."""
     risk: Array
     spent: Array
     n_task_without_brain: Array
-    """Labels that the same money buys without recordings."""
     risk_without_brain: Array
-    """Error of the baseline with that many labels."""
     gradient_norm: Array
-    """Of the loss in labels with respect to the logits of the shares (and the logarithm of the penalty)."""
     steps: Array
     converged: Array
-    """Whether that gradient is below tolerance × (|loss| + input_dim) in the descent that led to the answer."""
 
 
 class ClosedFormDesign(eqx.Module):
@@ -111,6 +121,9 @@ class ClosedFormDesign(eqx.Module):
     leads to, m_j its relative E‖K̂β‖², that of the union is
 
         m = 1/(1 + Σ o_j (d − k_j)/(d − K)),    K = Σ k_j.
+
+    - `problems`: a tuple, the task as seen by each modality.
+    - `estimator`: `"befs"` or `"befs_two_penalties"`, at its best penalties.
 
     **Source.** Ours: docs/theory.md, "Several modalities".
     """
@@ -198,7 +211,9 @@ class MonteCarloDesign(eqx.Module):
 
     `tune_allocation(modality, budget=100, cost_task=1.0, risk=design)` then finds the best of these designs; to compile
     it takes about a minute. One modality, BEFS with one penalty, which is part of the design. Subspaces are drawn, traces are in closed
-    form, which knows real numbers of labels. Arguments as in `MonteCarloRisk`.
+    form, which knows real numbers of labels.
+
+    - `model`, `trials`, `key`: as in `MonteCarloRisk`.
     """
 
     model: LinearGaussianModel | Problem

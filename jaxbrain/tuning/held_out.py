@@ -91,7 +91,6 @@ class _OnData(PenaltyObjective):
     counts: Float[Array, "*s m"]
     scale: Float[Array, ""]
     determined: Array
-    """Whether the rows determine all weights without a penalty."""
     both_penalties: bool = eqx.field(static=True)
     per_target: bool = eqx.field(static=True)
 
@@ -248,10 +247,20 @@ class LeaveOneOut(_OnData):
     - `intercept`: learn a mean too; False for rows that need none.
     - `per_target`: a penalty for each target; otherwise all share one, and count by their variance.
 
+    Kept beside `both_penalties` and `per_target`, for m judged rows:
+
+    - `regression`: residuals and leverages of the judged rows as a function of the penalty.
+    - `spread`, shape (t,): variance of each target, the unit of its error; 1 for a constant one.
+    - `counts`, shape (m,), or (folds, m) with splits: 1 for a judged row, 0 for padding.
+    - `scale`: mean variance of an input, the natural penalty.
+    - `determined`: whether the rows determine all weights without a penalty.
+
     The value is the mean squared error as a share of the target's variance: 1 is what the mean achieves.
     What is held fixed when a row is left out is n times the penalty.
 
     **Raises** `ValueError` that names the argument and the remedy.
+
+    **Source.** Allen (1974), PRESS; with a penalty and an intercept: docs/theory.md, "Tuning".
     """
 
     def __init__(
@@ -268,7 +277,7 @@ class LeaveOneOut(_OnData):
 class GeneralizedCrossValidation(_OnData):
     """Generalised cross-validation: leave-one-out with every leverage replaced by their mean.
 
-    Arguments, value and errors as in `LeaveOneOut`. Invariant under rotations of the rows.
+    Arguments, fields, value and errors as in `LeaveOneOut`. Invariant under rotations of the rows.
 
     **Source.** Golub, Heath and Wahba (1979).
     """
@@ -299,7 +308,7 @@ class KFold(_OnSplits):
     - `folds`: 2 to n of them, of equal size give or take one. `key`: shuffles the rows first; without it
       the folds are consecutive rows.
 
-    Other arguments, value and errors as in `LeaveOneOut`; a penalty is one a learned row.
+    Other arguments, fields, value and errors as in `LeaveOneOut`; a penalty is one a learned row.
     """
 
     def __init__(
@@ -339,7 +348,7 @@ class HeldOut(_OnSplits):
 
     - `validation_inputs`, shape (m, d), and `validation_targets`, shape (m,) or (m, t).
 
-    Other arguments, value and errors as in `LeaveOneOut`; shares are of the variance of all rows.
+    Other arguments, fields, value and errors as in `LeaveOneOut`; shares are of the variance of all rows.
     """
 
     def __init__(

@@ -23,17 +23,24 @@ _NEWTON_STEPS = 10
 
 
 class TunedPenalty(NamedTuple):
-    """The best penalty found, and how the search ended."""
+    """The best penalty found, and how the search ended.
+
+    - `penalty`: structured as the start was, a number or `Penalties`, in the unit of the objective's
+      penalty; 0 and infinity where these are best.
+    - `value`: the objective there.
+    - `gradient_norm`: largest derivative with respect to the logarithm of a penalty, 0 at the ends 0 and
+      infinity.
+    - `steps`: of the descent that ended there.
+    - `converged`: whether that gradient is below tolerance × |value|. False is no answer to be trusted.
+
+    Single numbers; where each of t targets has a penalty of its own, arrays of shape (t,).
+    """
 
     penalty: Any
-    """Shaped as the start was: a number, or `Penalties`; 0 and infinity where these are best."""
     value: Array
-    """The objective there."""
     gradient_norm: Array
-    """Largest derivative with respect to the logarithm of a penalty, 0 at the ends 0 and infinity."""
     steps: Array
     converged: Array
-    """Whether that gradient is below tolerance × |value|. False is no answer to be trusted."""
 
 
 class PenaltyObjective(eqx.Module):
@@ -41,10 +48,12 @@ class PenaltyObjective(eqx.Module):
 
     Its numbers are leaves, so that tuning another one of the same shapes compiles nothing. Any function
     from a penalty to a number will do in its place, if a start is given.
+
+    - `per_target`: whether each target has a penalty of its own, and `split_targets` says how to map over
+      them.
     """
 
     per_target: eqx.AbstractVar[bool]
-    """Whether each target has a penalty of its own, and `split_targets` says how to map over them."""
 
     def __call__(self, penalty: Any) -> Array:
         """The value at this penalty, a number of the structure of `natural_penalty`."""
@@ -98,6 +107,8 @@ def tune_penalty(
     is NaN everywhere gives NaN, not converged.
 
     **Raises** `ValueError` that names the argument and the remedy.
+
+    **Source.** Ours: docs/theory.md, "Tuning".
     """
     check_choice("optimizer", optimizer, OPTIMIZERS)
     check_integer("starts", starts, 1)

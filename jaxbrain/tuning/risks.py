@@ -50,9 +50,15 @@ class ClosedFormRisk(PenaltyObjective):
     >>> f"{float(objective(34.9776)):.4f} {float(jb.risk(problem, 18_000, 5_000)):.4f}"
     '1.1173 1.1173'
 
+    - `problem`: the study.
     - `n_brain`, `n_task`: numbers, not arrays: map over many with `jax.vmap`.
     - `shift`: a `BlockShift`; the penalty is then tuned for that test distribution.
     - `estimator`: `"befs"`, or `"befs_two_penalties"`, whose penalty is a `Penalties`, without a shift.
+
+    Kept beside `problem`, `n_task` and `estimator`:
+
+    - `subspace`: the brain stage solved: what the learned subspace misses, in expectation over recordings.
+    - `per_target`: False, one penalty for all.
     """
 
     subspace: LearnedSubspace
@@ -151,6 +157,12 @@ class MonteCarloRisk(PenaltyObjective):
     - `shift`: a `BlockShift`, with `"reduced"` alone.
     - `traces`: with `"reduced"`, `"drawn"` or in `"closed form"`, which takes their noise away.
     - `estimator`: with `"data"` also `"befs_two_penalties"`, whose penalty is a `Penalties`.
+
+    Kept beside `n_task`, `key`, `trials`, `method`, `traces` and `estimator`:
+
+    - `problem`: the summary of the model.
+    - `draws`: what was drawn once, and serves every penalty.
+    - `per_target`: False, one penalty for all.
 
     **Raises** `ValueError` that names the argument and the remedy, and where there are no reduced draws.
     """
