@@ -47,6 +47,14 @@ def as_floats(**arguments: Any) -> list[Array]:
     return [jnp.asarray(value, dtype=common) for value in arguments.values()]
 
 
+def kind_of(value: object) -> str:
+    """What a value is, for the end of a sentence: "an int", "a str", "None"."""
+    if value is None:
+        return "None"
+    kind = type(value).__name__
+    return f"{'an' if kind[0] in 'aeioAEIO' else 'a'} {kind}"
+
+
 def as_real(name: str, value: Real, like: Array) -> Array:
     """The argument as an array of the type of `like`, for arithmetic under strict promotion."""
     return as_floats(**{name: value})[0].astype(like.dtype)
@@ -76,17 +84,24 @@ def check_finite(name: str, value: Real) -> None:
         raise ValueError(f"{name} holds NaN or infinite entries: remove or replace them first")
 
 
+def check_number(name: str, value: Real) -> None:
+    """Raise if a known value is NaN, or holds one."""
+    if is_concrete(value) and bool(np.any(np.isnan(np.asarray(value, dtype=float)))):
+        if not np.ndim(value):
+            raise ValueError(f"{name} must be a number, but it is nan")
+        raise ValueError(f"{name} holds NaN: remove or replace such entries first")
+
+
 def check_positive(name: str, value: Real, *, zero_allowed: bool = False) -> None:
-    """Raise if a known value is negative (or zero, unless zero is allowed)."""
+    """Raise if a known value is negative (or zero, unless zero is allowed), or no number."""
     if not is_concrete(value):
         return
+    check_number(name, value)
     numbers = np.asarray(value, dtype=float)
     lowest = np.min(numbers, initial=np.inf)
-    if lowest < 0 or (lowest == 0 and not zero_allowed) or np.isnan(lowest):
+    if lowest < 0 or (lowest == 0 and not zero_allowed):
         bound = "at least 0" if zero_allowed else "greater than 0"
-        held = (
-            "it is" if numbers.ndim == 0 else "it holds" if np.isnan(lowest) else "it is as low as"
-        )
+        held = "it is as low as" if numbers.ndim else "it is"
         raise ValueError(f"{name} must be {bound}, but {held} {lowest:g}")
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._checks import kind_of
+
 if TYPE_CHECKING:
     import xarray
 
@@ -30,9 +32,18 @@ def write_table(table: xarray.Dataset, path: Path | str) -> list[Path]:
     Older files of the same names are replaced, and only once all new ones are complete. Attributes that
     netCDF has no type for (lists of text, nested ones) are kept as JSON.
 
-    Returns the files. **Raises** `ValueError` where `path` ends in something else, `OSError` where it
-    cannot be written.
+    - `table`: an `xarray.Dataset`, as `sweep` and `empirical_value` return it.
+
+    Returns the files. **Raises** `ValueError` where `table` is no dataset or `path` ends in something else,
+    `OSError` where it cannot be written.
     """
+    import xarray
+
+    if not isinstance(table, xarray.Dataset):
+        raise ValueError(
+            f"table must be an xarray.Dataset, but it is {kind_of(table)}: pass what sweep or "
+            "empirical_value returns"
+        )
     path = _checked(path)
     kept = table.copy()
     kept.attrs = {name: _as_attribute(value) for name, value in table.attrs.items()}
@@ -87,6 +98,8 @@ def read_table(path: Path | str) -> xarray.Dataset:
 
 
 def _checked(path: Path | str) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(f"path must be the name of a file in .nc, but it is {kind_of(path)}")
     path = Path(path)
     if path.suffix.lower() != ".nc":
         raise ValueError(f"path must end in .nc, but it is {path}")

@@ -774,7 +774,7 @@ WRONG_ARGUMENTS = {
     "task_only: complex inputs": (lambda: jb.task_only(X + 0j, Y), "inputs"),
     "ridge: fewer rows than inputs": (lambda: jb.ridge(X[:7], Y[:7], 0.0), "pass penalty > 0"),
     "ridge: negative": (lambda: jb.ridge(X, Y, -1e-3), "penalty must be at least 0"),
-    "ridge: not a number": (lambda: jb.ridge(X, Y, np.nan), "penalty must be at least 0"),
+    "ridge: not a number": (lambda: jb.ridge(X, Y, np.nan), "penalty must be a number"),
     "ridge: several penalties": (lambda: jb.ridge(X, Y, ONES), r"penalty must have shape \(\)"),
     "ridge: targets of another length": (lambda: jb.ridge(X, Y[:-1], 1.0), "targets"),
     "befs: fewer rows than inputs": (lambda: jb.befs(X[:7], Y[:7], B, 0.0), "pass penalty > 0"),

@@ -77,7 +77,7 @@ REFUSED = {
     ),
     "a simulated design of a number": (
         lambda: jb.MonteCarloDesign(3, trials=2, key=KEY),
-        "model must be a jaxbrain.LinearGaussianModel or Problem, but it is a int",
+        "model must be a jaxbrain.LinearGaussianModel or Problem, but it is an int",
     ),
     "a simulated risk of text": (
         lambda: jb.MonteCarloRisk("a", 100, 50, trials=2, key=KEY),
@@ -128,8 +128,38 @@ REFUSED = {
     "a basis of NaN in befs": (lambda: jb.befs(X, Y, np.nan * BASIS, 1.0), "basis holds NaN"),
     "a number that is a penalty of NaN": (
         lambda: jb.ridge(X, Y, np.nan),
-        "penalty must be at least 0, but it is nan",
+        "penalty must be a number, but it is nan",
     ),
+    "labels of NaN": (lambda: jb.worth(P, 100, np.nan), "n_task must be a number, but it is nan"),
+    "recordings numbering NaN": (
+        lambda: jb.worth(P, np.nan, 100),
+        "n_brain must be a number, but it is nan",
+    ),
+    "penalties of NaN": (
+        lambda: jb.risk(P, 200, 100, np.array([1.0, np.nan])),
+        "penalty holds NaN",
+    ),
+    "a shift that is a number": (
+        lambda: jb.risk(P, 200, 100, shift=3),
+        r"shift must be .* but it is an int: pass BlockShift\(sensitive, missed, insensitive\)",
+    ),
+    "a problem that is none": (
+        lambda: jb.worth(None, 200, 100),
+        "problem must be a jaxbrain.Problem, but it is None",
+    ),
+    "no modality": (
+        lambda: jb.tune_allocation({}, 500, 1.0),
+        "modalities is empty: pass at least one Modality under a name",
+    ),
+    "a modality that is a number": (
+        lambda: jb.tune_allocation({"fmri": 3}, 500, 1.0),
+        "modalities: 'fmri' is an int, not a Modality",
+    ),
+    "a table that is a number": (
+        lambda: jb.write_table(3, "x.nc"),
+        "table must be an xarray.Dataset, but it is an int: pass what sweep or",
+    ),
+    "a path that is a number": (lambda: jb.read_table(4), "path must be .* but it is an int"),
     "shapes of sample numbers": (
         lambda: jb.risk(P, [200, 300], [100, 200, 300]),
         r"n_brain of shape \(2,\) and n_task of shape \(3,\) do not broadcast",

@@ -432,7 +432,7 @@ def test_wrong_subspaces_and_covariances_are_refused_by_name():
         ((basis, weights, 0.0, 20), {}, "task_noise must be greater than 0"),
         ((basis, weights, np.ones(2), 20), {}, "task_noise must have shape"),
         ((basis, weights, 1.0, -1), {}, "n_task must be at least 0"),
-        ((basis, weights, 1.0, np.nan), {}, "n_task must be at least 0"),
+        ((basis, weights, 1.0, np.nan), {}, "n_task must be a number"),
         ((basis, weights, 1.0, 20, -0.1), {}, "penalty must be at least 0"),
         ((basis, weights, 1.0, 20), {"test_covariance": np.eye(5)}, "test_covariance must have"),
         ((basis, weights, 1.0, 20), {"test_covariance": -np.eye(6)}, "test_covariance must be"),

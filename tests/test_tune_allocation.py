@@ -287,8 +287,10 @@ def test_wrong_arguments_are_named():
         jb.Modality(problem, 0.0)
     with pytest.raises(ValueError, match="'b' is about another task"):
         jb.tune_allocation({"a": jb.Modality(problem, 1), "b": jb.Modality(other, 1)}, 1e4, 1.0)
-    with pytest.raises(ValueError, match="modalities must be 1 to 6"):
+    with pytest.raises(ValueError, match="modalities is empty: pass at least one"):
         jb.tune_allocation({}, 1e4, 1.0)
+    with pytest.raises(ValueError, match="modalities must be 1 to 6, but there are 7"):
+        jb.tune_allocation({name: jb.Modality(problem, 1) for name in "abcdefg"}, 1e4, 1.0)
     with pytest.raises(ValueError, match="budget must be greater than 0"):
         jb.tune_allocation(jb.Modality(problem, 1), 0.0, 1.0)
     design = jb.MonteCarloDesign(jb.presets.small(), trials=5, key=KEY)

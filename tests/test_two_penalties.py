@@ -266,7 +266,7 @@ def test_single_precision(single_precision):
     ("options", "said"),
     [
         ({"penalty": -1.0}, "penalty must be at least 0"),
-        ({"inside_penalty": np.nan}, "inside_penalty must be at least 0"),
+        ({"inside_penalty": np.nan}, "inside_penalty must be a number"),
         ({"n_brain": 17}, "n_brain must be greater"),
         ({"n_task": -1}, "n_task must be at least 0"),
     ],

@@ -17,6 +17,7 @@ from .._checks import (
     check_positive,
     check_shape,
     is_concrete,
+    kind_of,
 )
 from .._linalg import leading_eigenspace
 from .._typing import AnyArray, Real
@@ -175,6 +176,6 @@ def oracle_subspace(model: LinearGaussianModel) -> Float[Array, "d k"]:
     """
     if not isinstance(model, LinearGaussianModel):
         raise ValueError(
-            f"model must be a jaxbrain.LinearGaussianModel, but it is a {type(model).__name__}"
+            f"model must be a jaxbrain.LinearGaussianModel, but it is {kind_of(model)}"
         )
     return model.encoder

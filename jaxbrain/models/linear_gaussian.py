@@ -19,6 +19,7 @@ from .._checks import (
     check_positive,
     check_shape,
     is_concrete,
+    kind_of,
 )
 from .._linalg import covariance_factor
 from .._typing import AnyArray, Real
@@ -317,7 +318,7 @@ def check_model(model: object) -> None:
     """Raise unless this is a model or its summary."""
     if not isinstance(model, LinearGaussianModel | Problem):
         raise ValueError(
-            f"model must be a jaxbrain.LinearGaussianModel or Problem, but it is a {type(model).__name__}"
+            f"model must be a jaxbrain.LinearGaussianModel or Problem, but it is {kind_of(model)}"
         )
 
 

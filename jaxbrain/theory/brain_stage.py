@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._checks import as_real, check_choice, is_concrete
+from .._checks import as_real, check_choice, check_number, is_concrete, kind_of
 from .._linalg import implicit_root, spectral_function
 from .._typing import Real
 from ..models import LinearGaussianModel, Problem
@@ -142,9 +142,7 @@ def check_problem(problem: Problem) -> None:
     if isinstance(problem, LinearGaussianModel):
         raise ValueError("problem is a LinearGaussianModel: pass model.problem(), its summary")
     if not isinstance(problem, Problem):
-        raise ValueError(
-            f"problem must be a jaxbrain.Problem, but it is a {type(problem).__name__}"
-        )
+        raise ValueError(f"problem must be a jaxbrain.Problem, but it is {kind_of(problem)}")
     if problem.task_noise.ndim:
         raise ValueError("problem is a stack of problems: map over them with jax.vmap")
 
@@ -154,6 +152,8 @@ def check_n_brain(problem: Problem, n_brain: Real) -> Array:
     check_problem(problem)
     number = as_real("n_brain", n_brain, problem.task_noise)
     least = problem.input_dim + 1
+    if number.ndim == 0:
+        check_number("n_brain", number)
     if number.ndim == 0 and is_concrete(number) and not number > least:
         raise ValueError(
             f"n_brain must be greater than input_dim + 1 = {least}, but it is {float(number):g}: "

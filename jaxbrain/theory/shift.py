@@ -5,7 +5,7 @@ from __future__ import annotations
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from .._checks import as_floats, check_finite, check_positive, check_shape, is_concrete
+from .._checks import as_floats, check_finite, check_positive, check_shape, is_concrete, kind_of
 from .._typing import Real
 from ..models import Problem
 
@@ -68,8 +68,9 @@ def check_shift(problem: Problem, shift: BlockShift | None) -> BlockShift | None
         return None
     if not isinstance(shift, BlockShift):
         raise ValueError(
-            f"shift must be a jaxbrain.BlockShift, but it is a {type(shift).__name__}; for a "
-            "covariance matrix and one given subspace see subspace_risk"
+            f"shift must be a jaxbrain.BlockShift, but it is {kind_of(shift)}: pass "
+            "BlockShift(sensitive, missed, insensitive), or for a covariance matrix and one given "
+            "subspace call subspace_risk"
         )
     variances = (shift.sensitive, shift.missed, shift.insensitive)
     if is_concrete(*variances) and not any(float(variance) > 0 for variance in variances):

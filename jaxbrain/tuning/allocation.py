@@ -18,6 +18,7 @@ from .._checks import (
     check_key,
     check_positive,
     is_concrete,
+    kind_of,
 )
 from .._typing import Real
 from ..models import LinearGaussianModel, Problem
@@ -347,7 +348,7 @@ def _check_design(
 ) -> None:
     if not isinstance(risk, ClosedFormDesign | MonteCarloDesign):
         raise ValueError(
-            f"risk must be a ClosedFormDesign or a MonteCarloDesign, but it is a {type(risk).__name__}"
+            f"risk must be a ClosedFormDesign or a MonteCarloDesign, but it is {kind_of(risk)}"
         )
     if isinstance(risk, MonteCarloDesign):
         if len(problems) > 1:
@@ -376,12 +377,19 @@ def _check_design(
 
 
 def _check_modalities(named: Mapping[str, Modality]) -> None:
-    if not 1 <= len(named) <= _MOST_MODALITIES:
-        raise ValueError(f"modalities must be 1 to {_MOST_MODALITIES}, but there are {len(named)}")
+    if not named:
+        raise ValueError(
+            'modalities is empty: pass at least one Modality under a name, as {"fmri": Modality(...)}'
+        )
+    if len(named) > _MOST_MODALITIES:
+        raise ValueError(
+            f"modalities must be 1 to {_MOST_MODALITIES}, but there are {len(named)}: leave out those that cost "
+            "most for what they teach"
+        )
     first = None
     for name, modality in named.items():
         if not isinstance(modality, Modality):
-            raise ValueError(f"modalities: {name!r} is a {type(modality).__name__}, not a Modality")
+            raise ValueError(f"modalities: {name!r} is {kind_of(modality)}, not a Modality")
         problem = modality.problem
         if first is None:
             first = problem
