@@ -487,7 +487,7 @@ def test_too_few_recordings_are_nan_in_an_array_and_nowhere_else(order):
 
 
 @pytest.mark.parametrize("quantity", [jb.risk, jb.optimal_penalty])
-@pytest.mark.parametrize("n_brain", [25, 0, -1, np.nan])
+@pytest.mark.parametrize("n_brain", [25, 0, -1])
 def test_too_few_recordings_are_refused_as_a_single_number(quantity, n_brain):
     with pytest.raises(ValueError, match=r"n_brain must be greater than input_dim \+ 1 = 25"):
         quantity(SPECTRUM, n_brain, 50)
@@ -506,7 +506,15 @@ def test_unknown_orders_are_refused(order):
             call()
 
 
-@pytest.mark.parametrize("penalty", [-1e-9, np.nan, np.array([0.1, -0.1])])
+@pytest.mark.parametrize("quantity", [jb.risk, jb.optimal_penalty])
+def test_a_number_of_recordings_that_is_nan_is_refused(quantity):
+    with pytest.raises(ValueError, match="n_brain must be a number, but it is nan"):
+        quantity(SPECTRUM, np.nan, 50)
+    with pytest.raises(ValueError, match="n_brain must be a number, but it is nan"):
+        jb.expected_misalignment(SPECTRUM, np.nan)
+
+
+@pytest.mark.parametrize("penalty", [-1e-9, np.array([0.1, -0.1])])
 def test_negative_penalties_are_refused(penalty):
     with pytest.raises(ValueError, match="penalty must be at least 0"):
         jb.risk(SPECTRUM, 60, 50, penalty)
@@ -514,15 +522,30 @@ def test_negative_penalties_are_refused(penalty):
         jb.ridge_risk(SPECTRUM, 50, penalty)
 
 
-@pytest.mark.parametrize("n_task", [-1, np.nan, np.array([50.0, -0.5])])
-def test_numbers_of_labels_that_cannot_be_are_refused(n_task):
+def test_penalties_that_are_nan_are_refused():
+    with pytest.raises(ValueError, match="penalty must be a number, but it is nan"):
+        jb.risk(SPECTRUM, 60, 50, np.nan)
+    with pytest.raises(ValueError, match="penalty holds NaN: remove or replace"):
+        jb.ridge_risk(SPECTRUM, 50, np.array([0.1, np.nan]))
+
+
+@pytest.mark.parametrize(
+    ("n_task", "said"),
+    [
+        (-1, "n_task must be at least 0"),
+        (np.nan, "n_task must be a number, but it is nan"),
+        (np.array([50.0, -0.5]), "n_task must be at least 0"),
+    ],
+    ids=["negative", "nan", "one negative"],
+)
+def test_numbers_of_labels_that_cannot_be_are_refused(n_task, said):
     for call in (
         lambda: jb.risk(SPECTRUM, 60, n_task),
         lambda: jb.optimal_penalty(SPECTRUM, 60, n_task),
         lambda: jb.task_only_risk(SPECTRUM, n_task),
         lambda: jb.ridge_risk(SPECTRUM, n_task),
     ):
-        with pytest.raises(ValueError, match="n_task must be at least 0"):
+        with pytest.raises(ValueError, match=said):
             call()
 
 
