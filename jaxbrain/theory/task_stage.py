@@ -231,9 +231,10 @@ def risk(
     Returns the broadcast shape, in the units of ‖β‖². Infinite where the error has no mean:
     n_task <= latent_dim + 1, or penalty 0 with n_task <= input_dim + 1. Coarse only where n_task is
     within three of input_dim and n_task · penalty · (input_dim − latent_dim) is below about 0.5.
-    Where the brain stage is inaccurate (see
-    `expected_misalignment`) a known n_brain brings an `AccuracyWarning`: the risk at its best penalty is
-    then up to 5 % off, and under a shift up to 24 % (see `BlockShift`).
+
+    Where the brain stage is inaccurate (see `expected_misalignment`) a known n_brain brings an
+    `AccuracyWarning`: the risk at its best penalty is then up to 5 % off, and under a shift up to 24 %
+    (see `BlockShift`).
 
     **Raises** `ValueError` that names the argument: `n_brain` of input_dim + 1 or fewer, negative numbers, shapes that
     do not broadcast, an unknown `order`, a `shift` that is no `BlockShift`.

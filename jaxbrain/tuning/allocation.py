@@ -96,7 +96,7 @@ class TunedAllocation(NamedTuple):
     - `gradient_norm`: largest derivative of the loss, in labels, with respect to the logits of the shares
       (and the logarithm of the penalty), in the descent that led to the answer.
     - `steps`: of that descent.
-    - `converged`: whether that gradient is below tolerance × (|loss| + input_dim).
+    - `converged`: whether that gradient is below the tolerance times (size of the loss + input_dim).
 
     Single numbers.
     """

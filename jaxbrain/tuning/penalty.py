@@ -31,7 +31,7 @@ class TunedPenalty(NamedTuple):
     - `gradient_norm`: largest derivative with respect to the logarithm of a penalty, 0 at the ends 0 and
       infinity.
     - `steps`: of the descent that ended there.
-    - `converged`: whether that gradient is below tolerance × |value|. False is no answer to be trusted.
+    - `converged`: whether that gradient is below the tolerance times the size of `value`. False is no answer to be trusted.
 
     Single numbers; where each of t targets has a penalty of its own, arrays of shape (t,).
     """
