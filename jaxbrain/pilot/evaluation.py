@@ -44,7 +44,7 @@ _NUMBERS_AT_ONCE = 2e7
 
 
 class SplitSizes(NamedTuple):
-    """How many rows go to the brain stage, to the task stage, and to testing."""
+    """Whole numbers of rows: `n_brain` for the brain stage, `n_task` for the task stage, `n_test` for testing."""
 
     n_brain: int
     n_task: int
