@@ -24,7 +24,6 @@ SOURCED = tuple(
 )
 # They read and check, and compute no formula.
 WITHOUT_FORMULA = {"pilot.pilot_data", "pilot.read_pilot", "pilot.split_sizes"}
-# Result types whose fields are yet to be described.
 DOCS = ROOT / "docs"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]_*.py"))
 SHOWN = sorted(
