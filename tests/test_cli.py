@@ -16,6 +16,7 @@ import xarray
 import jaxbrain as jb
 from jaxbrain.cli import main
 
+COMMANDS = ("worth", "plan", "report", "simulate", "fit", "reproduce", "info")
 KEYS = [
     "n_brain",
     "n_task",
@@ -507,6 +508,43 @@ def test_info_tells_devices_precision_and_versions(capsys):
 
 def test_the_version_is_one_line(capsys):
     assert run(capsys, "--version") == f"jaxbrain {jb.__version__}\n"
+
+
+def helped(capsys, *arguments):
+    """A help text without its frames and line breaks."""
+    with pytest.raises(SystemExit) as caught:
+        main([*arguments, "--help"])
+    assert caught.value.code == 0
+    return " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
+
+
+def test_help_tells_of_the_version_and_of_every_command(capsys):
+    text = helped(capsys)
+    for word in ("--version", *COMMANDS):
+        assert word in text
+
+
+@pytest.mark.parametrize(
+    ("command", "defaults"),
+    [
+        ("worth", ["18000 (preset fmri), 500 (small)", "100000 (preset fmri), 100 (small)"]),
+        ("plan", ["30000 (preset fmri), 500", "0.5 (preset fmri), 1", "600 (preset fmri)"]),
+        ("report", ["18000 (preset fmri), 500 (small)", "what the study costs"]),
+        (
+            "simulate",
+            ["100 200 400 800 (preset small), or 7200 18000 36000 (fmri)", "by default 100"],
+        ),
+        ("fit", ["half of shared rows", "by default the rest"]),
+        ("reproduce", ["(default: all)"]),
+        ("info", ["(default: False)"]),
+    ],
+)
+def test_help_tells_defaults_and_never_that_there_are_none(capsys, command, defaults):
+    text = helped(capsys, command)
+    for default in defaults:
+        assert default in text
+    assert "default: None" not in text
+    assert "default: )" not in text
 
 
 def as_program(*arguments, **options):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
 import sys
+from collections.abc import Callable
+from typing import Annotated, get_type_hints
 
 import tyro
 
@@ -50,16 +53,11 @@ def _answer(arguments: list[str]) -> str:
     try:
         return tyro.extras.subcommand_cli_from_dict(
             {
-                "worth": worth,
-                "plan": plan,
-                "report": report,
-                "simulate": simulate,
-                "fit": fit,
-                "reproduce": reproduce,
-                "info": info,
+                command.__name__: _with_defaults_in_words(command)
+                for command in (worth, plan, report, simulate, fit, reproduce, info)
             },
             prog="jaxbrain",
-            description="How much are brain recordings worth for machine learning?",
+            description="How much are brain recordings worth for machine learning? (--version prints the version.)",
             args=arguments,
         )
     except UserError:
@@ -69,6 +67,17 @@ def _answer(arguments: list[str]) -> str:
         if problem is None:
             raise
         raise UserError([problem]) from error
+
+
+def _with_defaults_in_words(command: Callable[..., str]) -> Callable[..., str]:
+    """Leave "(default: None)" out of its help: the docstring tells what is done where nothing is given."""
+    unsaid = tyro.conf.arg(help_behavior_hint="")
+    hints = get_type_hints(command, include_extras=True)
+    for name, parameter in inspect.signature(command).parameters.items():
+        if parameter.default in (None, ()):
+            hints[name] = Annotated[hints[name], unsaid]
+    command.__annotations__ = hints
+    return command
 
 
 def _print(answer: str) -> None:

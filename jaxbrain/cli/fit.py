@@ -61,13 +61,15 @@ def fit(
         file: An .npz file with inputs, recordings, targets on shared rows; or with brain_inputs,
             recordings, task_inputs, targets.
         rank: Dimension of the learned subspace; by default chosen by cross-validation.
-        n_brain: Rows for the brain stage in each split.
-        n_task: Rows for the task stage in each split.
-        n_test: Rows to test on in each split.
+        n_brain: Rows for the brain stage in each split; by default half of shared rows, all of separate ones.
+        n_task: Rows for the task stage in each split; by default half of the shared rows that are left (at least
+            5), two thirds of separate ones.
+        n_test: Rows to test on in each split; by default the rest.
         block: So many consecutive rows stay together: more than neighbours of a time series are alike for.
         repeats: Number of random splits.
         seed: Of the random splits.
-        components: Describe the inputs by that many principal components, whitened.
+        components: Describe the inputs by that many principal components, whitened; by default they are taken
+            as they are.
         per_target: List the errors of every target too.
         json: Print JSON instead of a table.
     """

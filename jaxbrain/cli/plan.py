@@ -43,16 +43,17 @@ def plan(
     Args:
         preset: A ready-made modality; fmri unless a config describes others.
         config: A TOML file that describes one or more modalities; see docs/files.md.
-        budget: Money for recordings and labels together.
-        cost_task: Price of one label.
-        cost_hour: Price of an hour of recording.
-        cost_brain: Price of one recorded sample, instead of --cost-hour.
-        fixed_cost_brain: What is due as soon as anything is recorded.
-        fixed_cost_task: What is due as soon as anything is labelled.
-        task_snr: Variance of the predictable part of a label over that of its noise.
-        misalignment: Share of the task that no recording can reach, 0 to 1.
-        estimator: What recordings are used with; befs_two_penalties by default.
-        baseline: What is done without recordings; ridge by default.
+        budget: Money for recordings and labels together; by default 30000 (preset fmri), 500 (small), or
+            that of the config.
+        cost_task: Price of one label; by default 0.5 (preset fmri), 1 (small), or that of the config.
+        cost_hour: Price of an hour of recording; by default 600 (preset fmri).
+        cost_brain: Price of one recorded sample, instead of --cost-hour; by default 0.3 (preset small).
+        fixed_cost_brain: What is due as soon as anything is recorded; by default 0.
+        fixed_cost_task: What is due as soon as anything is labelled; by default 0.
+        task_snr: Variance of the predictable part of a label over that of its noise; a preset has 0.1.
+        misalignment: Share of the task that no recording can reach, 0 to 1; a preset has 0.1.
+        estimator: What recordings are used with; by default befs_two_penalties.
+        baseline: What is done without recordings; by default ridge.
         json: Print JSON instead of a table.
         plot: Draw the risk over the share of the budget spent on recordings, into this file.
         overwrite: Replace the plot if it exists.

@@ -57,13 +57,15 @@ def simulate(
     Args:
         preset: A ready-made study; small unless a config describes another.
         config: A TOML file that describes a study; see docs/files.md.
-        n_brain: Numbers of recorded samples, ascending; with a config that of the file by default.
-        n_task: Numbers of labels, ascending; with a config that of the file by default.
+        n_brain: Numbers of recorded samples, ascending; by default 100 200 400 800 (preset small),
+            or 7200 18000 36000 (fmri), or the one of the config.
+        n_task: Numbers of labels, ascending; by default 20 50 100 200 400 (preset small),
+            or 1000 5000 20000 100000 (fmri), or the one of the config.
         penalty: Penalties a sample, ascending (inf is the hard constraint), or optimal, or empirical.
-        task_snr: Variance of the predictable part of a label over that of its noise.
-        misalignment: Share of the task that no recording can reach, 0 to 1.
+        task_snr: Variance of the predictable part of a label over that of its noise; a preset has 0.1.
+        misalignment: Share of the task that no recording can reach, 0 to 1; a preset has 0.1.
         seeds: Replicates, from which intervals come.
-        trials: Trials in each replicate; 100, or 2 for the fmri preset.
+        trials: Trials in each replicate; by default 100, or 2 with the preset fmri.
         method: reduced draws cost the same for any sample numbers; data draws and fits everything.
         seed: Of the random numbers.
         max_gigabytes: Memory for the arrays of trials that run at the same time.

@@ -35,11 +35,13 @@ def worth(
     Args:
         preset: A ready-made study; fmri unless a config describes another.
         config: A TOML file that describes a study; see docs/files.md.
-        n_brain: Number of recorded samples.
+        n_brain: Number of recorded samples; by default 18000 (preset fmri), 500 (small), or that of the config,
+            else 10 times its inputs.
         hours: Hours of recording, instead of --n-brain.
-        n_task: Number of labels at hand.
-        task_snr: Variance of the predictable part of a label over that of its noise.
-        misalignment: Share of the task that no recording can reach, 0 to 1.
+        n_task: Number of labels at hand; by default 100000 (preset fmri), 100 (small), or that of the config,
+            else twice its inputs.
+        task_snr: Variance of the predictable part of a label over that of its noise; a preset has 0.1.
+        misalignment: Share of the task that no recording can reach, 0 to 1; a preset has 0.1.
         what_if: Also rank what changes the worth most, by percent for one percent. (Noisier labels are worth
             less, which makes recordings worth more of them.)
         json: Print JSON instead of a table.

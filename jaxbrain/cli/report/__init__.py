@@ -42,20 +42,23 @@ def report(
 
     Args:
         config: A TOML file that describes a study, and its prices in a table [budget]; see docs/files.md.
+            Without it the preset is taken.
         out: The page, a file that ends in .html.
         preset: A ready-made study; fmri unless a config describes another.
-        n_brain: Number of recorded samples.
+        n_brain: Number of recorded samples; by default 18000 (preset fmri), 500 (small), or that of the config,
+            else 10 times its inputs.
         hours: Hours of recording, instead of --n-brain.
-        n_task: Number of labels at hand.
-        task_snr: Variance of the predictable part of a label over that of its noise.
-        misalignment: Share of the task that no recording can reach, 0 to 1.
-        budget: Money for recordings and labels together; what the study costs unless given.
-        cost_task: Price of one label.
+        n_task: Number of labels at hand; by default 100000 (preset fmri), 100 (small), or that of the config,
+            else twice its inputs.
+        task_snr: Variance of the predictable part of a label over that of its noise; a preset has 0.1.
+        misalignment: Share of the task that no recording can reach, 0 to 1; a preset has 0.1.
+        budget: Money for recordings and labels together; by default what the study costs.
+        cost_task: Price of one label; without prices, here or in the config, the budget is told in labels.
         cost_hour: Price of an hour of recording.
         cost_brain: Price of one recorded sample, instead of --cost-hour.
-        fixed_cost_brain: What is due as soon as anything is recorded.
-        fixed_cost_task: What is due as soon as anything is labelled.
-        currency: In which prices are.
+        fixed_cost_brain: What is due as soon as anything is recorded; by default 0.
+        fixed_cost_task: What is due as soon as anything is labelled; by default 0.
+        currency: A word or sign to print beside prices; by default none.
         simulate: Also draw from the model, where that takes no more than seconds.
         seed: Of the simulation.
         overwrite: Replace the page if it exists.
