@@ -67,6 +67,11 @@ def test_links_within_the_project_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
+def test_the_citation_has_the_version_of_the_package():
+    found = re.findall(r'^version: "(.+)"$', (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+    assert found == [jb.__version__]
+
+
 def public():
     """Names that the package gives away, without modules."""
     found = {f"jb.{name}": value for name, value in vars(jb).items()}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 import jaxbrain as jb
 from jaxbrain.cli import main
-from jaxbrain.cli.simulate import _CSV, _trials
+from jaxbrain.cli.simulate import _CSV, _Progress, _trials
 from jaxbrain.cli.study import read_study
 
 GRID = ["--n-brain", "100", "400", "--n-task", "50", "100", "--seeds", "4", "--trials", "20"]
@@ -98,6 +99,30 @@ def test_an_estimate_runs_next_to_nothing(capsys):
     assert "100000000 (1000 seeds of 100000)" in out
     assert "GB" in out
     assert " h on 1 device(s)" in out
+
+
+def test_a_long_simulation_is_told_beside_the_answer(capsys, monkeypatch):
+    main(["simulate", *GRID, "--json"])
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("jaxbrain.cli.simulate._LONG_S", 0.0)
+    main(["simulate", *GRID, "--json"])
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["configuration"]["trials"] == 20
+    lines = printed.err.splitlines()
+    size = "4 cells (2 x 2 x 1), 4 seeds of 20 trials: "
+    assert lines
+    for line in lines:
+        assert line.startswith(size)
+        assert re.search(r" 2/4, about [\d.e-]+ s left$", line)
+
+
+def test_the_time_left_leaves_out_the_compilation(capsys, monkeypatch):
+    clock = iter([100.0, 130.0, 160.0])
+    monkeypatch.setattr("jaxbrain.cli.simulate.time.perf_counter", lambda: next(clock))
+    progress = _Progress("12 cells", terminal=False)
+    for done in (1, 2, 3):
+        progress("subspaces", done, 10)
+    assert capsys.readouterr().err == "12 cells: subspaces 2/10, about 4 min left\n"
 
 
 def test_a_config_gives_the_study(capsys, tmp_path):

@@ -29,6 +29,7 @@ _GRID = ("n_brain", "n_task", "penalty")
 # By their dimensions, the CSV files that a sweep is kept in.
 _CSV = ("n_brain-n_task-penalty-seed", "n_brain-n_task-penalty", "n_brain-seed", "n_task_only-seed")
 _MOST_TRIALS = 1_000_000_000
+_LONG_S = 10.0
 
 
 def simulate(
@@ -126,7 +127,7 @@ def simulate(
         if dry_run:
             with accuracy_noted([]):
                 return _estimate(study.problem, options) if speaks else ""
-        progress = _Progress() if speaks and sys.stderr.isatty() else None
+        progress = _Progress(_size(options), sys.stderr.isatty()) if speaks else None
         with accuracy_noted(notes):
             found = sweep(study.problem, progress=progress, **options)
     except ValueError as error:
@@ -287,22 +288,35 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-class _Progress:
-    """One line on a terminal, with the time that is left."""
+def _size(options: dict[str, Any]) -> str:
+    """Grid and trials in words, for who waits for them."""
+    penalties = 1 if isinstance(options["penalty"], str) else len(options["penalty"])
+    shape = len(options["n_brain"]), len(options["n_task"]), penalties
+    cells = f"{math.prod(shape)} cells ({' x '.join(map(str, shape))})"
+    return f"{cells}, {options['seeds']} seeds of {options['trials']} trials"
 
-    def __init__(self) -> None:
+
+class _Progress:
+    """One line on a terminal, with the time that is left; elsewhere one line for a part that takes long."""
+
+    def __init__(self, size: str, terminal: bool) -> None:
+        self.size, self.terminal = size, terminal
         self.part, self.start = "", 0.0
 
     def __call__(self, part: str, done: int, total: int) -> None:
-        now = time.perf_counter()
+        now, rest = time.perf_counter(), None
         if part != self.part or done == 1:
             # The first step compiles: time is counted from its end.
-            self.part, self.start, left = part, now, ""
+            self.part, self.start = part, now
         else:
             rest = (now - self.start) / (done - 1) * (total - done)
-            left = f", {_duration(rest)} left" if done < total else ""
-        end = "\n" if done == total else ""
-        print(f"\r{part} {done}/{total}{left}\x1b[K", end=end, file=sys.stderr, flush=True)
+        if self.terminal:
+            left = f", {_duration(rest)} left" if rest is not None and done < total else ""
+            end = "\n" if done == total else ""
+            print(f"\r{part} {done}/{total}{left}\x1b[K", end=end, file=sys.stderr, flush=True)
+        elif rest is not None and done == 2 and rest > _LONG_S:
+            said = f"{self.size}: {part} {done}/{total}, about {_duration(rest)} left"
+            print(said, file=sys.stderr, flush=True)
 
 
 def _rows(found: xarray.Dataset, problem: Any, worth: xarray.Dataset) -> list[dict[str, Any]]:
