@@ -2,12 +2,14 @@
 
     python -m benchmarks.command_line [FILE.npz] [--device gpu]
 
-FILE.npz is what notebooks/prepare_szinte2024.py makes; without it `fit` runs on simulated arrays of the
-same shapes.
+`fit` runs on FILE.npz, which notebooks/prepare_szinte2024.py makes; without it on what that makes of the
+recordings in ../shared/data, where the notebooks find them; without these too on simulated arrays of the
+same shapes. The results say on which.
 """
 
 import argparse
 import os
+import runpy
 import subprocess
 import sys
 import tempfile
@@ -23,7 +25,9 @@ start = time.perf_counter()
 import jaxbrain
 print(time.perf_counter() - start)
 """
-PLAN = Path(__file__).parents[1] / "docs" / "examples" / "modalities.toml"
+ROOT = Path(__file__).parents[1]
+RECORDED = ROOT.parent / "shared" / "data" / "szinte2024" / "v1.npz"
+PLAN = ROOT / "docs" / "examples" / "modalities.toml"
 FIT = [
     "--components",
     "20",
@@ -38,6 +42,10 @@ FIT = [
     "--repeats",
     "300",
 ]
+
+
+def recorded(path: Path) -> None:
+    runpy.run_path(str(ROOT / "notebooks" / "prepare_szinte2024.py"))["prepare"](RECORDED, path)
 
 
 def simulated(path: Path) -> None:
@@ -60,10 +68,10 @@ def main() -> None:
     ]
     program = [sys.executable, "-c", "from jaxbrain.cli import main; main()"]
     with tempfile.TemporaryDirectory() as folder:
-        data = "real recordings" if file else "simulated arrays"
+        data = "real recordings" if file or RECORDED.exists() else "simulated arrays"
         if file is None:
-            file = Path(folder) / "simulated.npz"
-            simulated(file)
+            file = Path(folder) / "fit.npz"
+            recorded(file) if RECORDED.exists() else simulated(file)
         store(
             "command_line",
             {

@@ -12,7 +12,7 @@ import pytest
 
 import jaxbrain as jb
 from benchmarks import __main__ as runner
-from benchmarks import numpy_reference, page
+from benchmarks import command_line, numpy_reference, page
 
 ROOT = Path(__file__).parents[1]
 
@@ -71,6 +71,17 @@ def test_every_benchmark_is_known_to_the_runner():
     modules = {path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py")}
     by_hand = {"accuracy", "accuracy_simulation", "numpy_reference", "page"}
     assert set(runner.NAMES) == modules - by_hand
+
+
+def test_simulated_arrays_have_the_shapes_of_the_recordings(tmp_path):
+    if not command_line.RECORDED.exists():
+        pytest.skip("the recordings are not part of the package")
+    shapes = []
+    for name in ("recorded", "simulated"):
+        getattr(command_line, name)(tmp_path / f"{name}.npz")
+        with np.load(tmp_path / f"{name}.npz") as arrays:
+            shapes.append({name: arrays[name].shape for name in arrays})
+    assert shapes[0] == shapes[1]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import jaxbrain as jb
@@ -70,6 +71,60 @@ def test_links_within_the_project_lead_somewhere(page):
 def test_the_citation_has_the_version_of_the_package():
     found = re.findall(r'^version: "(.+)"$', (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
     assert found == [jb.__version__]
+
+
+# Keys that mean what they say, or say what was computed on.
+PLAIN = {
+    *("configuration", "cells", "notes", "verdict", "what_was_done", "mean"),
+    *("budget", "currency", "modalities", "best", "estimator", "trials", "seeds", "shift"),
+    *("key", "key_implementation", "device", "devices", "precision", "jax", "jaxbrain"),
+    "wall_time_s",
+}
+# What tables print and JSON does not.
+COLUMNS = {
+    "worth": [
+        "risk of predicting 0", "value against least squares", "value against ridge",
+        "value of the information", "exchange rate", "savings",
+    ],
+    "simulate": ["closed-form risk", "closed-form value"],
+    "fit": ["held-out error", "95 % interval", "minus ridge"],
+}  # fmt: skip
+
+
+def keys(answer):
+    """All keys of a JSON answer."""
+    if isinstance(answer, dict):
+        return set(answer).union(*map(keys, answer.values()))
+    return set().union(*map(keys, answer)) if isinstance(answer, list) else set()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "worth --what-if",
+        "plan --preset small",
+        pytest.param(
+            "simulate --n-brain 100 --n-task 100 --seeds 2 --trials 2", marks=pytest.mark.long
+        ),
+        pytest.param("fit study.npz --repeats 2 --rank 2 --per-target", marks=pytest.mark.long),
+    ],
+)
+def test_the_glossary_has_what_the_commands_print(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    shapes = {"inputs": 8, "recordings": 10, "targets": 2}
+    np.savez("study.npz", **{name: rng.normal(size=(120, n)) for name, n in shapes.items()})
+    glossary = (DOCS / "glossary.md").read_text()
+    main([*command.split(), "--json"])
+    # Numbers of each estimator and modality stand under its name.
+    found = keys(json.loads(capsys.readouterr().out)) - PLAIN
+    found -= {*jaxbrain.pilot.ESTIMATORS, "small"}
+    assert [name for name in sorted(found) if f"`{name}`" not in glossary] == []
+    main(command.split())
+    printed = capsys.readouterr().out
+    for column in COLUMNS.get(command.split()[0], ()):
+        assert column in printed
+        assert column in glossary, column
 
 
 def public():
