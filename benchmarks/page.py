@@ -273,7 +273,7 @@ def estimators() -> str:
                 what,
                 timing(case["jaxbrain"]),
                 "<br>".join(
-                    f"{name} {duration(case[name]['median_s'])} (× {times(case[name]['median_s'] / ours)})"
+                    f"{name} {timing(case[name])}: × {times(case[name]['median_s'] / ours)}"
                     for name in peers
                 ),
                 f"{max(case['largest_relative_difference'].values()):.0e}",
