@@ -65,7 +65,8 @@ def fit(
         n_task: Rows for the task stage in each split; by default half of the shared rows that are left (at least
             5), two thirds of separate ones.
         n_test: Rows to test on in each split; by default the rest.
-        block: So many consecutive rows stay together: more than neighbours of a time series are alike for.
+        block: Keep that many consecutive rows on the same side of a split, for time series: longer than rows
+            stay alike.
         repeats: Number of random splits.
         seed: Of the random splits.
         components: Describe the inputs by that many principal components, whitened; by default they are taken
