@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import jaxbrain as jb
@@ -71,6 +71,7 @@ def test_value_saturates_where_labels_abound(k, snr, misalignment, noise):
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(**problems, scale=st.floats(-3, 3))
+@example(k=1, snr=0.0, misalignment=0.95, noise=0.0, scale=2.0)  # worth nothing, but for rounding
 def test_units_of_the_task_do_not_matter(k, snr, misalignment, noise, scale):
     one = problem(k, snr, misalignment, noise)
     fields = {name: getattr(one, name) for name in jb.Problem.__dataclass_fields__}
@@ -79,7 +80,8 @@ def test_units_of_the_task_do_not_matter(k, snr, misalignment, noise, scale):
     other = jb.Problem(**fields)
     for measure in (jb.value, jb.information_value):
         a, b = (np.asarray(measure(p, 40.0, N_TASK[k + 1.5 < N_TASK])) for p in (one, other))
-        np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-7 * np.abs(a).max())
+        # A value is a difference of numbers of labels of about D.
+        np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-7 * np.abs(a).max() + 1e-13 * D)
 
 
 @pytest.mark.parametrize("k", [1, 19])
