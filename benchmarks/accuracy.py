@@ -17,7 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxbrain as jb
-from jaxbrain.theory.brain_stage import inaccuracy, learned_subspace
+from jaxbrain.theory.accuracy import inaccuracy
+from jaxbrain.theory.brain_stage import subspace_moments
 from jaxbrain.theory.resolvent import resolvent
 from jaxbrain.theory.task_stage import best_penalty, task_stage
 
@@ -162,7 +163,7 @@ def claimed(problem: jb.Problem, n_brain, channels):
     penalties, risks = [], []
     shifts = [jb.BlockShift(*shift) for shift in SHIFTS.values()]
     white, *shifted = (
-        learned_subspace(problem, n_brain, shift, "finite", channels) for shift in (None, *shifts)
+        subspace_moments(problem, n_brain, shift, "finite", channels) for shift in (None, *shifts)
     )
     for noise, factor in cases():
         noisy = eqx.tree_at(lambda x: x.task_noise, problem, jnp.asarray(noise))

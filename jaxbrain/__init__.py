@@ -2,65 +2,139 @@
 
 __version__ = "0.1.0"
 
-from . import simulation as simulation
-from . import theory as theory
-from .estimators import befs as befs
-from .estimators import befs_path as befs_path
-from .estimators import encode as encode
-from .estimators import oracle_subspace as oracle_subspace
-from .estimators import random_subspace as random_subspace
-from .estimators import ridge as ridge
-from .estimators import shuffle_recordings as shuffle_recordings
-from .estimators import task_only as task_only
-from .models import LinearGaussianModel as LinearGaussianModel
-from .models import Problem as Problem
-from .models import presets as presets
-from .simulation import EmpiricalAllocation as EmpiricalAllocation
-from .simulation import empirical_allocation as empirical_allocation
-from .simulation import empirical_value as empirical_value
-from .simulation import sample_misalignment as sample_misalignment
-from .simulation import sweep as sweep
-from .store import read_table as read_table
-from .store import write_table as write_table
-from .theory import AccuracyWarning as AccuracyWarning
-from .theory import Allocation as Allocation
-from .theory import AsymptoticAllocation as AsymptoticAllocation
-from .theory import BlockShift as BlockShift
-from .theory import Collecting as Collecting
-from .theory import Elasticities as Elasticities
-from .theory import Frontier as Frontier
-from .theory import Penalties as Penalties
-from .theory import Worth as Worth
-from .theory import asymptotic_allocation as asymptotic_allocation
-from .theory import elasticities as elasticities
-from .theory import exchange_rate as exchange_rate
-from .theory import expected_misalignment as expected_misalignment
-from .theory import favourability as favourability
-from .theory import information_value as information_value
-from .theory import optimal_allocation as optimal_allocation
-from .theory import optimal_penalties as optimal_penalties
-from .theory import optimal_penalty as optimal_penalty
-from .theory import ridge_risk as ridge_risk
-from .theory import risk as risk
-from .theory import savings as savings
-from .theory import subspace_risk as subspace_risk
-from .theory import task_only_risk as task_only_risk
-from .theory import two_penalty_risk as two_penalty_risk
-from .theory import value as value
-from .theory import wishart_resolvent_trace as wishart_resolvent_trace
-from .theory import worth as worth
-from .theory import worth_collecting as worth_collecting
-from .tuning import ClosedFormDesign as ClosedFormDesign
-from .tuning import ClosedFormRisk as ClosedFormRisk
-from .tuning import GeneralizedCrossValidation as GeneralizedCrossValidation
-from .tuning import HeldOut as HeldOut
-from .tuning import KFold as KFold
-from .tuning import LeaveOneOut as LeaveOneOut
-from .tuning import Modality as Modality
-from .tuning import MonteCarloDesign as MonteCarloDesign
-from .tuning import MonteCarloRisk as MonteCarloRisk
-from .tuning import PenaltyObjective as PenaltyObjective
-from .tuning import TunedAllocation as TunedAllocation
-from .tuning import TunedPenalty as TunedPenalty
-from .tuning import tune_allocation as tune_allocation
-from .tuning import tune_penalty as tune_penalty
+from . import budget, models, pilot, simulation, theory, tuning
+from .budget import (
+    Allocation,
+    AsymptoticAllocation,
+    ClosedFormDesign,
+    Collecting,
+    Frontier,
+    Modality,
+    MonteCarloDesign,
+    TunedAllocation,
+    asymptotic_allocation,
+    favourability,
+    optimal_allocation,
+    tune_allocation,
+    worth_collecting,
+)
+from .estimators import (
+    befs,
+    befs_path,
+    encode,
+    oracle_subspace,
+    random_subspace,
+    ridge,
+    shuffle_recordings,
+    task_only,
+)
+from .models import BlockShift, LinearGaussianModel, Problem, presets
+from .simulation import (
+    EmpiricalAllocation,
+    empirical_allocation,
+    empirical_value,
+    sample_misalignment,
+    sweep,
+)
+from .store import read_table, write_table
+from .theory import (
+    AccuracyWarning,
+    Elasticities,
+    Penalties,
+    Worth,
+    elasticities,
+    exchange_rate,
+    expected_misalignment,
+    information_value,
+    optimal_penalties,
+    optimal_penalty,
+    ridge_risk,
+    risk,
+    savings,
+    subspace_risk,
+    task_only_risk,
+    two_penalty_risk,
+    value,
+    wishart_resolvent_trace,
+    worth,
+)
+from .tuning import (
+    ClosedFormRisk,
+    GeneralizedCrossValidation,
+    HeldOut,
+    KFold,
+    LeaveOneOut,
+    MonteCarloRisk,
+    PenaltyObjective,
+    TunedPenalty,
+    tune_penalty,
+)
+
+__all__ = [
+    "AccuracyWarning",
+    "Allocation",
+    "AsymptoticAllocation",
+    "BlockShift",
+    "ClosedFormDesign",
+    "ClosedFormRisk",
+    "Collecting",
+    "Elasticities",
+    "EmpiricalAllocation",
+    "Frontier",
+    "GeneralizedCrossValidation",
+    "HeldOut",
+    "KFold",
+    "LeaveOneOut",
+    "LinearGaussianModel",
+    "Modality",
+    "MonteCarloDesign",
+    "MonteCarloRisk",
+    "Penalties",
+    "PenaltyObjective",
+    "Problem",
+    "TunedAllocation",
+    "TunedPenalty",
+    "Worth",
+    "asymptotic_allocation",
+    "befs",
+    "befs_path",
+    "budget",
+    "elasticities",
+    "empirical_allocation",
+    "empirical_value",
+    "encode",
+    "exchange_rate",
+    "expected_misalignment",
+    "favourability",
+    "information_value",
+    "models",
+    "optimal_allocation",
+    "optimal_penalties",
+    "optimal_penalty",
+    "oracle_subspace",
+    "pilot",
+    "presets",
+    "random_subspace",
+    "read_table",
+    "ridge",
+    "ridge_risk",
+    "risk",
+    "sample_misalignment",
+    "savings",
+    "shuffle_recordings",
+    "simulation",
+    "subspace_risk",
+    "sweep",
+    "task_only",
+    "task_only_risk",
+    "theory",
+    "tune_allocation",
+    "tune_penalty",
+    "tuning",
+    "two_penalty_risk",
+    "value",
+    "wishart_resolvent_trace",
+    "worth",
+    "worth_collecting",
+    "write_table",
+]

@@ -55,7 +55,7 @@ def kind_of(value: object) -> str:
     return f"{'an' if kind[0] in 'aeioAEIO' else 'a'} {kind}"
 
 
-def as_real(name: str, value: Real, like: Array) -> Array:
+def as_float_like(name: str, value: Real, like: Array) -> Array:
     """The argument as an array of the type of `like`, for arithmetic under strict promotion."""
     return as_floats(**{name: value})[0].astype(like.dtype)
 

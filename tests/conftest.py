@@ -1,22 +1,11 @@
-"""Strict numerics for every test: double precision, no silent promotion, annotations executed."""
-
-import os
-import tempfile
-
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
+"""Strict numerics for every test: no silent promotion, annotations executed, a float32 leg."""
 
 import jax
 import pytest
 from jaxtyping import install_import_hook
 
-jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
-# Most of the time goes into compiling the same programs again, for a new closure or a new module.
-COMPILED = tempfile.TemporaryDirectory()
-jax.config.update("jax_compilation_cache_dir", COMPILED.name)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 with install_import_hook("jaxbrain", "beartype.beartype"):
     import jaxbrain  # noqa: F401

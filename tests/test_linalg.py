@@ -13,12 +13,7 @@ import pytest
 import scipy.linalg
 import scipy.optimize
 
-from jaxbrain._linalg import (
-    covariance_factor,
-    implicit_root,
-    leading_eigenspace,
-    spectral_function,
-)
+from jaxbrain._linalg import covariance_factor, implicit_root, leading_eigenspace, spectral_function
 
 EPS = np.finfo(float).eps
 

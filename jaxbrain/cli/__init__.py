@@ -38,13 +38,13 @@ def _answer(arguments: list[str]) -> str:
     import jax
 
     from .. import __version__
-    from .fit import fit
-    from .info import info
-    from .plan import plan
-    from .report import report
-    from .reproduce import reproduce
-    from .simulate import simulate
-    from .worth import worth
+    from .commands.fit import fit
+    from .commands.info import info
+    from .commands.plan import plan
+    from .commands.report import report
+    from .commands.reproduce import reproduce
+    from .commands.simulate import simulate
+    from .commands.worth import worth
 
     # A program of its own may choose its precision; the library never does.
     jax.config.update("jax_enable_x64", True)

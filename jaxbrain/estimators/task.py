@@ -330,7 +330,7 @@ def _scaled_system(
     return _on_both(basis, *scales, inputs), n * kept
 
 
-def hat(
+def predictions_and_leverages(
     inputs: Float[Array, "n d"],
     targets: Float[Array, "n t"],
     judged_inputs: Float[Array, "m d"],

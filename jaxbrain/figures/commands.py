@@ -10,15 +10,7 @@ import numpy as np
 from ..models import Problem
 from ..simulation import mean_over_seeds
 from ..theory import risk, savings, two_penalty_risk
-from .style import (
-    CATEGORIES,
-    grouped,
-    legend_above,
-    literal,
-    log_axis,
-    ordered_colours,
-    shortened,
-)
+from .style import CATEGORIES, grouped, legend_above, literal, log_axis, ordered_colours, shortened
 
 if TYPE_CHECKING:
     import xarray

@@ -1,5 +1,8 @@
-"""The generative model, its summary, and presets."""
+"""The generative model, its summary, presets, and inputs that are tested elsewhere."""
 
-from . import presets as presets
-from .linear_gaussian import LinearGaussianModel as LinearGaussianModel
-from .problem import Problem as Problem
+from . import presets
+from .linear_gaussian import LinearGaussianModel
+from .problem import Problem
+from .shift import BlockShift
+
+__all__ = ["BlockShift", "LinearGaussianModel", "Problem", "presets"]

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._checks import check_integer, check_key
 from .._linalg import map_factorisations
 from ..estimators import encode, random_subspace
-from ..estimators.task import hat
+from ..estimators.task import predictions_and_leverages
 from ..tuning import KFold, tune_penalty
 from .recordings import PilotData, PilotError
 
@@ -418,7 +418,7 @@ def _all_repeats(
 
         def test_error(basis: Array, penalty: Array, inside: Array) -> Array:
             rows = inputs - x_mean, labels - y_mean, x_new
-            predicted, _ = hat(*rows, basis, penalty, inside, sizes.n_task)
+            predicted, _ = predictions_and_leverages(*rows, basis, penalty, inside, sizes.n_task)
             return jnp.mean((y_new - predicted) ** 2, axis=0)
 
         # Penalties serve all targets, each counting by its variance: much steadier than one each where

@@ -10,15 +10,10 @@ import numpy as np
 import xarray
 from jaxtyping import Array
 
+from ..budget import asymptotic_allocation, favourability, optimal_allocation, worth_collecting
 from ..figures.style import TWO_COLUMNS, grouped, ordered_colours
 from ..models import Problem
 from ..simulation import empirical_allocation
-from ..theory import (
-    asymptotic_allocation,
-    favourability,
-    optimal_allocation,
-    worth_collecting,
-)
 from .agreement import small_sweep
 from .result import OURS, Claim, Result, Scale, Tables, claim, largest
 from .settings import altered, fmri, labels, small

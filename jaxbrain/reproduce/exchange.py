@@ -9,11 +9,7 @@ import numpy as np
 import xarray
 
 from ..figures.style import TWO_COLUMNS, grouped, ordered_colours
-from ..theory import (
-    AccuracyWarning,
-    expected_misalignment,
-    value,
-)
+from ..theory import AccuracyWarning, expected_misalignment, value
 from .result import OURS, Claim, Result, Scale, Tables, claim
 from .settings import BRAIN_SNR, N_BRAIN, RATE, TASK_SNR, altered, fmri, labels, with_latents
 

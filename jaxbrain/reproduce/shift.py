@@ -9,8 +9,9 @@ import numpy as np
 import xarray
 
 from ..figures.style import CATEGORIES, TWO_COLUMNS, grouped
+from ..models import BlockShift
 from ..simulation import empirical_value, sweep
-from ..theory import BlockShift, value
+from ..theory import value
 from .result import OURS, Claim, Result, Scale, Tables, claim, largest
 from .settings import RATE, fmri, labels, small
 

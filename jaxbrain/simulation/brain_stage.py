@@ -11,14 +11,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._linalg import leading_eigenspace, map_factorisations, spectral_function
 from ..models import LinearGaussianModel, Problem
-from .iteration import leading_block
-from .random_matrices import (
-    bartlett,
-    bartlett_degrees,
-    blocks_degrees,
-    draw_numbers,
-    normal_blocks,
-)
+from ._iteration import leading_block
+from .random_matrices import bartlett, bartlett_degrees, blocks_degrees, draw_numbers, normal_blocks
 
 # Up to this size the eigenvectors of a whole matrix are cheap; beyond, only the leading ones are iterated.
 LARGEST_DENSE = 512

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from .._arguments import BASELINES
 from .._checks import check_between, check_choice, check_integer
-from ..theory.exchange import BASELINES
 
 if TYPE_CHECKING:
     import xarray

@@ -15,10 +15,11 @@ from jaxtyping import PRNGKeyArray
 from .._checks import check_choice, check_integer, check_key, check_positive
 from .._typing import AnyArray
 from ..models import LinearGaussianModel, Problem
-from ..theory.shift import BlockShift
-from . import by_data, by_reduction
-from .grids import Plan, check_grids
-from .trials import Progress
+from ..models.shift import BlockShift
+from . import _sweep_of_data as by_data
+from . import _sweep_of_reductions as by_reduction
+from ._grids import Plan, check_grids
+from ._trials import Progress
 
 if TYPE_CHECKING:
     import xarray

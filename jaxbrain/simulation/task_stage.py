@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..theory.shift import BlockShift
+from ..models.shift import BlockShift
 from .brain_stage import SubspaceDraw
 from .random_matrices import TraceDraws
 
 
-class SubspaceMoments(NamedTuple):
+class DrawnMoments(NamedTuple):
     """Of one learned subspace, averaged over how it is turned outside of the brain-sensitive one."""
 
     misalignment: Any
@@ -24,9 +24,9 @@ class SubspaceMoments(NamedTuple):
     """tr Σ."""
 
 
-def subspace_moments(
+def moments_of_draw(
     draw: SubspaceDraw, misaligned_power, k: int, q: int, shift: BlockShift | None
-) -> SubspaceMoments:
+) -> DrawnMoments:
     """Averages over the direction v of Kβ, which is uniform outside; of each draw on its own.
 
     **Source.** docs/theory.md, "Simulation".
@@ -36,7 +36,7 @@ def subspace_moments(
     held = lost / q  # vᵀP̂v
     misalignment = inner + m * (1 - held)
     if shift is None:
-        return SubspaceMoments(
+        return DrawnMoments(
             misalignment, k + 0 * lost, k * misalignment, misalignment, k + q + 0 * lost
         )
     a_sensitive, a_missed, a_rest = shift.sensitive, shift.missed, shift.insensitive
@@ -49,10 +49,10 @@ def subspace_moments(
     missed = missed + a_rest * (inner - inner2 + m * (1 - held - turned))
     missed = missed + (a_missed - a_rest) * ((inner - inner2) / q + m * (1 - 2 * held + held2))
     total = k * a_sensitive + a_missed + (q - 1) * a_rest
-    return SubspaceMoments(misalignment, inside, both, missed, total + 0 * lost)
+    return DrawnMoments(misalignment, inside, both, missed, total + 0 * lost)
 
 
-def block_risk(moments: SubspaceMoments, traces: TraceDraws, noise, k: int, q: int, n) -> Any:
+def block_risk(moments: DrawnMoments, traces: TraceDraws, noise, k: int, q: int, n) -> Any:
     """E (β̂ − β)ᵀΣ(β̂ − β), given n labels: linear in the moments, and linear in the traces.
 
     Hence means of both give the mean of the risk, if they are independent. k = 0 is ridge regression.

@@ -1,30 +1,31 @@
 """Closed forms: what recordings are worth, without any data."""
 
-from .brain_stage import AccuracyWarning as AccuracyWarning
-from .brain_stage import expected_misalignment as expected_misalignment
-from .budget import Allocation as Allocation
-from .budget import AsymptoticAllocation as AsymptoticAllocation
-from .budget import Collecting as Collecting
-from .budget import Frontier as Frontier
-from .budget import asymptotic_allocation as asymptotic_allocation
-from .budget import favourability as favourability
-from .budget import optimal_allocation as optimal_allocation
-from .budget import worth_collecting as worth_collecting
-from .exchange import Worth as Worth
-from .exchange import exchange_rate as exchange_rate
-from .exchange import information_value as information_value
-from .exchange import savings as savings
-from .exchange import value as value
-from .exchange import worth as worth
-from .resolvent import wishart_resolvent_trace as wishart_resolvent_trace
-from .sensitivity import Elasticities as Elasticities
-from .sensitivity import elasticities as elasticities
-from .shift import BlockShift as BlockShift
-from .task_stage import optimal_penalty as optimal_penalty
-from .task_stage import ridge_risk as ridge_risk
-from .task_stage import risk as risk
-from .task_stage import subspace_risk as subspace_risk
-from .task_stage import task_only_risk as task_only_risk
-from .two_penalties import Penalties as Penalties
-from .two_penalties import optimal_penalties as optimal_penalties
-from .two_penalties import two_penalty_risk as two_penalty_risk
+from .accuracy import AccuracyWarning
+from .brain_stage import expected_misalignment
+from .resolvent import wishart_resolvent_trace
+from .risk import optimal_penalty, ridge_risk, risk, subspace_risk, task_only_risk
+from .sensitivity import Elasticities, elasticities
+from .two_penalties import Penalties, optimal_penalties, two_penalty_risk
+from .value import Worth, exchange_rate, information_value, savings, value, worth
+
+__all__ = [
+    "AccuracyWarning",
+    "Elasticities",
+    "Penalties",
+    "Worth",
+    "elasticities",
+    "exchange_rate",
+    "expected_misalignment",
+    "information_value",
+    "optimal_penalties",
+    "optimal_penalty",
+    "ridge_risk",
+    "risk",
+    "savings",
+    "subspace_risk",
+    "task_only_risk",
+    "two_penalty_risk",
+    "value",
+    "wishart_resolvent_trace",
+    "worth",
+]

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
-from .._checks import as_real, check_choice, check_number, is_concrete, kind_of
+from .._arguments import ORDERS, check_n_brain
+from .._checks import check_choice
 from .._linalg import implicit_root, spectral_function
 from .._typing import Real
-from ..models import LinearGaussianModel, Problem
-from .channels import effective_noise
-from .shift import BlockShift
-
-_MANY_LATENTS = 1 / 8
-ORDERS = ("finite", "first")
+from ..models import Problem
+from ..models.shift import BlockShift
+from ._channels import effective_noise
+from .accuracy import MANY_LATENTS, warn_outside_validated
 
 
 def expected_misalignment(
@@ -62,107 +59,7 @@ def expected_misalignment(
     return _misalignment(problem, n_brain, order)
 
 
-class AccuracyWarning(UserWarning):
-    """A closed form is asked for where it is known to be off by more than usual: docs/accuracy.md.
-
-    Usual is 1 % from n_brain = 1.5 d on and 3 % below. Given by every function that takes a problem and
-    n_brain at order="finite", where both are known and not traced.
-    """
-
-
-def warn_outside_validated(problem: Problem, n_brain: Array, *, stacklevel: int = 3) -> None:
-    """Warn of a known number of recordings at which the brain stage is known to be inaccurate.
-
-    Called by every public function that rests on the brain stage; `stacklevel` is that of `warnings.warn`
-    and by default points at the line that called the caller.
-    """
-    leaves = problem.latent_noise, problem.gain, problem.recording_noise, n_brain
-    # Only where the numbers can be seen: not while JAX traces.
-    if is_concrete(*leaves):
-        numbers = np.asarray(n_brain).ravel()
-        numbers = numbers[np.isfinite(numbers) & (numbers > problem.input_dim + 1)]
-        said = inaccuracy(problem, numbers) if numbers.size else None
-        if said is not None:
-            warnings.warn(said, AccuracyWarning, stacklevel=stacklevel)
-
-
-def inaccuracy(problem: Problem, numbers: np.ndarray) -> str | None:
-    """How the closed forms are off at some of these numbers of recordings: see docs/accuracy.md."""
-    d, k, channels = problem.input_dim, problem.latent_dim, problem.recording_dim
-    if k == 1 and numbers.min() <= d + 4:
-        return (
-            "one latent and hardly more recordings than inputs: the expected misalignment and the risk may "
-            "be up to 4 % too high, the risk under a shift up to 7 % off"
-        )
-    if channels is None or channels == k or 20 * k <= d:
-        return None
-    many, most = k > _MANY_LATENTS * d, 2 * k > d
-    # Where encoding noise drowns everything, what channels do to it no longer matters.
-    encoding = np.asarray(problem.encoding_noise)
-    quietest = np.linalg.eigvalsh(encoding)[0] if problem.is_matrix_form else encoding.min()
-    numbers = numbers[numbers > d * quietest / 100]
-    if many:
-        numbers = numbers[numbers >= 1.5 * d]
-    if not numbers.size:
-        return None
-    # The fewer the recordings, the more are directions confused.
-    confusion = _channel_confusion(problem, float(numbers.min()))
-    if most and np.minimum(confusion, 1).mean() > 0.002:
-        return (
-            "latents are more than half as many as inputs and channels are noisy: the expected "
-            "misalignment may be up to 5 % too low, the risk up to 1 %, under a shift up to 6 %"
-        )
-    if many and not most and np.minimum(confusion, 1).mean() > 0.03:
-        return (
-            "latents are more than an eighth as many as inputs and channels are noisy: the expected "
-            "misalignment may be up to 2 % too low, the risk under a shift up to 3 %"
-        )
-    if not many and confusion.max() > 1:
-        return (
-            "some directions are lost in the noise of the channels: the expected misalignment may be up to "
-            "7 % too high, the risk up to 5 %, and the risk under a shift up to 24 % off"
-        )
-    return None
-
-
-def _channel_confusion(problem: Problem, n: float) -> np.ndarray:
-    """ε of each direction before it is capped at 1: what 1 − α² would be."""
-    d, k, channels = problem.input_dim, problem.latent_dim, problem.recording_dim
-    noise, gain = np.asarray(problem.latent_noise), np.asarray(problem.gain)
-    if problem.is_matrix_form:
-        lower = np.linalg.cholesky(gain)
-        strength = np.linalg.eigvalsh(lower.T @ (n * np.eye(k) + d * noise) @ lower)
-    else:
-        strength = gain * (n + d * noise)
-    return float(d) * ((channels or k) - k) * (np.asarray(problem.recording_noise) / strength) ** 2
-
-
-def check_problem(problem: Problem) -> None:
-    """Raise unless this is one problem: not a model, and not a stack of problems."""
-    if isinstance(problem, LinearGaussianModel):
-        raise ValueError("problem is a LinearGaussianModel: pass model.problem(), its summary")
-    if not isinstance(problem, Problem):
-        raise ValueError(f"problem must be a jaxbrain.Problem, but it is {kind_of(problem)}")
-    if problem.task_noise.ndim:
-        raise ValueError("problem is a stack of problems: map over them with jax.vmap")
-
-
-def check_n_brain(problem: Problem, n_brain: Real) -> Array:
-    """The sample number as an array; raises on a single known number that is too small."""
-    check_problem(problem)
-    number = as_real("n_brain", n_brain, problem.task_noise)
-    least = problem.input_dim + 1
-    if number.ndim == 0:
-        check_number("n_brain", number)
-    if number.ndim == 0 and is_concrete(number) and not number > least:
-        raise ValueError(
-            f"n_brain must be greater than input_dim + 1 = {least}, but it is {float(number):g}: "
-            "record more, or describe the inputs by fewer components"
-        )
-    return number
-
-
-class LearnedSubspace(NamedTuple):
+class SubspaceMoments(NamedTuple):
     """All that the task stage needs to know of a learned subspace.
 
     P̂ projects on it, K̂ = I − P̂ on what it lacks; Σ is the covariance of the test inputs. Given a
@@ -179,21 +76,21 @@ class LearnedSubspace(NamedTuple):
     """βᵀK̂ΣK̂β."""
 
 
-def isotropic(problem: Problem, misalignment: Array) -> LearnedSubspace:
+def white_moments(problem: Problem, misalignment: Array) -> SubspaceMoments:
     """What the task stage needs where test inputs are as white as those trained on."""
     like = jnp.ones_like(misalignment)
-    return LearnedSubspace(
+    return SubspaceMoments(
         misalignment, problem.latent_dim * like, problem.outside_dim * like, misalignment
     )
 
 
-def learned_subspace(
+def subspace_moments(
     problem: Problem,
     n_brain: Array,
     shift: BlockShift | None,
     order: str,
     channels: Array | int | None = None,
-) -> LearnedSubspace:
+) -> SubspaceMoments:
     """Expectations over recordings, each of the shape of `n_brain`; NaN for n_brain <= d + 1.
 
     `channels` stands in for the problem's own number, which is static, where a derivative with
@@ -204,7 +101,7 @@ def learned_subspace(
     infinite = jnp.isinf(n_brain)
     n = jnp.where(defined & ~infinite, n_brain, 2.0 * problem.input_dim + 2)
 
-    def at(n: Array, infinite: Array) -> LearnedSubspace:
+    def at(n: Array, infinite: Array) -> SubspaceMoments:
         lost, lost_twice, turned = jax.tree.map(
             lambda moment: jnp.where(infinite, 0.0, moment),
             (_first_moments if order == "first" else _moments)(
@@ -219,12 +116,12 @@ def learned_subspace(
 
 @partial(jax.jit, static_argnames="order")
 def _misalignment(problem: Problem, n_brain: Array, order: str) -> Array:
-    return learned_subspace(problem, n_brain, None, order).misalignment
+    return subspace_moments(problem, n_brain, None, order).misalignment
 
 
 def _expectations(
     problem: Problem, lost: Array, lost_twice: Array, turned: Array, shift: BlockShift | None
-) -> LearnedSubspace:
+) -> SubspaceMoments:
     # Outside span(A) nothing distinguishes one direction from another: what P lacks, tr K̂P, is
     # what P̂ holds there, evenly, q directions sharing it.
     k, q, m = problem.latent_dim, problem.outside_dim, problem.misaligned_power
@@ -233,7 +130,7 @@ def _expectations(
     missed_aligned = jnp.vdot(problem.aligned_power, lost, precision="highest")
     misalignment = m + (missed_aligned - m * total / q)
     if shift is None:
-        return isotropic(problem, misalignment)
+        return white_moments(problem, misalignment)
     a_sensitive, a_missed, a_rest = shift.sensitive, shift.missed, shift.insensitive
     outer = a_missed + (q - 1) * a_rest
     # βᵀK̂ΣK̂β: inside by K̂PK̂, outside by K̂KK̂ = K̂ − K̂PK̂. Along the missed direction v, by rotation
@@ -242,7 +139,7 @@ def _expectations(
     through = missed_aligned - jnp.sum(problem.aligned_power * lost_twice)
     kept_twice = kept - turned
     own = kept_twice if q == 1 else (q * kept**2 + 2 * kept_twice) / (q + 2)
-    return LearnedSubspace(
+    return SubspaceMoments(
         misalignment=misalignment,
         inside=a_sensitive * (k - total) + outer * total / q,
         outside=a_sensitive * total + outer * kept,
@@ -267,7 +164,7 @@ def _moments(
 
     The two second moments are zeros unless asked for.
     """
-    if channels is not None and problem.latent_dim > _MANY_LATENTS * problem.input_dim:
+    if channels is not None and problem.latent_dim > MANY_LATENTS * problem.input_dim:
         shrinkage = _many_shrinkage(problem, n, channels)
     else:
         shrinkage = (_matrix_shrinkage if problem.is_matrix_form else _spectrum_shrinkage)(

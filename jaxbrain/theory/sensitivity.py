@@ -10,12 +10,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from .._arguments import check_n_brain, check_n_task
 from .._checks import check_choice, check_finite
 from .._typing import Real
 from ..models import LinearGaussianModel, Problem
-from .brain_stage import check_n_brain, learned_subspace, warn_outside_validated
-from .exchange import value_of_information
-from .task_stage import check_n_task, task_stage
+from .accuracy import warn_outside_validated
+from .brain_stage import subspace_moments
+from .task_stage import task_stage
+from .value import information_value_of
 
 MEASURES = ("value", "information_value")
 
@@ -104,7 +106,7 @@ def _elasticities(problem, n_brain, n_task, measure):
         scale = jax.tree.map(jnp.exp, logs)
         summary = _summary(problem, scale)
         channels = summary.recording_dim
-        subspace = learned_subspace(
+        subspace = subspace_moments(
             summary,
             n_brain * scale.n_brain,
             None,
@@ -114,7 +116,7 @@ def _elasticities(problem, n_brain, n_task, measure):
         labels = n_task * scale.n_task
         if measure == "value":
             return task_stage(summary, subspace, labels, None, "finite").extra_samples
-        return value_of_information(summary, subspace.misalignment, labels)
+        return information_value_of(summary, subspace.misalignment, labels)
 
     unchanged = Elasticities(*(jnp.zeros_like(n_brain) for _ in Elasticities._fields))
     worth, slopes = jax.value_and_grad(amount)(unchanged)

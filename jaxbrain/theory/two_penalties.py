@@ -10,12 +10,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._checks import as_real, check_broadcast, check_positive
+from .._arguments import check_n_brain, check_n_task
+from .._checks import as_float_like, check_broadcast, check_positive
 from .._linalg import implicit_root
 from .._typing import Real
 from ..models import Problem
-from .brain_stage import check_n_brain, learned_subspace, warn_outside_validated
-from .task_stage import TaskStage, check_n_task
+from .accuracy import warn_outside_validated
+from .brain_stage import subspace_moments
+from .task_stage import TaskStage
 
 
 class Penalties(NamedTuple):
@@ -73,7 +75,7 @@ def two_penalty_risk(
     penalties = []
     for name, number in (("penalty", penalty), ("inside_penalty", inside_penalty)):
         if number is not None:
-            number = as_real(name, number, problem.task_noise)
+            number = as_float_like(name, number, problem.task_noise)
             check_positive(name, number, zero_allowed=True)
         penalties.append(number)
     outside, inside = penalties
@@ -106,7 +108,7 @@ def optimal_penalties(problem: Problem, n_brain: Real, n_task: Real) -> Penaltie
 
 @jax.jit
 def _optimal_penalties(problem, n_brain, n_task):
-    missed = learned_subspace(problem, n_brain, None, "finite").misalignment
+    missed = subspace_moments(problem, n_brain, None, "finite").misalignment
     noise, kept = problem.task_noise, problem.total_power - missed
     return Penalties(
         outside=_best(noise, problem.outside_dim, missed) / n_task,
@@ -122,9 +124,9 @@ def _best(noise: Array, size: Array | int, power: Array) -> Array:
 
 @jax.jit
 def _two_penalty_risk(problem, n_brain, n_task, penalty, inside_penalty):
-    missed = learned_subspace(problem, n_brain, None, "finite").misalignment
+    missed = subspace_moments(problem, n_brain, None, "finite").misalignment
     if penalty is None and inside_penalty is None:
-        return information_stage(problem, missed, n_task).risk
+        return two_penalty_stage(problem, missed, n_task).risk
     return risk_at_penalties(problem, missed, n_task, penalty, inside_penalty)
 
 
@@ -184,13 +186,13 @@ def _risk_of_ratios(sizes, noise, top_in, top_out, bottom_in, bottom_out, power_
     return jnp.where(solvable, risk, jnp.inf)
 
 
-def information_stage(problem: Problem, misalignment: Array, n_task: Array) -> TaskStage:
+def two_penalty_stage(problem: Problem, misalignment: Array, n_task: Array) -> TaskStage:
     """The task stage with the two best penalties, whose risk is σ² E tr (XᵀX + C)⁻¹."""
     sizes = problem.latent_dim, problem.outside_dim
-    return information_trace(problem, *sizes, misalignment, n_task)
+    return two_penalty_stage_of_sizes(problem, *sizes, misalignment, n_task)
 
 
-def information_trace(
+def two_penalty_stage_of_sizes(
     problem: Problem, k: Array | int, q: Array | int, misalignment: Array, n_task: Array
 ) -> TaskStage:
     """The same for a subspace of k dimensions and q beside it, which may be traced."""

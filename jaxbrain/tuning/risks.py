@@ -11,27 +11,23 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._arguments import ESTIMATORS, check_n_brain, check_n_task
 from .._checks import check_choice, check_integer, check_key, check_positive, is_concrete
 from .._linalg import map_factorisations
 from .._typing import Real
 from ..estimators import befs, encode
 from ..models import LinearGaussianModel, Problem
 from ..models.linear_gaussian import check_model
+from ..models.shift import BlockShift, check_shift
 from ..simulation.brain_stage import draw_subspace, is_dense, reduce_model
-from ..simulation.data import representative, stage_keys
+from ..simulation.data_trials import representative, stage_keys
 from ..simulation.random_matrices import TraceDraws, trace_draws
-from ..simulation.task_stage import SubspaceMoments, block_risk, subspace_moments
+from ..simulation.task_stage import DrawnMoments, block_risk, moments_of_draw
 from ..theory import Penalties
-from ..theory.brain_stage import (
-    LearnedSubspace,
-    check_n_brain,
-    learned_subspace,
-    warn_outside_validated,
-)
-from ..theory.budget import ESTIMATORS
+from ..theory.accuracy import warn_outside_validated
+from ..theory.brain_stage import SubspaceMoments, subspace_moments
 from ..theory.resolvent import resolvent
-from ..theory.shift import BlockShift, check_shift
-from ..theory.task_stage import check_n_task, penalised_regression
+from ..theory.task_stage import penalised_regression
 from ..theory.two_penalties import risk_at_penalties
 from .penalty import PenaltyObjective
 
@@ -61,7 +57,7 @@ class ClosedFormRisk(PenaltyObjective):
     - `per_target`: False, one penalty for all.
     """
 
-    subspace: LearnedSubspace
+    subspace: SubspaceMoments
     problem: Problem
     n_task: Array
     estimator: str = eqx.field(static=True)
@@ -110,8 +106,8 @@ class ClosedFormRisk(PenaltyObjective):
 
 
 @eqx.filter_jit
-def _subspace(problem: Problem, n_brain: Array, shift: BlockShift | None) -> LearnedSubspace:
-    return learned_subspace(problem, n_brain, shift, "finite")
+def _subspace(problem: Problem, n_brain: Array, shift: BlockShift | None) -> SubspaceMoments:
+    return subspace_moments(problem, n_brain, shift, "finite")
 
 
 def _ridge_penalty(problem: Problem, n_task: Array, estimator: str) -> Any:
@@ -274,9 +270,9 @@ def _trial_keys(key: PRNGKeyArray, trials: int) -> Array:
 def _reduced_draws(reduced, sizes, key, n_brain, trials, shift):
     d, k, _ = sizes
 
-    def one(key: PRNGKeyArray) -> SubspaceMoments:
+    def one(key: PRNGKeyArray) -> DrawnMoments:
         draw = draw_subspace(stage_keys(key)[0], reduced, sizes, n_brain)
-        return subspace_moments(draw, reduced.misaligned_power, k, d - k, shift)
+        return moments_of_draw(draw, reduced.misaligned_power, k, d - k, shift)
 
     return map_factorisations(one, _trial_keys(key, trials), trials)
 

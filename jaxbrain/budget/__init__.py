@@ -1,0 +1,29 @@
+"""Budgets: whether recordings pay, and how to split money between them and labels."""
+
+from .asymptotic import (
+    AsymptoticAllocation,
+    Collecting,
+    asymptotic_allocation,
+    favourability,
+    worth_collecting,
+)
+from .designs import ClosedFormDesign, MonteCarloDesign
+from .modality import Modality
+from .optimal import Allocation, Frontier, optimal_allocation
+from .tuned import TunedAllocation, tune_allocation
+
+__all__ = [
+    "Allocation",
+    "AsymptoticAllocation",
+    "ClosedFormDesign",
+    "Collecting",
+    "Frontier",
+    "Modality",
+    "MonteCarloDesign",
+    "TunedAllocation",
+    "asymptotic_allocation",
+    "favourability",
+    "optimal_allocation",
+    "tune_allocation",
+    "worth_collecting",
+]

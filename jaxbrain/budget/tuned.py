@@ -1,0 +1,339 @@
+"""Splits of a budget by gradient descent: several modalities and labels, and the penalty with them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from .._arguments import BASELINES, ESTIMATORS
+from .._checks import check_choice, check_integer, check_positive
+from .._typing import Real
+from ..models import Problem
+from ..theory.risk import task_only_risk
+from ..theory.task_stage import TaskStage, ridge_stage
+from ..tuning.descent import OPTIMIZERS, default_tolerance, minimise
+from ._money import bill, checked_sum, most
+from ._whole_numbers import _Limits, _total_bill, _whole_numbers
+from .designs import ClosedFormDesign, MonteCarloDesign, _check_design
+from .modality import Modality, _check_modalities
+
+# Logits of the shares from which descents may begin, by the number of modalities: from a billionth of the
+# money to all of it. Fewer where there are more of them.
+_LOGITS = {
+    1: np.arange(-22.0, 9.0, 2.0),
+    2: np.arange(-16.0, 9.0, 4.0),
+    3: np.arange(-9.0, 4.0, 4.0),
+}
+
+
+_MANY_LOGITS = np.array([-4.0, 0.0])
+
+
+class TunedAllocation(NamedTuple):
+    """The best split found: whole samples and money, and how the search ended.
+
+    - `n_brain`: recorded samples of each modality, a dict by name as given; a number where one modality was
+      given without a name.
+    - `n_task`: labels.
+    - `penalty`: the best penalty there, λ a sample; NaN without recordings, and with two penalties.
+    - `risk`: excess risk there, in the units of ‖β‖².
+    - `spent`: money on everything, fixed costs included, in the currency of the budget.
+    - `n_task_without_brain`: labels that the same money buys without recordings.
+    - `risk_without_brain`: excess risk of the baseline with that many labels.
+    - `gradient_norm`: largest derivative of the loss, in labels, with respect to the logits of the shares
+      (and the logarithm of the penalty), in the descent that led to the answer.
+    - `steps`: of that descent.
+    - `converged`: whether that gradient is below the tolerance times (size of the loss + input_dim).
+
+    Single numbers.
+    """
+
+    n_brain: Any
+    n_task: Array
+    penalty: Array
+    risk: Array
+    spent: Array
+    n_task_without_brain: Array
+    risk_without_brain: Array
+    gradient_norm: Array
+    steps: Array
+    converged: Array
+
+
+def tune_allocation(
+    modalities: Modality | Mapping[str, Modality],
+    budget: Real,
+    cost_task: Real,
+    fixed_cost_task: Real = 0.0,
+    *,
+    most_labels: Real = np.inf,
+    estimator: str = "befs",
+    baseline: str = "ols",
+    risk: ClosedFormDesign | MonteCarloDesign | None = None,
+    optimizer: str = "lbfgs",
+    starts: int = 2,
+    tolerance: float | None = None,
+    max_steps: int = 200,
+    learning_rate: float = 0.1,
+) -> TunedAllocation:
+    """How much of each modality and how many labels to buy with one budget, by gradient descent.
+
+    Every set of modalities is tried, none included, each from several starts; within a set the shares of
+    the money are what descends, in logits that keep every count within its limits and the whole within the
+    budget. Where only one modality is worth buying, the answer has 0 of all others. Whole numbers are
+    searched around the best real ones.
+
+    >>> import jaxbrain as jb
+    >>> scanner = jb.Modality(jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54), cost_brain=1.0)
+    >>> plan = jb.tune_allocation(scanner, budget=50_000, cost_task=1.0)
+    >>> int(plan.n_brain), int(plan.n_task), f"{float(plan.risk):.3f}", bool(plan.converged)
+    (18006, 31994, '0.311', True)
+
+    - `modalities`: one `Modality`, or several by name (at most six).
+    - `budget`: money, greater than 0; `cost_task`, `fixed_cost_task`: price of a label, and what is due as
+      soon as there is any. One currency; numbers, not arrays: map over many with `jax.vmap`.
+    - `most_labels`: the largest number of labels that can be had; the rest of the money is kept.
+    - `estimator`, `baseline`: as in `optimal_allocation`.
+    - `risk`: what a design leads to; by default `ClosedFormDesign`, with `MonteCarloDesign` for one modality by
+      simulation, in which the penalty is searched together with the split.
+    - `optimizer`, `starts`, `tolerance`, `max_steps`, `learning_rate`: as in `tune_penalty`.
+
+    Never costs more than the budget, in exact arithmetic on the prices as given. One compiled program for
+    all numbers.
+
+    **Raises** `ValueError` that names the argument and the remedy.
+
+    **Source.** Ours: docs/theory.md, "Budget" and "Several modalities".
+    """
+    check_choice("estimator", estimator, ESTIMATORS)
+    check_choice("baseline", baseline, BASELINES)
+    check_choice("optimizer", optimizer, OPTIMIZERS)
+    check_integer("starts", starts, 1)
+    check_integer("max_steps", max_steps, 1)
+    if not isinstance(modalities, Modality | Mapping):
+        raise ValueError("modalities must be a Modality, or a dict of them by name")
+    named = {"": modalities} if isinstance(modalities, Modality) else dict(modalities)
+    _check_modalities(named)
+    problems = tuple(modality.problem for modality in named.values())
+    like = problems[0].task_noise
+    budget = checked_sum("budget", budget, like, up=False)
+    cost_task = checked_sum("cost_task", cost_task, like, up=True)
+    fixed_task = checked_sum("fixed_cost_task", fixed_cost_task, like, up=True, zero_allowed=True)
+    most_labels = checked_sum(
+        "most_labels", most_labels, like, up=False, zero_allowed=True, limited=False
+    )
+    if risk is None:
+        risk = ClosedFormDesign(problems, estimator)
+    else:
+        _check_design(risk, problems, estimator)
+    tolerance = default_tolerance(like.dtype) if tolerance is None else tolerance
+    for name, number in (("tolerance", tolerance), ("learning_rate", learning_rate)):
+        check_positive(name, number)
+    prices = [
+        jnp.stack([jnp.asarray(getattr(m, name), like.dtype) for m in named.values()])
+        for name in ("cost_brain", "fixed_cost_brain", "most")
+    ]
+    cost_brain, fixed_brain, most_brain = prices
+    found = _tune_allocation(
+        problems,
+        risk,
+        _Limits(
+            cost_brain,
+            fixed_brain,
+            jnp.floor(most_brain),
+            budget,
+            cost_task,
+            fixed_task,
+            jnp.floor(most_labels),
+        ),
+        baseline,
+        0 if estimator == "befs_two_penalties" else 2,
+        starts,
+        optimizer,
+        jnp.asarray(tolerance, like.dtype),
+        jnp.asarray(learning_rate, like.dtype),
+        jnp.asarray(max_steps),
+    )
+    n_brain = dict(zip(named, found.n_brain, strict=True))
+    return found._replace(n_brain=n_brain[""] if isinstance(modalities, Modality) else n_brain)
+
+
+@eqx.filter_jit
+def _tune_allocation(
+    problems: tuple[Problem, ...],
+    risk: Any,
+    limits: _Limits,
+    baseline: str,
+    spare_labels: int,
+    starts: int,
+    optimizer: str,
+    tolerance: Array,
+    learning_rate: Array,
+    max_steps: Array,
+) -> TunedAllocation:
+    problem, count = problems[0], len(problems)
+    budget, cost_task, fixed_task = limits.budget, limits.cost_task, limits.fixed_task
+    sizes = jnp.asarray([problem.latent_dim for problem in problems], budget.dtype)
+    sets = np.array(list(itertools.product([False, True], repeat=count))[1:])
+
+    def of_set(case: tuple[Array, Array]):
+        bought, all_labels = case
+        # Unpenalised weights need labels of their own, and two more.
+        fewest_labels = jnp.sum(jnp.where(bought, sizes, 0.0)) + spare_labels
+        # Recordings alone teach no task.
+        fewest_labels = fewest_labels if spare_labels else jnp.ones_like(fewest_labels)
+        return _best_of_set(
+            problem,
+            risk,
+            limits,
+            bought,
+            all_labels,
+            fewest_labels,
+            optimizer=optimizer,
+            starts=starts,
+            tolerance=tolerance,
+            learning_rate=learning_rate,
+            max_steps=max_steps,
+        )
+
+    # Once with all labels that can be had, once with as many as the money for them buys.
+    cases = np.repeat(sets, 2, axis=0), np.tile([True, False], len(sets))
+    found = jax.lax.map(of_set, jax.tree.map(jnp.asarray, cases))
+    best = jnp.argmin(jnp.where(jnp.isnan(found.loss), jnp.inf, found.loss))
+    plan = jax.tree.map(lambda x: x[best], found)
+
+    alone = most(
+        (budget - fixed_task) / cost_task,
+        lambda n: bill(fixed_task, cost_task, n) <= budget,
+    )
+    alone = jnp.minimum(alone, limits.most_labels)
+    if baseline == "ols":
+        risk_alone = task_only_risk(problem, alone)
+    else:
+        risk_alone = ridge_stage(problem, alone, None, None).risk
+    collect = plan.risk < risk_alone
+    n_brain = jnp.where(collect, plan.n_brain, 0.0)
+    n_task = jnp.where(collect, plan.n_task, alone)
+    return TunedAllocation(
+        n_brain=n_brain,
+        n_task=n_task,
+        penalty=jnp.where(collect, plan.penalty, jnp.nan),
+        risk=jnp.where(collect, plan.risk, risk_alone),
+        spent=_total_bill(limits, n_brain, n_task),
+        n_task_without_brain=alone,
+        risk_without_brain=risk_alone,
+        gradient_norm=plan.gradient_norm,
+        steps=plan.steps,
+        converged=plan.converged,
+    )
+
+
+class _SetPlan(NamedTuple):
+    """The best plan that buys some of each modality of a set."""
+
+    n_brain: Array
+    n_task: Array
+    penalty: Array
+    risk: Array
+    loss: Array
+    gradient_norm: Array
+    steps: Array
+    converged: Array
+
+
+def _best_of_set(
+    problem: Problem,
+    risk: Any,
+    limits: _Limits,
+    bought: Array,
+    all_labels: Array,
+    fewest_labels: Array,
+    *,
+    starts: int,
+    **descent: Any,
+) -> _SetPlan:
+    count, d = limits.cost_brain.shape[0], problem.input_dim
+    fewest = d + 2.0
+    # In closed form the best penalty of a design is known; elsewhere it is searched together with the split.
+    joint = not isinstance(risk, ClosedFormDesign)
+    fixed = limits.fixed_task + jnp.sum(jnp.where(bought, limits.fixed_brain, 0.0))
+    available = limits.budget - fixed
+    prices = limits.cost_brain
+    least_on = jnp.where(bought, prices * fewest, 0.0)
+    feasible = ~all_labels | jnp.isfinite(limits.most_labels)
+    first_labels = jnp.where(all_labels & feasible, limits.most_labels, fewest_labels)
+
+    def design(logits: Array) -> tuple[Array, Array]:
+        """Counts within their limits: modalities take their shares of what is left, one after the other."""
+        left = available - limits.cost_task * first_labels - jnp.sum(least_on)
+        numbers = []
+        for j in range(count):
+            room = jnp.clip(left / prices[j], 0.0, limits.most_brain[j] - fewest)
+            more = jnp.where(bought[j], jax.nn.sigmoid(logits[j]) * room, 0.0)
+            left = left - prices[j] * more
+            numbers.append(jnp.where(bought[j], fewest + more, 0.0))
+        n_task = first_labels + jnp.where(all_labels, 0.0, left / limits.cost_task)
+        return jnp.stack(numbers), jnp.minimum(n_task, limits.most_labels)
+
+    def labels_lost(stage: TaskStage, n_task: Array) -> Array:
+        """Labels that the money does not buy, less what the recordings are worth.
+
+        Least where the risk is, σ²d/(n_task + extra − d − 1), but not lost in rounding beside many labels.
+        """
+        rival = (limits.budget - limits.fixed_task) / limits.cost_task
+        return rival - n_task - stage.extra_samples
+
+    # The penalty relative to that which a subspace without anything of the task would have.
+    reference = problem.task_noise * d / problem.total_power
+
+    def penalty_of(parameters: Array, n_task: Array) -> Array | None:
+        return jnp.exp(parameters[-1]) * reference / n_task if joint else None
+
+    def loss(parameters: Array) -> Array:
+        n_brain, n_task = design(parameters)
+        stage = risk(bought, n_brain, n_task, penalty_of(parameters, n_task))
+        return labels_lost(stage, n_task)
+
+    steps = _LOGITS.get(count, _MANY_LOGITS)
+    axes = [steps] * count + ([np.array([0.5, 2.0, 4.0])] if joint else [])
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
+    points = jnp.asarray(grid, available.dtype)
+    heights = jax.lax.stop_gradient(jax.lax.map(loss, points))
+    heights = jnp.where(jnp.isnan(heights), jnp.inf, heights)
+    # Starts apart from each other: the lowest, and the lowest of those that are no neighbours of it.
+    begins = []
+    gap = float(steps[1] - steps[0])
+    for _ in range(starts):
+        lowest = points[jnp.argmin(heights)]
+        begins.append(lowest)
+        near = jnp.max(jnp.abs(points - lowest[None])[:, :count], axis=1) <= gap
+        heights = jnp.where(near, jnp.inf, heights)
+    ends = jax.lax.map(lambda u: minimise(loss, u, scale=float(d), **descent), jnp.stack(begins))
+    best = jnp.argmin(jnp.where(jnp.isnan(ends.value), jnp.inf, ends.value))
+    end = jax.tree.map(lambda x: x[best], ends)
+    n_brain, n_task = jax.lax.stop_gradient(design(end.parameters))
+    penalty = jax.lax.stop_gradient(penalty_of(end.parameters, n_task))
+
+    feasible &= available >= limits.cost_task * first_labels + jnp.sum(least_on)
+    feasible &= jnp.all(~bought | (limits.most_brain >= fewest))
+    feasible &= limits.most_labels >= fewest_labels
+    whole = _whole_numbers(
+        risk, limits, bought, n_brain, n_task, penalty, fewest, fewest_labels, labels_lost
+    )
+    return _SetPlan(
+        n_brain=whole.n_brain,
+        n_task=whole.n_task,
+        penalty=whole.penalty,
+        risk=jnp.where(feasible, whole.risk, jnp.inf),
+        loss=jnp.where(feasible, whole.loss, jnp.inf),
+        gradient_norm=end.gradient_norm,
+        steps=end.steps,
+        converged=end.converged,
+    )

@@ -1,0 +1,1 @@
+"""Numbers for the commands, without a word of prose."""

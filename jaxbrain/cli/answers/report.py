@@ -1,0 +1,200 @@
+"""Everything that a report tells, computed by the library."""
+
+from __future__ import annotations
+
+import math
+import platform
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..input.prices import Prices
+from ..input.purchase import Purchase
+from ..input.study import Study
+from ..words.text import accuracy_noted
+from .plan import answer_of as plan_of
+from .simulation import Simulation, simulate
+from .worth import answer_of, changes_of
+
+if TYPE_CHECKING:
+    import xarray
+
+_POINTS = 80
+
+
+@dataclass(frozen=True)
+class BreakEven:
+    """At which price, in labels a recorded sample, recordings stop paying for themselves."""
+
+    all_recordings: float
+    """All of the study's, shrinkage apart: their information value, shared out among them."""
+    next_sample: float
+    """One more beside all of them. NaN where it is not defined."""
+    against_ols: float
+    """All of them, against least squares: the exchange rate."""
+    large_budgets: float
+    """The best amount of them beside unlimited labels, against least squares. NaN where more recordings do
+    not bring the learned subspace closer to the task (γ < 0)."""
+
+
+@dataclass(frozen=True)
+class Money:
+    """What the study costs, what labels alone would cost, and the best split of the budget."""
+
+    prices: Prices
+    purchase: Purchase
+    bill: float
+    bill_of_labels: float
+    """What labels alone would cost to be as good, both sides at their best penalties."""
+    risk: float
+    """Of the study, with two penalties."""
+    plan: dict[str, Any]
+    """As `jaxbrain plan --json` prints it."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """All of a report, before it is put into words."""
+
+    name: str
+    study: Study
+    numbers: dict[str, float]
+    beyond_ridge: bool
+    changes: dict[str, dict[str, float]]
+    break_even: BreakEven
+    money: Money | None
+    over_labels: xarray.Dataset
+    over_recordings: xarray.Dataset
+    simulation: Simulation | None
+    simulation_wanted: bool
+    notes: list[str]
+    versions: dict[str, str]
+
+
+def content_of(
+    name: str, study: Study, prices: Prices | None, simulation_wanted: bool, seed: int
+) -> Content:
+    """Ask the library all that a report on this study tells. Raises `ValueError`, as it does."""
+    notes: list[str] = []
+    numbers, beyond_ridge = answer_of(study, notes)
+    changes = changes_of(study, numbers, notes)
+    return Content(
+        name=name,
+        study=study,
+        numbers=numbers,
+        beyond_ridge=beyond_ridge,
+        changes=changes,
+        break_even=_break_even(study, numbers, changes),
+        money=None if prices is None else _money(study, prices, numbers, notes),
+        **_curves(study),
+        simulation=simulate(study, seed) if simulation_wanted else None,
+        simulation_wanted=simulation_wanted,
+        notes=notes,
+        versions=_versions(),
+    )
+
+
+def _break_even(
+    study: Study, numbers: dict[str, float], changes: dict[str, dict[str, float]]
+) -> BreakEven:
+    from ...budget import worth_collecting
+    from ...theory import value
+
+    rate = numbers["information_value"] / study.n_brain
+    problem = study.problem
+    teachable = bool(worth_collecting(problem, 1.0, 1.0).teachable)
+    # The first-order law, favourability at equal prices, knows nothing of the input_dim samples that a
+    # subspace takes at least.
+    amounts = np.geomspace(problem.input_dim + 2, 1e4 * problem.input_dim, 400)
+    with accuracy_noted([]):
+        best = float(np.max(np.asarray(value(problem, amounts, np.inf)) / amounts))
+    return BreakEven(
+        all_recordings=rate,
+        # The elasticity is the value of the next sample over that of an average one.
+        next_sample=rate * changes["information_value"]["n_brain"],
+        against_ols=numbers["exchange_rate"],
+        large_budgets=best if teachable else math.nan,
+    )
+
+
+def _money(study: Study, prices: Prices, numbers: dict[str, float], notes: list[str]) -> Money:
+    from ...theory import two_penalty_risk
+
+    purchase = prices.purchase(study)
+    plan = plan_of(purchase, notes)
+    labels = study.n_task + numbers["information_value"]
+    with accuracy_noted(notes):
+        risk = float(two_penalty_risk(study.problem, study.n_brain, study.n_task))
+    return Money(
+        prices=prices,
+        purchase=purchase,
+        bill=prices.bill(study),
+        bill_of_labels=prices.fixed_cost_task + prices.cost_task * labels if labels > 0 else 0.0,
+        risk=risk,
+        plan=plan,
+    )
+
+
+def _curves(study: Study) -> dict[str, xarray.Dataset]:
+    """What the study would be worth with other numbers of labels, and with other numbers of recordings.
+
+    Risks are in units of that of predicting 0. Values are NaN where there is nothing to compare: with a
+    risk that is infinite, or against ridge regression beyond that of predicting 0.
+    """
+    problem = study.problem
+    fewest = problem.latent_dim + 2
+    centre = max(study.n_task, fewest)
+    labels = np.geomspace(max(fewest, centre / 12), 12 * centre, _POINTS)
+    least = problem.input_dim + 2
+    amounts = np.geomspace(max(least, study.n_brain / 8), 8 * study.n_brain, _POINTS)
+    return {
+        "over_labels": _curve(study, "n_task", labels, np.full(_POINTS, study.n_brain), labels),
+        "over_recordings": _curve(study, "n_brain", amounts, amounts, np.full(_POINTS, centre)),
+    }
+
+
+def _curve(
+    study: Study, along: str, at: np.ndarray, n_brain: np.ndarray, n_task: np.ndarray
+) -> xarray.Dataset:
+    import xarray
+
+    from ...theory import two_penalty_risk, worth
+
+    problem = study.problem
+    # A curve may pass through a corner that the study is not in.
+    with accuracy_noted([]):
+        found = {
+            name: np.asarray(values)
+            for name, values in worth(problem, n_brain, n_task)._asdict().items()
+        }
+        found["two_penalty_risk"] = np.asarray(two_penalty_risk(problem, n_brain, n_task))
+    comparable = np.isfinite(found["risk"])
+    better = comparable & ~found["worse_than_predicting_zero"]
+    power = float(problem.total_power)
+    curves = {
+        name: found[name] / power
+        for name in ("task_only_risk", "ridge_risk", "risk", "two_penalty_risk")
+    }
+    curves["value_ols"] = np.where(comparable, found["value"], np.nan)
+    curves["value_ridge"] = np.where(better, found["value_vs_ridge"], np.nan)
+    curves["information_value"] = found["information_value"]
+    return xarray.Dataset(
+        {name: (along, values) for name, values in curves.items()}, coords={along: at}
+    )
+
+
+def _versions() -> dict[str, str]:
+    import jax
+    import matplotlib
+
+    from ... import __version__
+
+    return {
+        "jaxbrain": __version__,
+        "JAX": jax.__version__,
+        "NumPy": np.__version__,
+        "Matplotlib": matplotlib.__version__,
+        "Python": platform.python_version(),
+        "arithmetic": f"float64, on a {jax.devices()[0].device_kind}".replace(" a cpu", " a CPU"),
+    }

@@ -1,0 +1,127 @@
+"""A simulation of the study beside its closed form, as large as a short wait allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..input.study import Study
+from ..input.toml import LARGEST
+from ..words.text import accuracy_noted
+
+if TYPE_CHECKING:
+    import xarray
+
+# Rough seconds that may be spent on draws. Compilation comes on top.
+_PATIENCE = 18.0
+_BRAIN = (0.25, 0.5, 1.0, 2.0, 4.0)
+_TASK = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What was drawn, and what it says, with 95 % intervals (`_low`, `_high`)."""
+
+    found: xarray.Dataset
+    """Over (n_brain, n_task): `risk`, and where all stages were drawn `value_ols` and `value_ridge`; over
+    n_task: `task_only_risk` and `ridge_risk`."""
+    seed: int
+    seeds: int
+    trials: int
+    draws_labels: bool
+    """Whether labels were drawn as well as recordings; otherwise their part is the closed form."""
+
+
+def simulate(study: Study, seed: int) -> Simulation | None:
+    """Exact draws of the study and its surroundings; None where a handful would take too long.
+
+    A number depends on the study and the seed alone, not on how fast the machine is.
+    """
+    import jax
+
+    from ...simulation import empirical_value, sweep
+
+    problem = study.problem
+    n_task, n_brain = _labels(study), _recordings(study)
+    here = np.array([max(round(study.n_brain), problem.input_dim + 2)])
+    brain, task = _seconds(study)
+    draws = _PATIENCE / 2 / (brain * len(n_brain) + task * (len(n_task) + 24))
+    whole = draws >= 50
+    if whole:
+        seeds, trials = 10, int(min(50, draws // 10))
+    else:
+        draws = _PATIENCE / brain
+        if draws < 8:
+            return None
+        n_brain, seeds, trials = here, 2, int(min(50, draws // 2))
+    # The curves tell how far the closed form can be trusted; here it only sets penalties.
+    with accuracy_noted([]):
+        drawn = sweep(
+            problem,
+            n_brain,
+            n_task,
+            trials=trials,
+            seeds=seeds,
+            key=jax.random.key(seed),
+            traces="drawn" if whole else "closed form",
+        )
+        parts = _with_intervals(drawn, "risk", ("n_brain", "n_task"), seeds, trials)
+        if whole:
+            shown = drawn.sel(n_task_only=n_task).rename(n_task_only="task")
+            for name in ("task_only_risk", "ridge_risk"):
+                parts |= _with_intervals(shown, name, ("n_task",), seeds, trials)
+            for baseline in ("ols", "ridge"):
+                worth = empirical_value(drawn, baseline)
+                for end in ("", "_low", "_high"):
+                    values = worth[f"value{end}"].values[..., 0]
+                    parts[f"value_{baseline}{end}"] = (("n_brain", "n_task"), values)
+    import xarray
+
+    coordinates = {"n_brain": n_brain, "n_task": n_task}
+    found = xarray.Dataset(parts, coords=coordinates, attrs=drawn.attrs)
+    return Simulation(found, seed, seeds, trials, whole)
+
+
+def _labels(study: Study) -> np.ndarray:
+    fewest = study.problem.latent_dim + 2
+    return _around(max(round(study.n_task), fewest), _TASK, fewest)
+
+
+def _recordings(study: Study) -> np.ndarray:
+    return _around(study.n_brain, _BRAIN, study.problem.input_dim + 2)
+
+
+def _around(centre: float, factors: tuple[float, ...], fewest: int) -> np.ndarray:
+    """Numbers on both sides of the study's own, as far as numbers of samples may go."""
+    return np.unique([int(min(max(round(centre * f), fewest), LARGEST)) for f in factors])
+
+
+def _seconds(study: Study) -> tuple[float, float]:
+    """Roughly how long a draw of recordings, and one of labels, takes for one number of them."""
+    from ...simulation.brain_stage import is_dense, reduce_model
+
+    sizes = reduce_model(study.problem)[1]
+    d, k, spare = sizes
+    brain = 1e-10 * min(d, k + spare) ** 3 if is_dense(sizes) else 0.3 + 2.5e-9 * d * k**2
+    return brain + 1e-5, 2e-6 * d
+
+
+def _with_intervals(
+    drawn: xarray.Dataset, name: str, dims: tuple[str, ...], seeds: int, trials: int
+) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """The mean over all draws and the ends of its interval, by Student's t, as draws may be few."""
+    from scipy.special import stdtrit
+
+    values = drawn[name].mean("seed").values
+    error = np.sqrt((drawn[f"{name}_standard_error"] ** 2).sum("seed").values) / seeds
+    values, error = (x[..., 0] if x.ndim > len(dims) else x for x in (values, error))
+    error = np.where(np.isfinite(values), error, np.nan)
+    reach = float(stdtrit(seeds * (trials - 1), 0.975))
+    return {
+        name: (dims, values),
+        f"{name}_error": (dims, error),
+        f"{name}_low": (dims, values - reach * error),
+        f"{name}_high": (dims, values + reach * error),
+    }

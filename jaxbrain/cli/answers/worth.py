@@ -1,0 +1,54 @@
+"""What recordings are worth in a study, as plain numbers."""
+
+from __future__ import annotations
+
+import math
+
+from ..input.study import Study
+from ..words.text import accuracy_noted
+
+
+def answer_of(study: Study, notes: list[str]) -> tuple[dict[str, float], bool]:
+    """Everything that `jaxbrain.worth` tells, and whether it is worse than predicting 0.
+
+    `notes` on how far the numbers can be trusted are added.
+    """
+    from ...theory import worth
+
+    with accuracy_noted(notes):
+        answer = worth(study.problem, study.n_brain, study.n_task)
+    numbers = {name: float(value) for name, value in answer._asdict().items()}
+    beyond_ridge = bool(numbers.pop("worse_than_predicting_zero"))
+    if math.isinf(numbers["risk"]):
+        # Too few labels to read the subspace out: nothing that could be compared.
+        undefined = ("value", "value_vs_ridge", "exchange_rate", "savings")
+        numbers |= dict.fromkeys(undefined, math.nan)
+    return numbers, beyond_ridge
+
+
+def ranked(changes: dict[str, dict[str, float]]) -> dict[str, tuple[float, float]]:
+    """Changes of the value against least squares and of the information value, by the name of the thing.
+
+    The largest of the information value come first, what is undefined last.
+    """
+    value, information = changes["value"], changes["information_value"]
+    measure = information if any(map(math.isfinite, information.values())) else value
+    names = sorted(measure, key=lambda n: -abs(measure[n]) if math.isfinite(measure[n]) else 1)
+    return {name: (value[name], information[name]) for name in names}
+
+
+def changes_of(
+    study: Study, numbers: dict[str, float], notes: list[str]
+) -> dict[str, dict[str, float]]:
+    """Elasticities of both values, NaN where the value itself is not defined."""
+    from ...theory import elasticities
+
+    changes = {}
+    for measure in ("value", "information_value"):
+        with accuracy_noted(notes):
+            found = elasticities(study.problem, study.n_brain, study.n_task, measure=measure)
+        defined = math.isfinite(numbers[measure])
+        changes[measure] = {
+            name: float(change) if defined else math.nan for name, change in found._asdict().items()
+        }
+    return changes

@@ -1,0 +1,136 @@
+"""`jaxbrain plan`: how to split a budget between brain recordings and labels."""
+
+from __future__ import annotations
+
+import json as json_module
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from ..answers.plan import answer_of
+from ..errors import UserError, output_problems, write_figure
+from ..input.purchase import Purchase, read_purchase
+from ..words.plan import as_text
+from ..words.text import accuracy_noted, without_infinities, wrote
+
+
+def plan(
+    *,
+    preset: Literal["fmri", "small"] | None = None,
+    config: Path | None = None,
+    budget: float | None = None,
+    cost_task: float | None = None,
+    cost_hour: float | None = None,
+    cost_brain: float | None = None,
+    fixed_cost_brain: float | None = None,
+    fixed_cost_task: float | None = None,
+    task_snr: float | None = None,
+    misalignment: float | None = None,
+    estimator: Literal["befs", "befs_two_penalties"] | None = None,
+    baseline: Literal["ols", "ridge"] | None = None,
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    plot: Path | None = None,
+    overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+) -> str:
+    """How much brain recording and how many labels to buy with a budget. Closed form; no data needed.
+
+    Without prices of your own it takes illustrative ones. The defaults of --estimator and --baseline let
+    both sides shrink as well as they can: ridge regression is the best plan without brain data. The
+    paper compares befs with ols, of whose savings a part is mere shrinkage.
+
+    Args:
+        preset: A ready-made modality; fmri unless a config describes others.
+        config: A TOML file that describes one or more modalities; see docs/files.md.
+        budget: Money for recordings and labels together; by default 30000 (preset fmri), 500 (small), or
+            that of the config.
+        cost_task: Price of one label; by default 0.5 (preset fmri), 1 (small), or that of the config.
+        cost_hour: Price of an hour of recording; by default 600 (preset fmri).
+        cost_brain: Price of one recorded sample, instead of --cost-hour; by default 0.3 (preset small).
+        fixed_cost_brain: What is due as soon as anything is recorded; by default 0.
+        fixed_cost_task: What is due as soon as anything is labelled; by default 0.
+        task_snr: Variance of the predictable part of a label over that of its noise; a preset has 0.1.
+        misalignment: Share of the task that no recording can reach, 0 to 1; a preset has 0.1.
+        estimator: What recordings are used with; by default befs_two_penalties.
+        baseline: What is done without recordings; by default ridge.
+        json: Print JSON instead of a table.
+        plot: Draw the risk over the share of the budget spent on recordings, into this file.
+        overwrite: Replace the plot if it exists.
+    """
+    unwritable = output_problems(plot, overwrite, (".png", ".svg", ".pdf"))
+    try:
+        purchase = read_purchase(
+            config,
+            {
+                "preset": preset,
+                "budget": budget,
+                "cost_task": cost_task,
+                "cost_hour": cost_hour,
+                "cost_brain": cost_brain,
+                "fixed_cost_brain": fixed_cost_brain,
+                "fixed_cost_task": fixed_cost_task,
+                "task_snr": task_snr,
+                "misalignment": misalignment,
+                "estimator": estimator,
+                "baseline": baseline,
+            },
+        )
+    except UserError as error:
+        raise UserError(error.problems + unwritable) from error
+    if unwritable:
+        raise UserError(unwritable)
+
+    notes: list[str] = []
+    answer = answer_of(purchase, notes)
+    if plot is not None:
+        # A curve may pass through a corner that no plan is in.
+        with accuracy_noted([]):
+            _draw(purchase, answer, plot)
+    if json:
+        return _as_json(answer, notes)
+    text = as_text(purchase, answer)
+    return "\n".join([text, *(f"note: {note}" for note in notes), *wrote(plot)])
+
+
+def _draw(purchase: Purchase, answer: dict[str, Any], path: Path) -> None:
+    from ...figures import BudgetLine, draw_plan
+
+    lines = {
+        name: BudgetLine(
+            modality.problem,
+            modality.cost_brain,
+            modality.fixed_cost_brain,
+            answer["modalities"][name]["n_brain"],
+            answer["modalities"][name]["risk"],
+        )
+        for name, modality in purchase.modalities.items()
+    }
+    write_figure(
+        path,
+        draw_plan,
+        lines,
+        purchase.budget,
+        purchase.cost_task,
+        purchase.fixed_cost_task,
+        answer["without_brain"]["risk"],
+        estimator=purchase.estimator,
+        currency=purchase.currency,
+    )
+
+
+def _as_json(answer: dict[str, Any], notes: list[str]) -> str:
+    def plain(value: Any, name: str) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(part, f"{name}.{key}".strip(".")) for key, part in value.items()}
+        if isinstance(value, list):
+            if not all(math.isfinite(part) for part in value):
+                notes.append(f"{name} is infinite where it is null")
+            return [part if math.isfinite(part) else None for part in value]
+        if isinstance(value, float):
+            fields, said = without_infinities({name: value})
+            notes.extend(said)
+            return fields[name]
+        return value
+
+    return json_module.dumps(plain(answer, "") | {"notes": notes}, indent=2)

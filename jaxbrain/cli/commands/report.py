@@ -1,0 +1,133 @@
+"""`jaxbrain report`: one page, complete in itself, on what recordings are worth in a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from ...store import write_whole
+from ..errors import UserError, output_problems, seed_problems
+from ..input.prices import read_prices
+from ..input.study import read_study
+from ..words.text import wrote
+
+
+def report(
+    config: Annotated[Path | None, tyro.conf.Positional] = None,
+    *,
+    out: Path,
+    preset: Literal["fmri", "small"] | None = None,
+    n_brain: float | None = None,
+    hours: float | None = None,
+    n_task: float | None = None,
+    task_snr: float | None = None,
+    misalignment: float | None = None,
+    budget: float | None = None,
+    cost_task: float | None = None,
+    cost_hour: float | None = None,
+    cost_brain: float | None = None,
+    fixed_cost_brain: float | None = None,
+    fixed_cost_task: float | None = None,
+    currency: str | None = None,
+    simulate: bool = True,
+    seed: int = 0,
+    overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+) -> str:
+    """Write one HTML page on what recordings are worth in a study, ready to be shared.
+
+    It holds the verdict, inputs, results beside a simulation, figures, sensitivities, budget, limits, and a
+    paragraph for a grant proposal, and needs no network. Without prices the budget is told in labels.
+
+    Args:
+        config: A TOML file that describes a study, and its prices in a table [budget]; see docs/files.md.
+            Without it the preset is taken.
+        out: The page, a file that ends in .html.
+        preset: A ready-made study; fmri unless a config describes another.
+        n_brain: Number of recorded samples; by default 18000 (preset fmri), 500 (small), or that of the config,
+            else 10 times its inputs.
+        hours: Hours of recording, instead of --n-brain.
+        n_task: Number of labels at hand; by default 100000 (preset fmri), 100 (small), or that of the config,
+            else twice its inputs.
+        task_snr: Variance of the predictable part of a label over that of its noise; a preset has 0.1.
+        misalignment: Share of the task that no recording can reach, 0 to 1; a preset has 0.1.
+        budget: Money for recordings and labels together; by default what the study costs.
+        cost_task: Price of one label; without prices, here or in the config, the budget is told in labels.
+        cost_hour: Price of an hour of recording.
+        cost_brain: Price of one recorded sample, instead of --cost-hour.
+        fixed_cost_brain: What is due as soon as anything is recorded; by default 0.
+        fixed_cost_task: What is due as soon as anything is labelled; by default 0.
+        currency: A word or sign to print beside prices; by default none.
+        simulate: Also draw from the model, where that takes no more than seconds.
+        seed: Of the simulation.
+        overwrite: Replace the page if it exists.
+    """
+    problems = output_problems(out, overwrite, (".html",))
+    if config is not None and _same_file(out, config):
+        problems.append(f"{out} is the config itself: name another file")
+    problems += seed_problems(seed)
+    study = prices = None
+    try:
+        study = read_study(
+            config,
+            {
+                "preset": preset,
+                "n_brain": n_brain,
+                "hours": hours,
+                "n_task": n_task,
+                "task_snr": task_snr,
+                "misalignment": misalignment,
+            },
+        )
+    except UserError as error:
+        problems += error.problems
+    try:
+        prices = read_prices(
+            config,
+            {
+                "total": budget,
+                "cost_task": cost_task,
+                "cost_hour": cost_hour,
+                "cost_brain": cost_brain,
+                "fixed_cost_brain": fixed_cost_brain,
+                "fixed_cost_task": fixed_cost_task,
+                "currency": currency,
+            },
+            study,
+        )
+    except UserError as error:
+        problems += error.problems
+    if problems or study is None:
+        raise UserError(list(dict.fromkeys(problems)))
+
+    from ..answers.report import content_of
+    from ..page.page import page_of
+
+    name = f"preset {preset or 'fmri'}" if config is None else config.name
+    try:
+        content = content_of(name, study, prices, simulate, seed)
+    except ValueError as error:
+        raise UserError([str(error)]) from error
+    _write(out, page_of(content))
+    return "\n".join(wrote(out))
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # there are not two files, and nothing to mix up
+        return False
+
+
+def _write(path: Path, page: str) -> None:
+    try:
+        write_whole(
+            {
+                path: lambda file: file.write_text(
+                    page, encoding="utf-8", errors="replace", newline="\n"
+                )
+            }
+        )
+    except OSError as error:
+        raise UserError([f"{path}: cannot be written ({error.strerror})"]) from error

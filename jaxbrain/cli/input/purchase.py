@@ -1,0 +1,233 @@
+"""What there is to buy, as described on the command line or in a TOML file: a budget and its prices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..._arguments import BASELINES, ESTIMATORS
+from ...models import Problem, presets
+from ..errors import UserError, flag
+from .toml import (
+    PROBLEM,
+    check_problem_table,
+    described_problem,
+    dimension,
+    number,
+    only_known,
+    read_toml,
+    said_of,
+    share,
+    shown,
+)
+
+# Illustrative prices: of an hour in a scanner, of a label by a paid annotator.
+_PRESETS: dict[str, dict[str, Any]] = {
+    "fmri": {
+        "budget": 30_000,
+        "cost_task": 0.5,
+        "cost_hour": 600,
+        "samples_per_hour": presets.FMRI_SAMPLES_PER_HOUR,
+    },
+    "small": {"budget": 500, "cost_task": 1, "cost_brain": 0.3},
+}
+_CHOICES = {"estimator": ESTIMATORS, "baseline": BASELINES}
+_DEFAULT_CHOICES = {"estimator": "befs_two_penalties", "baseline": "ridge"}
+_NUMBERS = ("budget", "cost_task", "fixed_cost_task", "task_snr")
+_PRICES = ("samples_per_hour", "cost_hour", "cost_brain", "fixed_cost_brain")
+_RECORDINGS = tuple(name for name in PROBLEM if name != "input_dim")
+_MODALITY = (*_PRICES, "misalignment", *_RECORDINGS)
+_TOP_LEVEL = (*_NUMBERS, "currency", "input_dim", *_CHOICES, "modality")
+
+
+@dataclass(frozen=True)
+class Modality:
+    """One way of recording the brain, and what it costs."""
+
+    problem: Problem
+    cost_brain: float
+    fixed_cost_brain: float
+    samples_per_hour: float | None
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """A budget, the price of labels, and the modalities among which to choose, by name."""
+
+    budget: float
+    cost_task: float
+    fixed_cost_task: float
+    currency: str
+    estimator: str
+    baseline: str
+    modalities: dict[str, Modality]
+
+
+def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
+    """The purchase of a TOML file, or of a preset, with what the command line gives taking precedence.
+
+    Raises `UserError` that lists every problem at once.
+    """
+    problems: list[str] = []
+    given = {name: value for name, value in given.items() if value is not None}
+    if config is None:
+        preset = given.pop("preset", "fmri")
+        settings, tables = _of_preset(preset, given)
+    else:
+        preset = None
+        settings, tables = _of_file(config, given, problems)
+    numbers = {
+        name: number(
+            said_of(name, given, config),
+            settings[name],
+            problems,
+            zero_allowed=name.startswith("fixed"),
+        )
+        for name in _NUMBERS
+        if name in settings
+    }
+    for name, choices in _CHOICES.items():
+        if settings[name] not in choices:
+            problems.append(
+                f"{said_of(name, given, config)} must be {' or '.join(choices)}, but it is "
+                f"{shown(settings[name])}"
+            )
+    currency = settings.get("currency", "")
+    if not (isinstance(currency, str) and currency.isprintable() and len(currency) <= 20):
+        problems.append(f"{config}: currency must be a word or a sign, but it is {shown(currency)}")
+    prices, shares = {}, {}
+    for name, table in tables.items():
+        said = {
+            key: flag(key) if config is None else f"{config}: [modality.{name}] {key}"
+            for key in (*_PRICES, "misalignment")
+        }
+        prices[name] = _prices(table, said, name, config, problems)
+        if "misalignment" in table:
+            shares[name] = share(said["misalignment"], table["misalignment"], problems)
+    if problems:
+        raise UserError(problems)
+
+    modalities = {}
+    for name, table in tables.items():
+        try:
+            if preset is None:
+                recordings = {part: table[part] for part in _RECORDINGS if part in table}
+                recordings["input_dim"] = settings["input_dim"]
+                problem = described_problem(recordings, numbers["task_snr"], shares[name])
+            else:
+                task = {part: numbers[part] for part in ("task_snr",) if part in numbers}
+                task |= {"misalignment": shares[name]} if name in shares else {}
+                problem = getattr(presets, preset)(**task).problem()
+        except ValueError as error:
+            where = f"{config}: [modality.{name}] " if preset is None else ""
+            problems.append(f"{where}{error}")
+        else:
+            modalities[name] = Modality(problem, *prices[name])
+    if problems:
+        raise UserError(problems)
+    return Purchase(
+        budget=numbers["budget"],
+        cost_task=numbers["cost_task"],
+        fixed_cost_task=numbers.get("fixed_cost_task", 0.0),
+        currency=currency.strip(),
+        estimator=settings["estimator"],
+        baseline=settings["baseline"],
+        modalities=modalities,
+    )
+
+
+def _of_preset(
+    preset: str, given: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    settings = _DEFAULT_CHOICES | _PRESETS[preset]
+    if "cost_brain" in given or "cost_hour" in given:
+        settings = {k: v for k, v in settings.items() if k not in ("cost_brain", "cost_hour")}
+    settings |= given
+    return settings, {preset: {name: settings[name] for name in _MODALITY if name in settings}}
+
+
+def _of_file(
+    config: Path, given: dict[str, Any], problems: list[str]
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    if "preset" in given:
+        problems.append(f"--preset and {config} exclude each other: give one of them")
+    problems += [
+        f"--{name.replace('_', '-')} is about a single modality: with --config it stands in the file"
+        for name in given
+        if name in _MODALITY
+    ]
+    content = read_toml(config, problems)
+    if "problem" in (content or {}) and "modality" not in (content or {}):
+        problems.append(
+            f"{config} describes a study, which worth, simulate and report take: a plan takes "
+            "modalities, [modality.NAME]"
+        )
+        content = None
+    if content is None:
+        # What is missing now may stand in the file.
+        return _DEFAULT_CHOICES | given, {}
+    settings = only_known(content, _TOP_LEVEL, f"{config}:", problems)
+    tables = settings.pop("modality", {})
+    settings = _DEFAULT_CHOICES | settings | given
+    problems += [
+        f"{config}: {name} is missing"
+        for name in ("budget", "cost_task", "task_snr", "input_dim")
+        if name not in settings
+    ]
+    inputs = None
+    if "input_dim" in settings:
+        inputs = dimension(f"{config}: input_dim", settings["input_dim"], problems)
+    if inputs == 1:
+        problems.append(f"{config}: input_dim must be at least 2, but it is 1")
+        inputs = None
+    if not isinstance(tables, dict) or not tables:
+        problems.append(
+            f"{config}: there is nothing to choose from: describe a modality, [modality.NAME]"
+        )
+        return settings, {}
+    described = {}
+    for name, table in tables.items():
+        where = f"{config}: [modality.{name}]"
+        if not (name.strip() and name.isprintable()):
+            problems.append(f"{config}: a modality needs a name that can be read, not {name!r}")
+        if not isinstance(table, dict):
+            problems.append(f"{config}: modality.{name} must be a table: [modality.{name}]")
+            continue
+        described[name] = only_known(table, _MODALITY, where, problems)
+        check_problem_table(described[name], ("latent_dim",), where, problems, inputs)
+        if "misalignment" not in table:
+            problems.append(f"{where} misalignment is missing")
+    return settings, described
+
+
+def _prices(
+    table: dict[str, Any],
+    said: dict[str, str],
+    name: str,
+    config: Path | None,
+    problems: list[str],
+) -> tuple[float, float, float | None]:
+    """Cost of a sample, fixed cost, and samples an hour where they are known."""
+    found = {
+        price: number(said[price], table[price], problems, zero_allowed=price.startswith("fixed"))
+        for price in _PRICES
+        if price in table
+    }
+    rate, fixed = found.get("samples_per_hour"), found.get("fixed_cost_brain", 0.0)
+    if ("cost_hour" in found) == ("cost_brain" in found):
+        problems.append(
+            "--cost-hour and --cost-brain say the same thing: give one of them"
+            if config is None
+            else f"{config}: [modality.{name}] give either cost_hour or cost_brain, the cost of one sample"
+        )
+    elif "cost_hour" in found and rate is None:
+        problems.append(
+            f"--cost-hour needs to know how many samples an hour gives, which the preset {name} does not "
+            "say: give --cost-brain"
+            if config is None
+            else f"{said['cost_hour']} needs samples_per_hour: or give cost_brain"
+        )
+    elif "cost_hour" in found and rate is not None:
+        return found["cost_hour"] / rate, fixed, rate
+    return found.get("cost_brain", float("nan")), fixed, rate

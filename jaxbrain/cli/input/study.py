@@ -1,0 +1,169 @@
+"""A study as described on the command line or in a TOML file: a problem and its sample numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...models import Problem, presets
+from ..errors import UserError
+from .toml import (
+    PROBLEM,
+    check_problem_table,
+    described_problem,
+    number,
+    only_known,
+    read_toml,
+    said_of,
+    share,
+    shown,
+)
+
+PRESETS = ("fmri", "small")
+_DEFAULT_SAMPLES = {"fmri": (18_000.0, 100_000.0), "small": (500.0, 100.0)}
+_TOP_LEVEL = (
+    "preset",
+    "n_brain",
+    "hours",
+    "n_task",
+    "samples_per_hour",
+    "task_snr",
+    "misalignment",
+)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A problem together with how much of each kind of data there is."""
+
+    problem: Problem
+    n_brain: float
+    n_task: float
+    samples_per_hour: float | None
+    preset: str | None = None
+    """Where its problem is from, if it is a ready-made one."""
+
+    @property
+    def hours(self) -> float | None:
+        """Hours of recording, where it is known how many samples an hour gives."""
+        return None if self.samples_per_hour is None else self.n_brain / self.samples_per_hour
+
+
+def described(study: Study) -> dict[str, str]:
+    """Which problem it is, in words, by what each is called."""
+    p = study.problem
+    channels = "many channels" if p.recording_dim is None else f"{p.recording_dim} channels"
+    return {
+        "study": f"{p.input_dim} inputs, {p.latent_dim} latents, {channels}",
+        "task": f"SNR {float(p.task_snr):g}, misalignment {float(p.relative_misalignment):.2g}",
+        "risk of predicting 0": f"{float(p.total_power):.4g}",
+    }
+
+
+def read_study(config: Path | None, given: dict[str, Any]) -> Study:
+    """The study of a TOML file, or of a preset, with what the command line gives taking precedence.
+
+    Raises `UserError` that lists every problem at once.
+    """
+    problems: list[str] = []
+    content = {} if config is None else read_toml(config, problems)
+    if "modality" in (content or {}):
+        problems.append(
+            f"{config} describes modalities to buy: it is `jaxbrain plan` that takes it"
+        )
+        content = None
+    known = (*_TOP_LEVEL, "problem", "budget")
+    settings = only_known(content or {}, known, f"{config}:", problems)
+    # What is in it matters where money does: `jaxbrain report` reads it.
+    if not isinstance(settings.pop("budget", {}), dict):
+        problems.append(f"{config}: budget must be a table: [budget]")
+    described = settings.pop("problem", None)
+    given = {name: value for name, value in given.items() if value is not None}
+    if "n_brain" in given and "hours" in given:
+        problems.append("--n-brain and --hours say the same thing: give one of them")
+    for one, other in (("n_brain", "hours"), ("hours", "n_brain")):
+        if one in given:
+            settings.pop(other, None)
+    settings |= given
+    if "n_brain" in settings and "hours" in settings and "n_brain" not in given:
+        problems.append(f"{config}: n_brain and hours say the same thing: give one of them")
+    said = {name: said_of(name, given, config) for name in _TOP_LEVEL}
+    preset = settings.get("preset")
+    if described is not None and preset is not None:
+        problems.append(
+            f"{said['preset']} and the table [problem] of {config} exclude each other: give one of them"
+        )
+    if described is None and preset is None:
+        preset = "fmri"
+    if preset is not None and preset not in PRESETS:
+        problems.append(
+            f"{said['preset']} must be one of {', '.join(PRESETS)}, but it is {shown(preset)}"
+        )
+        preset = None
+    numbers = {
+        name: number(said[name], settings[name], problems, zero_allowed=name == "n_task")
+        for name in _TOP_LEVEL
+        if name not in ("preset", "misalignment") and name in settings
+    }
+    if "misalignment" in settings:
+        numbers["misalignment"] = share(said["misalignment"], settings["misalignment"], problems)
+    table = {} if described is None else _problem_table(described, f"{config}:", problems)
+    if described is not None:
+        problems += [
+            f"{config}: {name} is missing: a [problem] needs it"
+            for name in ("task_snr", "misalignment")
+            if name not in settings
+        ]
+    rate = numbers.get("samples_per_hour")
+    if preset == "fmri" and rate is None:
+        rate = float(presets.FMRI_SAMPLES_PER_HOUR)
+    if "hours" in settings and rate is None and content is not None:
+        problems.append(
+            f"{said['hours']} needs to know how many samples an hour gives, which the preset {preset} "
+            "does not say: give --n-brain"
+            if config is None
+            else f"{said['hours']} needs samples_per_hour, which is missing in {config}: or give n_brain"
+        )
+    input_dim = None if preset is None else presets.SIZES[preset][0]
+    if described is not None and isinstance(table.get("input_dim"), int):
+        input_dim = table["input_dim"]
+    n_brain = numbers.get("n_brain", _DEFAULT_SAMPLES.get(preset or "", (math.nan, math.nan))[0])
+    if "hours" in numbers and rate is not None:
+        n_brain = numbers["hours"] * rate
+    if input_dim is not None and n_brain <= input_dim + 1 and content is not None:
+        problems.append(
+            f"{said['hours']} must give more than {input_dim + 1} brain samples (input_dim + 1), but "
+            f"gives {n_brain:g}"
+            if "hours" in numbers
+            else f"{said['n_brain']} must be greater than {input_dim + 1} (input_dim + 1), but it is "
+            f"{n_brain:g}"
+        )
+    if problems:
+        raise UserError(problems)
+
+    task = {name: numbers[name] for name in ("task_snr", "misalignment") if name in numbers}
+    try:
+        problem = (
+            getattr(presets, str(preset))(**task).problem()
+            if described is None
+            else described_problem(table, **task)
+        )
+    except ValueError as error:
+        where = "" if described is None else f"{config}: [problem] "
+        raise UserError([f"{where}{error}"]) from error
+    default_task = _DEFAULT_SAMPLES.get(preset or "", (0.0, 2.0 * problem.input_dim))[1]
+    if math.isnan(n_brain):
+        n_brain = 10.0 * problem.input_dim
+    return Study(problem, n_brain, numbers.get("n_task", default_task), rate, preset)
+
+
+def _problem_table(table: Any, file: str, problems: list[str]) -> dict[str, Any]:
+    if not isinstance(table, dict):
+        problems.append(f"{file} problem must be a table: [problem]")
+        return {}
+    where = f"{file} [problem]"
+    table = only_known(table, PROBLEM, where, problems)
+    check_problem_table(table, ("input_dim", "latent_dim"), where, problems)
+    return table

@@ -1,0 +1,1 @@
+"""The page that `jaxbrain report` writes."""

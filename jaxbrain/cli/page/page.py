@@ -1,0 +1,153 @@
+"""The page: sections in their order."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..answers.report import Content
+from ..words import report as words
+from ..words.worth import verdict
+from . import tables
+from .html import bullets, document, paragraph, table, text
+from .pictures import picture_of_changes, picture_of_plan, pictures
+
+
+def page_of(content: Content) -> str:
+    """The whole report as one HTML page. The same content is the same page."""
+    sections = (
+        _head(content),
+        _inputs(content),
+        _results(content),
+        _figures(content),
+        _sensitivities(content),
+        _budget(content),
+        _limits(content),
+        _proposal(content),
+        _versions(content),
+        _citation(),
+    )
+    body = [piece for section in sections for piece in section]
+    return document(f"Worth of brain recordings: {content.name}", body)
+
+
+def _head(content: Content) -> list[str]:
+    said = verdict(content.study, content.numbers, content.beyond_ridge)
+    return [
+        "<h1>What brain recordings are worth</h1>",
+        f'<p class="study">Study: <bdi>{text(content.name)}</bdi></p>',
+        paragraph(said, "verdict"),
+        *(paragraph(f"Accuracy: {note}.", "note") for note in content.notes),
+    ]
+
+
+def _inputs(content: Content) -> list[str]:
+    return [
+        "<h2>Inputs</h2>",
+        table("What the answer rests on", ("", "value"), tables.inputs(content.study)),
+    ]
+
+
+def _results(content: Content) -> list[str]:
+    header: tuple[str, ...] = ("", "closed form", "simulation (95 %)")
+    rows = tables.results(content)
+    if content.simulation is None:
+        header, rows = header[:2], [row[:3] for row in rows]
+    return [
+        "<h2>Result</h2>",
+        table("What the recordings are worth", header, rows, explained=True),
+        paragraph(words.about_simulation(content)),
+    ]
+
+
+def _figures(content: Content) -> list[str]:
+    return ["<h2>Figures</h2>", '<div class="figures">', *pictures(content), "</div>"]
+
+
+def _sensitivities(content: Content) -> list[str]:
+    if not any(np.isfinite(list(row.values())).any() for row in content.changes.values()):
+        said = "With these numbers no value is defined, and none can change by a percentage."
+        return ["<h2>Sensitivities</h2>", paragraph(said)]
+    return [
+        "<h2>Sensitivities</h2>",
+        paragraph(
+            "What would raise the value most: its change for one percent more of each thing, the others kept. "
+            "Derivatives of the closed form, ordered by the value of the information."
+        ),
+        '<div class="figures">',
+        picture_of_changes(content),
+        table(
+            "Change for one percent more",
+            ("", "value against least squares", "value of the information"),
+            tables.changes(content),
+        ),
+        "</div>",
+    ]
+
+
+def _budget(content: Content) -> list[str]:
+    header, rows = tables.break_even(content)
+    prices = [
+        "<h3>Break-even prices</h3>",
+        paragraph(words.about_break_even(content)),
+        table("Price up to which recordings pay, in labels", header, rows),
+    ]
+    found = content.money
+    if found is None:
+        said = "No prices are given, and nothing is assumed about money: the unit here is the price of one label."
+        return ["<h2>Budget</h2>", paragraph(said), *prices]
+    header, rows = tables.splits(content, found)
+    return [
+        "<h2>Budget</h2>",
+        paragraph(words.about_money(content, found)),
+        paragraph(found.plan["verdict"]),
+        table(
+            "This study, the best split (both with two penalties), and labels alone (ridge)",
+            header,
+            rows,
+        ),
+        picture_of_plan(content),
+        *prices,
+    ]
+
+
+def _limits(content: Content) -> list[str]:
+    return [
+        "<h2>Assumptions and limits</h2>",
+        bullets((*words.ASSUMPTIONS, *words.limits(content))),
+    ]
+
+
+def _proposal(content: Content) -> list[str]:
+    return [
+        "<h2>For a grant proposal</h2>",
+        paragraph(
+            "Ready to paste. What is predicted is rounded to three digits, and so are prices; other inputs are as given."
+        ),
+        f"<blockquote>{paragraph(words.proposal(content))}</blockquote>",
+    ]
+
+
+def _versions(content: Content) -> list[str]:
+    simulation = content.simulation
+    rows = list(content.versions.items())
+    if simulation is not None:
+        rows += [
+            ("seed of the simulation", str(simulation.seed)),
+            ("draws", f"{simulation.seeds} replicates of {simulation.trials}"),
+            ("random numbers", str(simulation.found.attrs["key_implementation"])),
+        ]
+    return [
+        "<h2>Versions and seed</h2>",
+        table("What this page was made with", ("", "value"), rows),
+    ]
+
+
+def _citation() -> list[str]:
+    return [
+        "<h2>Citation</h2>",
+        f"<p>{text(words.AUTHORS)}, <cite>{text(words.TITLE)}</cite>, "
+        f'<a href="https://arxiv.org/abs/{words.ARXIV}">arXiv:{words.ARXIV}</a> (2026): the question, the '
+        "model, the two-stage estimator (BEFS) and its large-sample laws. The finite-sample forms, the "
+        "comparison with ridge regression and the second penalty are jaxbrain's.</p>",
+        f'<pre tabindex="0">{text(words.CITATION)}</pre>',
+    ]

@@ -1,0 +1,235 @@
+"""The tables of a report, as rows of plain text."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..answers.report import Content, Money
+from ..answers.worth import ranked
+from ..input.study import Study
+from ..words.numbers import count, digits, digits4, interval, percent
+from ..words.plan import amount_of_money
+from ..words.text import thousands
+from ..words.worth import THINGS
+
+Rows = list[tuple[str, ...]]
+
+
+def inputs(study: Study) -> Rows:
+    """What the answer rests on: name, value."""
+    p = study.problem
+    channels = "very many" if p.recording_dim is None else thousands(p.recording_dim)
+    hours = [] if study.hours is None else [("hours of recording", f"{study.hours:.4g}")]
+    noise = "encoding noise (variance of a latent read out from the channels)"
+    sources = [
+        (
+            "neural variability of a latent (its stimulus-driven variance is 1)",
+            _spectrum(p.latent_noise),
+        ),
+        ("measurement noise of a channel (variance)", f"{float(p.recording_noise):.4g}"),
+        ("gain (summed squared weight of a latent in the channels)", _spectrum(p.gain)),
+    ]
+    # Given as one number, encoding noise has no sources that are known apart.
+    if p.recording_dim is None and float(p.recording_noise) == 0:
+        sources = []
+    return [
+        ("brain samples", f"{thousands(study.n_brain)}"),
+        *hours,
+        ("labels (task samples)", thousands(study.n_task)),
+        ("inputs (dimensions of what the machine sees)", thousands(p.input_dim)),
+        ("latents (dimensions that the recordings show)", thousands(p.latent_dim)),
+        ("recording channels", channels),
+        (
+            "task SNR (predictable variance of a label over that of its noise)",
+            f"{float(p.task_snr):.4g}",
+        ),
+        (
+            "misalignment (share of the task that no recording can reach)",
+            f"{100 * float(p.relative_misalignment):.3g} %",
+        ),
+        *sources,
+        (noise, _spectrum(p.encoding_noise)),
+    ]
+
+
+def _spectrum(values) -> str:
+    values = np.asarray(values)
+    values = np.linalg.eigvalsh(values) if values.ndim == 2 else values
+    words = [f"{value:.4g}" for value in values]
+    if len(set(words)) == 1:
+        return words[0]
+    if len(words) <= 8:
+        return ", ".join(words)
+    return f"{values.min():.4g} to {values.max():.4g}, {values.mean():.4g} on average"
+
+
+def results(content: Content) -> Rows:
+    """Quantity, what it means, closed form, simulation where there is one."""
+    numbers = content.numbers
+    known = math.isfinite(numbers["risk"])
+    rows = [
+        (
+            "value of the information",
+            "labels that ridge regression would need on top; both sides shrink as well as they can",
+            f"{count(numbers['information_value'])} labels",
+            None,
+        ),
+        (
+            "value against ridge",
+            "the same, with weights inside the learned subspace left unpenalised (BEFS)",
+            "none: worse than predicting 0"
+            if content.beyond_ridge and known
+            else f"{count(numbers['value_vs_ridge'])} labels",
+            "value_ridge",
+        ),
+        (
+            "value against least squares",
+            "labels that least squares would need on top (BEFS); a part is mere shrinkage",
+            f"{count(numbers['value'])} labels",
+            "value_ols",
+        ),
+        (
+            "exchange rate",
+            "value against least squares for each recorded sample",
+            f"{digits(numbers['exchange_rate'])} labels",
+            None,
+        ),
+        (
+            "savings",
+            "share of the labels that least squares would need",
+            f"{100 * numbers['savings']:.3g} %" if known else "undefined",
+            None,
+        ),
+        (
+            "risk with recordings",
+            "excess test error of BEFS at its best penalty",
+            digits4(numbers["risk"]),
+            "risk",
+        ),
+        ("best penalty", "for each sample", digits4(numbers["penalty"]), None),
+        (
+            "risk of ridge",
+            "on the labels alone, at its best penalty",
+            digits4(numbers["ridge_risk"]),
+            "ridge_risk",
+        ),
+        (
+            "risk of least squares",
+            "on the labels alone",
+            digits4(numbers["task_only_risk"]),
+            "task_only_risk",
+        ),
+        (
+            "risk of predicting 0",
+            "the unit against which risks are drawn",
+            digits4(float(content.study.problem.total_power)),
+            None,
+        ),
+    ]
+    return [(*row[:3], simulated(content, row[3])) for row in rows]
+
+
+def here(content: Content) -> dict[str, float] | None:
+    """What the simulation says of the study itself; None where it does not reach it."""
+    if content.simulation is None:
+        return None
+    found = content.simulation.found
+    at = {"n_brain": round(content.study.n_brain), "n_task": round(content.study.n_task)}
+    if any(at[name] not in found[name].values for name in at):
+        return None
+    cell = found.sel(at)
+    return {str(name): float(cell[name]) for name in cell.data_vars}
+
+
+def simulated(content: Content, name: str | None) -> str:
+    """Mean and interval of a quantity at the study, or nothing."""
+    cell = here(content)
+    if cell is None or name is None or not math.isfinite(cell.get(name, math.nan)):
+        return "–"
+    if name.startswith("value") and content.beyond_ridge and name == "value_ridge":
+        return "–"
+    low, high = (cell[f"{name}{end}"] for end in ("_low", "_high"))
+    if not name.startswith("value"):
+        return interval(cell[name], low, high)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return f"{count(cell[name])} (interval open)"
+    # Intervals can be narrower than three digits show.
+    return f"{thousands(cell[name])} ({thousands(low)} to {thousands(high)})"
+
+
+def changes(content: Content) -> Rows:
+    """Thing, change of the value against least squares, change of the information value; in order."""
+    return [
+        (THINGS[name], percent(value), percent(information))
+        for name, (value, information) in ranked(content.changes).items()
+    ]
+
+
+def break_even(content: Content) -> tuple[tuple[str, ...], Rows]:
+    """Header and rows: up to which price recordings pay, in labels and, where known, hours and money."""
+    price, rate = content.break_even, content.study.samples_per_hour
+    header = ["recordings", "labels a sample"]
+    if rate is not None:
+        header.append("labels an hour")
+    if content.money is not None:
+        header.append(f"{content.money.prices.currency or 'money'} a sample")
+    rows = []
+    for name, number in (
+        ("all of these, shrinkage apart", price.all_recordings),
+        ("one more beside all of these, shrinkage apart", price.next_sample),
+        ("all of these, against least squares", price.against_ols),
+        ("the best amount at a large budget, against least squares", price.large_budgets),
+    ):
+        row = [name, digits(number)]
+        if rate is not None:
+            row.append(digits(number * rate))
+        if content.money is not None:
+            row.append(digits(number * content.money.prices.cost_task))
+        rows.append(tuple(row))
+    return tuple(header), rows
+
+
+def splits(content: Content, found: Money) -> tuple[tuple[str, ...], Rows]:
+    """Header and rows: the study, the best split of the budget, and labels alone."""
+    unit = f" ({found.prices.currency})" if found.prices.currency else ""
+    best, alone = found.plan["modalities"][""], found.plan["without_brain"]
+    study = content.study
+    labels = on_labels(content, found)
+    rows = [
+        (
+            "this study",
+            thousands(study.n_brain),
+            thousands(study.n_task),
+            amount_of_money(found.bill - labels),
+            amount_of_money(labels),
+            digits4(found.risk),
+        ),
+        (
+            "best split of the budget",
+            thousands(best["n_brain"]),
+            thousands(best["n_task"]),
+            amount_of_money(best["spent_on_brain"]),
+            amount_of_money(best["spent_on_task"]),
+            digits4(best["risk"]),
+        ),
+        (
+            "labels alone",
+            "0",
+            thousands(alone["n_task"]),
+            "0",
+            amount_of_money(alone["spent_on_task"]),
+            digits4(alone["risk"]),
+        ),
+    ]
+    if best["n_brain"] <= 0:
+        # Then it is labels alone.
+        del rows[1]
+    return ("", "brain samples", "labels", f"on recordings{unit}", f"on labels{unit}", "risk"), rows
+
+
+def on_labels(content: Content, found: Money) -> float:
+    """What the labels of the study cost."""
+    prices, n_task = found.prices, content.study.n_task
+    return prices.fixed_cost_task + prices.cost_task * n_task if n_task > 0 else 0.0

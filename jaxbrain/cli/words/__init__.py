@@ -1,0 +1,1 @@
+"""Sentences and tables of text, from numbers."""

@@ -1,0 +1,79 @@
+"""Test inputs that are distributed otherwise than those learned from."""
+
+from __future__ import annotations
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from .._checks import as_floats, check_finite, check_positive, check_shape, is_concrete, kind_of
+from .._typing import Real
+from . import Problem
+
+
+class BlockShift(eqx.Module):
+    """Test inputs with their own variance in each of the three parts that matter to recordings.
+
+    Estimators learn from white inputs, of variance 1 in every direction. They are then tested on
+    inputs of covariance Σ = a_P P + a_β vvᵀ + a_0 (K − vvᵀ), where P projects on the
+    brain-sensitive subspace, K = I − P, and v is the direction of Kβ.
+
+    >>> import jaxbrain as jb
+    >>> problem = jb.Problem.isotropic(4096, 410, 1.0, 0.1, 0.54)
+    >>> off_brain = jb.BlockShift(sensitive=0.0, missed=1.0, insensitive=1.0)
+    >>> round(float(jb.value(problem, n_brain=36_000, n_task=10_000, shift=off_brain)))
+    26837
+
+    - `sensitive`: variance a_P along each of the k directions that the brain responds to.
+    - `missed`: variance a_β along the part of the task outside them, Kβ.
+    - `insensitive`: variance a_0 along each of the other d − k − 1 directions. Without meaning
+      where k = d − 1.
+
+    All at least 0, in units of the variance of the inputs learned from. A module whose numbers are
+    leaves: differentiate with respect to them, or stack and `jax.vmap`.
+
+    Closed forms under a shift rest on second moments of the learned subspace and are less accurate than
+    without: mostly within 1 %, but 2 to 6 % off where channels are noisy, and up to 24 % where latents
+    are between d/20 and d/8 and directions are lost in that noise (an `AccuracyWarning` says so).
+    docs/accuracy.md has the errors.
+
+    **Raises** `ValueError` that names the argument and the remedy.
+
+    **Source.** Lewis et al., arXiv:2605.09243, on changes of the test distribution.
+    """
+
+    sensitive: Float[Array, "..."]
+    missed: Float[Array, "..."]
+    insensitive: Float[Array, "..."]
+
+    def __init__(self, sensitive: Real, missed: Real, insensitive: Real):
+        """See the class."""
+        self.sensitive, self.missed, self.insensitive = as_floats(
+            sensitive=sensitive, missed=missed, insensitive=insensitive
+        )
+        for name in ("sensitive", "missed", "insensitive"):
+            variance = getattr(self, name)
+            check_shape(name, variance, (), "one variance for each part; vmap over several")
+            check_finite(name, variance)
+            check_positive(name, variance, zero_allowed=True)
+
+    def trace(self, problem: Problem) -> Float[Array, ""]:
+        """tr Σ, the total variance of a test input."""
+        k, q = problem.latent_dim, problem.outside_dim
+        return k * self.sensitive + self.missed + (q - 1) * self.insensitive
+
+
+def check_shift(problem: Problem, shift: BlockShift | None) -> BlockShift | None:
+    """The shift in the problem's precision; raises where it is none, or all zero."""
+    if shift is None:
+        return None
+    if not isinstance(shift, BlockShift):
+        raise ValueError(
+            f"shift must be a jaxbrain.BlockShift, but it is {kind_of(shift)}: pass "
+            "BlockShift(sensitive, missed, insensitive), or for a covariance matrix and one given "
+            "subspace call subspace_risk"
+        )
+    variances = (shift.sensitive, shift.missed, shift.insensitive)
+    if is_concrete(*variances) and not any(float(variance) > 0 for variance in variances):
+        raise ValueError("shift leaves the test inputs without variance: give one above 0")
+    like = problem.task_noise
+    return BlockShift(*(variance.astype(like.dtype) for variance in variances))

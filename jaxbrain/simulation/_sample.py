@@ -1,0 +1,62 @@
+"""Draws of how much of the task a learned subspace misses."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import PRNGKeyArray
+
+from .._checks import check_choice, check_integer, check_key
+from ..models import LinearGaussianModel, Problem
+from . import _sweep_of_reductions as by_reduction
+from . import data_trials as data
+from ._grids import check_grids
+from ._trials import run_trials
+from .brain_stage import reduce_model
+
+
+def sample_misalignment(
+    model: LinearGaussianModel | Problem,
+    n_brain: int,
+    *,
+    trials: int,
+    key: PRNGKeyArray,
+    method: str = "reduced",
+    mesh: Mesh | None = None,
+) -> np.ndarray:
+    """Draw how much of the task n_brain recordings fail to teach: ‖K̂β‖², once for each trial.
+
+    `expected_misalignment` is the mean of it; this is the whole distribution, exact at every n_brain.
+
+    >>> import jax, jaxbrain as jb
+    >>> model = jb.presets.small()
+    >>> draws = jb.sample_misalignment(model, 400, trials=500, key=jax.random.key(0))
+    >>> bool(abs(draws.mean() / jb.expected_misalignment(model.problem(), 400) - 1) < 0.02)
+    True
+
+    - `model`: a `LinearGaussianModel`, or its summary, a `Problem`.
+    - `n_brain`: whole, above input_dim. `trials`: number of draws. `key`: as in `sweep`.
+    - `method="reduced"`: at a cost that does not depend on n_brain; `"data"`: recordings are drawn and
+      `encode` runs. Both have the same distribution.
+    - `mesh`: its devices share the trials.
+
+    Returns an array of shape (trials,), in the units of ‖β‖². NaN where an iteration has not settled.
+
+    **Raises** `ValueError` that names the argument and the remedy.
+
+    **Source.** Derived here: docs/theory.md, "Simulation".
+    """
+    check_choice("method", method, ("reduced", "data"))
+    check_integer("trials", trials, 1)
+    check_key(key)
+    grids = check_grids(model, [n_brain], [model.latent_dim + 2], "empirical", None, method)
+    numbers = range(trials)
+    if method == "data":
+        model = data.representative(model) if isinstance(model, Problem) else model
+        sizes = data.Sizes(int(grids.n_brain[0]), "befs")
+        return run_trials(data.brain_trial, sizes, key, numbers, (model,), mesh=mesh)[1]
+    reduced, dimensions = reduce_model(model)
+    n = jnp.asarray(grids.n_brain, reduced.aligned.dtype)
+    draws = run_trials(by_reduction.brain_trial, dimensions, key, numbers, (reduced, n), mesh=mesh)
+    return draws.misalignment[:, 0]

@@ -1,0 +1,333 @@
+"""What the recordings are worth: value in labels, exchange rate, savings."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._arguments import BASELINES, ORDERS, check_n_brain, check_n_task, check_penalty
+from .._checks import check_broadcast, check_choice
+from .._linalg import implicit_root
+from .._typing import Real
+from ..models import Problem
+from ..models.shift import BlockShift, check_shift
+from .accuracy import warn_outside_validated
+from .brain_stage import subspace_moments
+from .resolvent import resolvent
+from .risk import ridge_risk, task_only_risk
+from .task_stage import TaskStage, best_penalty, task_stage
+from .two_penalties import two_penalty_stage
+
+
+def value(
+    problem: Problem,
+    n_brain: Real,
+    n_task: Real,
+    penalty: Real | None = None,
+    *,
+    baseline: str = "ols",
+    shift: BlockShift | None = None,
+    order: str = "finite",
+) -> Float[Array, "..."]:
+    """How many extra labels the recordings are worth.
+
+    The number of labels that somebody without recordings would need on top of `n_task` to reach the
+    same test error.
+
+    >>> import jaxbrain as jb
+    >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
+    >>> round(float(jb.value(problem, n_brain=18_000, n_task=100_000)))
+    135944
+    >>> round(float(jb.value(problem, n_brain=18_000, n_task=100_000, baseline="ridge")))
+    94260
+
+    - `n_brain`, `n_task`, `penalty`, `order`: as in `risk`; they broadcast. With an infinite n_task the
+      value is what remains when labels abound, σ²(d − k)²/(d E‖K̂β‖²) without a shift.
+    - `baseline`: what that somebody uses. `"ols"`, ordinary least squares, is the paper's; part of
+      the value is then mere shrinkage, which needs no brain. `"ridge"` is ridge regression at its
+      best penalty; the value can be negative, since BEFS leaves its subspace unpenalised. Where the
+      error is no better than that of predicting 0, which ridge reaches without any label, the
+      value is −n_task.
+    - `shift`: as in `risk`, for both sides of the comparison. Only against `"ols"`: under a shift the
+      error of ridge regression need not fall with the labels.
+
+    Returns the broadcast shape, in labels. Beside few labels it can be far above that limit, since least
+    squares then fails altogether. Computed without the difference of two large numbers, so
+    that it holds in single precision at any n_task. Where the error is infinite, least squares
+    at n_task = input_dim + 1 is as bad: value input_dim + 1 − n_task.
+
+    **Raises** `ValueError` that names the argument: `n_brain` of input_dim + 1 or fewer, negative numbers, shapes that
+    do not broadcast, an unknown `baseline` or
+    `order`, a `shift` against ridge.
+
+    **Source.** Against least squares: Lewis et al., arXiv:2605.09243, at finite samples here.
+    Against ridge: ours. docs/theory.md, "Value".
+    """
+    return _checked_value(problem, n_brain, n_task, penalty, baseline, shift, order)
+
+
+def exchange_rate(
+    problem: Problem,
+    n_brain: Real,
+    n_task: Real,
+    penalty: Real | None = None,
+    *,
+    baseline: str = "ols",
+    shift: BlockShift | None = None,
+    order: str = "finite",
+) -> Float[Array, "..."]:
+    """How many labels one recorded sample is worth, on average: value / n_brain.
+
+    >>> import jaxbrain as jb
+    >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
+    >>> round(float(jb.exchange_rate(problem, n_brain=18_000, n_task=100_000)), 3)
+    7.552
+
+    Arguments as in `value`. Labels a brain sample.
+
+    **Raises** `ValueError` as `value` does.
+
+    **Source.** The exchange rate of Lewis et al., arXiv:2605.09243; sources of the value: see `value`.
+    """
+    worth = _checked_value(problem, n_brain, n_task, penalty, baseline, shift, order)
+    return worth / check_n_brain(problem, n_brain)
+
+
+def savings(
+    problem: Problem,
+    n_brain: Real,
+    n_task: Real,
+    penalty: Real | None = None,
+    *,
+    baseline: str = "ols",
+    shift: BlockShift | None = None,
+    order: str = "finite",
+) -> Float[Array, "..."]:
+    """Share of the labels that recordings make superfluous: value / (n_task + value).
+
+    >>> import jaxbrain as jb
+    >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
+    >>> round(float(jb.savings(problem, n_brain=18_000, n_task=100_000)), 3)
+    0.576
+
+    Arguments as in `value`. A fraction: 0.5 means half of the labels that would be needed
+    without recordings; negative where recordings do harm, −∞ where the error is no better than
+    that of predicting 0.
+
+    **Raises** `ValueError` as `value` does.
+
+    **Source.** docs/theory.md, "Value"; sources of the value: see `value`.
+    """
+    worth = _checked_value(problem, n_brain, n_task, penalty, baseline, shift, order)
+    return _share(problem, worth, check_n_task(problem, n_task))
+
+
+def _checked_value(
+    problem: Problem,
+    n_brain: Real,
+    n_task: Real,
+    penalty: Real | None,
+    baseline: str,
+    shift: BlockShift | None,
+    order: str,
+) -> Array:
+    check_choice("baseline", baseline, BASELINES)
+    check_choice("order", order, ORDERS)
+    n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
+    penalty, shift = check_penalty(problem, penalty), check_shift(problem, shift)
+    check_broadcast(n_brain=n_brain, n_task=n_task, penalty=penalty)
+    if shift is not None and baseline == "ridge":
+        raise ValueError(
+            "baseline 'ridge' has no value under a shift, where its error need not fall with the "
+            "labels: compare risk with ridge_risk, or take baseline 'ols'"
+        )
+    if order == "finite":
+        warn_outside_validated(problem, n_brain, stacklevel=4)
+    return _value(problem, n_brain, n_task, penalty, shift, baseline, order)
+
+
+def _share(problem: Problem, worth: Array, n_task: Array) -> Array:
+    # Next to unlimited labels a finite value is nothing; an infinite one, where nothing is missed, is that
+    # of regression in k dimensions instead of d.
+    limited = ~jnp.isinf(n_task)
+    unlimited = jnp.where(
+        jnp.isinf(worth),
+        jnp.where(worth > 0, 1 - problem.latent_dim / problem.input_dim, -jnp.inf),
+        0.0,
+    )
+    return jnp.where(limited, worth / (jnp.where(limited, n_task, 1.0) + worth), unlimited)
+
+
+class Worth(NamedTuple):
+    """Everything `worth` tells of recordings beside labels.
+
+    - `n_brain`, `n_task`: recorded samples and labels, in the shapes given.
+    - `penalty`: the penalty used, λ a sample: the one given, or the best one.
+    - `risk`, `task_only_risk`, `ridge_risk`: excess risk of BEFS at that penalty, of least squares, and of
+      ridge regression at its best penalty, in the units of ‖β‖². The last two have the shape of n_task.
+    - `value`, `value_vs_ridge`: extra labels that the recordings are worth, against least squares and
+      against ridge regression.
+    - `information_value`: extra labels that the information in them is worth, shrinkage apart.
+    - `exchange_rate`: `value` over n_brain, in labels a recorded sample.
+    - `savings`: `value` over n_task + `value`, a fraction of the labels.
+    - `worse_than_predicting_zero`: whether the risk is at least ‖β‖²: no ridge is that bad, and
+      `value_vs_ridge` is −n_task.
+
+    Other fields have the shape that n_brain, n_task and penalty broadcast to, or, where they do not
+    depend on the penalty, n_brain and n_task.
+    """
+
+    n_brain: Array
+    n_task: Array
+    penalty: Array
+    risk: Array
+    task_only_risk: Array
+    ridge_risk: Array
+    value: Array
+    value_vs_ridge: Array
+    information_value: Array
+    exchange_rate: Array
+    savings: Array
+    worse_than_predicting_zero: Array
+
+
+def worth(problem: Problem, n_brain: Real, n_task: Real, penalty: Real | None = None) -> Worth:
+    """The whole answer at once: what `n_brain` recordings are worth beside `n_task` labels.
+
+    >>> import jaxbrain as jb
+    >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
+    >>> answer = jb.worth(problem, n_brain=18_000, n_task=5_000)
+    >>> round(float(answer.value)), bool(answer.worse_than_predicting_zero)
+    (35758, True)
+    >>> round(float(answer.information_value))
+    21743
+
+    Arguments and broadcasting as in `value`; each field is what the function of that name
+    returns at `order="finite"`, `penalty` the one used. One compiled call.
+
+    **Raises** `ValueError` as `value` does.
+
+    **Source.** Those of `risk`, `task_only_risk`, `ridge_risk`, `value` and `information_value`.
+    """
+    n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
+    penalty = check_penalty(problem, penalty)
+    check_broadcast(n_brain=n_brain, n_task=n_task, penalty=penalty)
+    warn_outside_validated(problem, n_brain)
+    return _worth(problem, n_brain, n_task, penalty)
+
+
+@jax.jit
+def _worth(problem, n_brain, n_task, penalty):
+    subspace = subspace_moments(problem, n_brain, None, "finite")
+    stage = task_stage(problem, subspace, n_task, penalty, "finite")
+    against_ols = stage.extra_samples
+    return Worth(
+        n_brain=n_brain,
+        n_task=n_task,
+        penalty=best_penalty(problem, subspace, n_task) if penalty is None else penalty,
+        risk=stage.risk,
+        task_only_risk=task_only_risk(problem, n_task),
+        ridge_risk=ridge_risk(problem, n_task),
+        value=against_ols,
+        value_vs_ridge=_against_ridge(problem, stage, n_task),
+        information_value=information_value_of(problem, subspace.misalignment, n_task),
+        exchange_rate=against_ols / n_brain,
+        savings=_share(problem, against_ols, n_task),
+        worse_than_predicting_zero=stage.risk >= problem.total_power,
+    )
+
+
+@partial(jax.jit, static_argnames=("baseline", "order"))
+def _value(problem, n_brain, n_task, penalty, shift, baseline, order):
+    subspace = subspace_moments(problem, n_brain, shift, order)
+    stage = task_stage(problem, subspace, n_task, penalty, order)
+    if baseline == "ols":
+        return stage.extra_samples
+    if order == "first":
+        return stage.extra_samples - _ridge_gain(problem)
+    return _against_ridge(problem, stage, n_task)
+
+
+def information_value(problem: Problem, n_brain: Real, n_task: Real) -> Float[Array, "..."]:
+    """How many extra labels the information in the recordings is worth, shrinkage apart.
+
+    Against least squares part of the value of recordings is mere shrinkage, and without a penalty
+    on its subspace BEFS can lose to ridge regression. Here both sides shrink as well as they can:
+    BEFS with its two best penalties, inside and outside of the learned subspace, against ridge at
+    its best penalty.
+
+    >>> import jaxbrain as jb
+    >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
+    >>> round(float(jb.information_value(problem, n_brain=18_000, n_task=5_000)))
+    21743
+
+    Arguments, broadcasting and errors as in `value`. In labels. Never negative, and 0 exactly where the
+    subspace holds no more of the task than a random one would, E‖P̂β‖²/k = E‖K̂β‖²/(d − k). Infinite
+    n_task gives the limit, and n_task = 0 gives 0.
+
+    **Source.** Ours: docs/theory.md, "Two penalties".
+    """
+    n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
+    check_broadcast(n_brain=n_brain, n_task=n_task)
+    warn_outside_validated(problem, n_brain)
+    return _information_value(problem, n_brain, n_task)
+
+
+@jax.jit
+def _information_value(problem, n_brain, n_task):
+    missed = subspace_moments(problem, n_brain, None, "finite").misalignment
+    return information_value_of(problem, missed, n_task)
+
+
+def information_value_of(problem: Problem, misalignment: Array, n_task: Array) -> Array:
+    """Labels that optimal ridge needs beyond `n_task` to be as good as the two best penalties."""
+    stage = two_penalty_stage(problem, misalignment, n_task)
+    # A Bayesian with more knowledge is never worse; below 0 is what the closed forms neglect.
+    return jnp.maximum(_against_ridge(problem, stage, n_task), 0.0)
+
+
+def labels_without_brain(problem: Problem, risk: Array, baseline: str) -> Array:
+    """How many labels the baseline needs for this risk, without any recordings."""
+    least_squares = problem.input_dim + 1 + problem.task_noise * problem.input_dim / risk
+    if baseline == "ols":
+        return least_squares
+    return _against_ridge(problem, TaskStage(risk, least_squares), jnp.zeros_like(risk))
+
+
+def _ridge_gain(problem: Problem) -> Array:
+    # What ridge regression is worth against least squares when labels abound.
+    return problem.task_noise * problem.input_dim / problem.total_power
+
+
+def _ridge_extra(c: Array, d: int, n: Array) -> Array:
+    # q − (n − q − 1) t1 = excess makes d/t1 + d + 1 − n this, free of the difference of large numbers.
+    ridge = resolvent(c, jnp.ones_like(c), d, n)
+    return ridge.excess / ridge.t1
+
+
+def _against_ridge(problem: Problem, stage: TaskStage, n_task: Array) -> Array:
+    """Labels that optimal ridge needs beyond `n_task` to be as good as this stage."""
+    d, noise, power = problem.input_dim, problem.task_noise, problem.total_power
+    c = noise * d / power
+    unlimited = jnp.isinf(n_task)
+    hopeless = (stage.risk >= power) | unlimited
+    # One label, worth itself, stands for the cells without an answer.
+    one = jnp.ones_like(c)
+    extra = jnp.where(hopeless, _ridge_extra(c, d, one), stage.extra_samples)
+    safe_n_task = jnp.where(hopeless, one, n_task)
+
+    def solve(extra, n_task):
+        def mismatch(worth):
+            return worth - extra + _ridge_extra(c, d, jnp.maximum(n_task + worth, 0.0))
+
+        ridge = _ridge_extra(c, d, n_task)
+        return implicit_root(mismatch, extra - ridge, scale=jnp.abs(extra) + jnp.abs(ridge))
+
+    cells = jnp.broadcast_arrays(extra, safe_n_task)
+    worth = jax.vmap(solve)(*(cell.ravel() for cell in cells)).reshape(cells[0].shape)
+    limit = stage.extra_samples - _ridge_gain(problem)
+    return jnp.where(unlimited, limit, jnp.where(hopeless, -n_task, worth))

@@ -1,0 +1,390 @@
+"""Objectives from data: what a penalty makes of rows that were not learned from."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .._checks import (
+    as_floats,
+    check_finite,
+    check_integer,
+    check_key,
+    check_positive,
+    check_shape,
+    is_concrete,
+)
+from .._linalg import map_factorisations
+from .._typing import AnyArray, Real
+from ..estimators.task import checked_arrays, penalty_path, predictions_and_leverages
+from ..theory import Penalties
+from .penalty import PenaltyObjective
+
+
+class Split(eqx.Module):
+    """Rows to learn from and rows to be judged by; leaves may be stacked, one split each.
+
+    Weights of 0 and 1 make sets of unequal sizes equally long.
+    """
+
+    learned: Float[Array, "*s n"]
+    """1 for rows that are learned from, else 0."""
+    judged: Array
+    """Numbers of the rows to be judged by."""
+    counts: Float[Array, "*s m"]
+    """1 for those, 0 for padding."""
+
+
+class _OnePenalty(eqx.Module):
+    """Residuals y − ŷ of the judged rows and their leverages, from a diagonalisation done once."""
+
+    residual: Float[Array, "m t"]
+    modes: Float[Array, "m r"]
+    amplitudes: Float[Array, "r t"]
+    strengths: Float[Array, " r"]
+    rows: Float[Array, ""]
+    leverage: Float[Array, " m"] | None
+    squares: Float[Array, "m r"] | None
+
+    def __call__(self, penalty: Any) -> tuple[Array, Array]:
+        hard = jnp.isinf(penalty)
+        total = self.strengths + self.rows * jnp.where(hard, 1.0, penalty)
+        shrinkage = jnp.where(hard, 0.0, 1 / total)
+        residual = self.residual - self.modes @ (shrinkage[:, None] * self.amplitudes)
+        if self.squares is None or self.leverage is None:
+            # Rows that were not learned from.
+            return residual, jnp.zeros(len(residual), residual.dtype)
+        return residual, self.leverage + self.squares @ shrinkage
+
+
+class _TwoPenalties(eqx.Module):
+    """The same for two penalties, from a Cholesky factor each time."""
+
+    inputs: Float[Array, "n d"]
+    targets: Float[Array, "n t"]
+    judged_inputs: Float[Array, "m d"]
+    judged_targets: Float[Array, "m t"]
+    basis: Float[Array, "d k"]
+    rows: Float[Array, ""]
+    share: Float[Array, ""]
+
+    def __call__(self, penalty: Any) -> tuple[Array, Array]:
+        outside, inside = penalty
+        fitted, leverage = predictions_and_leverages(
+            self.inputs, self.targets, self.judged_inputs, self.basis, outside, inside, self.rows
+        )
+        return self.judged_targets - fitted, self.share + leverage
+
+
+class _OnData(PenaltyObjective):
+    """What the objectives on data have in common: checked arrays, and one regression or several."""
+
+    regression: _OnePenalty | _TwoPenalties
+    spread: Float[Array, " t"]
+    counts: Float[Array, "*s m"]
+    scale: Float[Array, ""]
+    determined: Array
+    both_penalties: bool = eqx.field(static=True)
+    per_target: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        inputs: AnyArray,
+        targets: AnyArray,
+        basis: AnyArray | None = None,
+        *,
+        both_penalties: bool = False,
+        inside_penalty: Real = 0.0,
+        intercept: bool = True,
+        per_target: bool = False,
+        splits: Split | None = None,
+    ):
+        inputs, targets, *subspace = checked_arrays(inputs, targets, basis)
+        basis = subspace[0] if subspace else None
+        inside = as_floats(inside_penalty=inside_penalty)[0].astype(inputs.dtype)
+        check_shape("inside_penalty", inside, (), "one number")
+        check_positive("inside_penalty", inside, zero_allowed=True)
+        if both_penalties and basis is None:
+            raise ValueError("both_penalties: without a basis there is one penalty alone")
+        if both_penalties and per_target:
+            raise ValueError("both_penalties: one pair for all targets; tune targets one by one")
+        self.both_penalties, self.per_target = both_penalties, per_target
+        check_finite("inputs", inputs)
+        check_finite("targets", targets)
+        if basis is not None and not both_penalties:
+            _check_determined(basis.shape[1] + intercept, len(inputs), splits, inside)
+        if basis is None:
+            # A subspace whose weights are held at 0 is none.
+            basis = jnp.zeros((inputs.shape[1], 1), inputs.dtype)
+            inside = jnp.asarray(jnp.inf, inputs.dtype)
+        n = len(inputs)
+        self.counts = jnp.ones(n, inputs.dtype) if splits is None else splits.counts
+        self.regression, self.spread, self.scale, self.determined = _prepare(
+            inputs, targets.reshape(n, -1), basis, inside, splits, both_penalties, intercept
+        )
+
+    def __call__(self, penalty: Any) -> Array:
+        """Mean squared error over the judged rows as a share of the target's variance, mean over targets."""
+        if self.both_penalties:
+            penalty = Penalties(*(jnp.asarray(x, self.scale.dtype) for x in penalty))
+            some = jnp.maximum(*penalty) > 0
+        else:
+            penalty = jnp.asarray(penalty, self.scale.dtype)
+            some = penalty > 0
+        error = jnp.mean(self._errors(penalty) / self.spread)
+        return jnp.where(some | self.determined, error, jnp.inf)
+
+    def _errors(self, penalty: Any) -> Float[Array, " t"]:
+        raise NotImplementedError
+
+    def natural_penalty(self) -> Any:
+        """λ as large as the mean variance of an input."""
+        return Penalties(self.scale, self.scale) if self.both_penalties else self.scale
+
+    def split_targets(self) -> tuple[_OnData, _OnData]:
+        """For `jax.vmap` over targets: this with an axis for them at the end, and where that is."""
+
+        def of_targets(objective: Any) -> list[Any]:
+            r = objective.regression
+            return [r.residual, r.amplitudes, objective.spread]
+
+        leaves = of_targets(self)
+        split = eqx.tree_at(of_targets, self, [leaf[..., None, :] for leaf in leaves])
+        axes = jax.tree.map(lambda _: None, self)
+        return split, eqx.tree_at(of_targets, axes, [-1, -1, -1], is_leaf=lambda x: x is None)
+
+
+def _check_determined(weights: int, rows: int, splits: Split | None, inside: Array) -> None:
+    """What is left unpenalised must follow from the rows that are learned from."""
+    if splits is None:
+        rows -= 1
+    elif is_concrete(splits.learned):
+        rows = round(float(jnp.min(jnp.sum(splits.learned, axis=-1))))
+    if rows < weights and is_concrete(inside) and not inside > 0:
+        raise ValueError(
+            f"basis: {rows} rows to learn from do not determine {weights} weights without a penalty: "
+            "pass more rows, inside_penalty > 0, or both_penalties=True"
+        )
+
+
+@partial(jax.jit, static_argnames=("both_penalties", "intercept"))
+def _prepare(inputs, targets, basis, inside, splits, both_penalties, intercept):
+    n, d = inputs.shape
+    share = 1.0 if intercept else 0.0
+
+    def mean_of(array, weights, rows):
+        return share * (weights @ array / rows)[None]
+
+    def one(split: Split | None):
+        weights = jnp.ones(n, inputs.dtype) if split is None else split.learned
+        judged = jnp.arange(n) if split is None else split.judged
+        rows = jnp.sum(weights)
+        x, y = (array - mean_of(array, weights, rows) for array in (inputs, targets))
+        x_judged, y_judged = x[judged], y[judged]
+        x, y = weights[:, None] * x, weights[:, None] * y
+        if both_penalties:
+            return _TwoPenalties(x, y, x_judged, y_judged, basis, rows, share / rows), rows
+        # Padding counts as rows there.
+        path = penalty_path(x, basis, inside * rows / n)
+        inside_judged = x_judged @ basis
+        leverage = squares = None
+        modes = x_judged @ path.directions
+        if split is None:
+            leverage = share / rows + jnp.sum(inside_judged * path.inside_solve.T, axis=1)
+            squares = modes**2
+        regression = _OnePenalty(
+            residual=y_judged - inside_judged @ (path.inside_solve @ y),
+            modes=modes,
+            amplitudes=path.modes.T @ y,
+            strengths=path.strengths,
+            rows=rows,
+            leverage=leverage,
+            squares=squares,
+        )
+        return regression, rows
+
+    if splits is None:
+        regression, rows = one(None)
+    else:
+        regression, rows = map_factorisations(one, splits, len(splits.judged))
+    spread = jnp.var(targets, axis=0)
+    # The variance of a constant that no float holds exactly is rounding, not a scale.
+    rounding = n * jnp.finfo(targets.dtype).eps * jnp.max(jnp.abs(targets), axis=0)
+    centred = inputs - share * jnp.mean(inputs, axis=0, keepdims=True)
+    scale = jnp.mean(centred**2)
+    return (
+        regression,
+        jnp.where(spread > rounding**2, spread, 1.0),
+        jnp.where(scale > 0, scale, 1.0),
+        jnp.min(rows) > d + share,
+    )
+
+
+class LeaveOneOut(_OnData):
+    """The error of predicting each row from all others: exact leave-one-out, without any refitting.
+
+    From the diagonal of the hat matrix: (y − ŷ)/(1 − h) is what is left when a row is not learned from.
+
+    >>> import jax, jaxbrain as jb
+    >>> model = jb.presets.small(task_snr=1.0)
+    >>> basis = jb.encode(*model.sample_brain(jax.random.key(0), 2_000), rank=6)
+    >>> inputs, targets = model.sample_task(jax.random.key(1), 100)
+    >>> tuned = jb.tune_penalty(jb.LeaveOneOut(inputs, targets, basis))
+    >>> weights = jb.befs(inputs, targets, basis, tuned.penalty)
+    >>> float(((weights - model.task_weights) ** 2).sum()) < 0.4
+    True
+
+    - `inputs`, shape (n, d); `targets`, shape (n,) or (n, t) for t tasks.
+    - `basis`, shape (d, k): the learned subspace, as from `encode`; None is ridge regression.
+    - `both_penalties`: tune both, as `Penalties`; otherwise the inside penalty stays `inside_penalty`.
+    - `intercept`: learn a mean too; False for rows that need none.
+    - `per_target`: a penalty for each target; otherwise all share one, and count by their variance.
+
+    Kept beside `both_penalties` and `per_target`, for m judged rows:
+
+    - `regression`: residuals and leverages of the judged rows as a function of the penalty.
+    - `spread`, shape (t,): variance of each target, the unit of its error; 1 for a constant one.
+    - `counts`, shape (m,), or (folds, m) with splits: 1 for a judged row, 0 for padding.
+    - `scale`: mean variance of an input, the natural penalty.
+    - `determined`: whether the rows determine all weights without a penalty.
+
+    The value is the mean squared error as a share of the target's variance: 1 is what the mean achieves.
+    What is held fixed when a row is left out is n times the penalty.
+
+    **Raises** `ValueError` that names the argument and the remedy.
+
+    **Source.** Allen (1974), PRESS; with a penalty and an intercept: docs/theory.md, "Tuning".
+    """
+
+    def __init__(
+        self, inputs: AnyArray, targets: AnyArray, basis: AnyArray | None = None, **options: Any
+    ):
+        """Diagonalise the regression. **Raises** `ValueError` naming argument and remedy."""
+        _OnData.__init__(self, inputs, targets, basis, **options)
+
+    def _errors(self, penalty: Any) -> Float[Array, " t"]:
+        residual, leverage = self.regression(penalty)
+        return jnp.mean((residual / (1 - leverage)[:, None]) ** 2, axis=0)
+
+
+class GeneralizedCrossValidation(_OnData):
+    """Generalised cross-validation: leave-one-out with every leverage replaced by their mean.
+
+    Arguments, fields, value and errors as in `LeaveOneOut`. Invariant under rotations of the rows.
+
+    **Source.** Golub, Heath and Wahba (1979).
+    """
+
+    def __init__(
+        self, inputs: AnyArray, targets: AnyArray, basis: AnyArray | None = None, **options: Any
+    ):
+        """Diagonalise the regression. **Raises** `ValueError` naming argument and remedy."""
+        _OnData.__init__(self, inputs, targets, basis, **options)
+
+    def _errors(self, penalty: Any) -> Float[Array, " t"]:
+        residual, leverage = self.regression(penalty)
+        return jnp.mean(residual**2, axis=0) / (1 - jnp.mean(leverage)) ** 2
+
+
+class _OnSplits(_OnData):
+    def _errors(self, penalty: Any) -> Float[Array, " t"]:
+        def squares(regression, counts):
+            return counts @ regression(penalty)[0] ** 2
+
+        total = jax.lax.map(lambda pair: squares(*pair), (self.regression, self.counts))
+        return jnp.sum(total, axis=0) / jnp.sum(self.counts)
+
+
+class KFold(_OnSplits):
+    """The error of predicting each of several folds from the others.
+
+    - `folds`: 2 to n of them, of equal size give or take one. `key`: shuffles the rows first; without it
+      the folds are consecutive rows.
+
+    Other arguments, fields, value and errors as in `LeaveOneOut`; a penalty is one a learned row.
+    """
+
+    def __init__(
+        self,
+        inputs: AnyArray,
+        targets: AnyArray,
+        basis: AnyArray | None = None,
+        *,
+        folds: int = 5,
+        key: PRNGKeyArray | None = None,
+        **options: Any,
+    ):
+        """Diagonalise each fold's regression. **Raises** `ValueError` naming argument and remedy."""
+        check_shape("inputs", inputs, ("n", "d"), "one row a sample")
+        n = len(inputs)
+        check_integer("folds", folds, 2, n)
+        if key is not None:
+            check_key(key)
+        order = jnp.arange(n) if key is None else jr.permutation(key, n)
+        sizes = np.full(folds, n // folds) + (np.arange(folds) < n % folds)
+        starts = np.cumsum(sizes) - sizes
+        place = starts[:, None] + np.arange(sizes[0])[None, :]
+        counts = np.arange(sizes[0])[None, :] < sizes[:, None]
+        fold = np.repeat(np.arange(folds), sizes)
+        dtype = as_floats(inputs=inputs)[0].dtype
+        learned = jnp.asarray(fold[None, :] != np.arange(folds)[:, None], dtype)
+        splits = Split(
+            learned=jnp.zeros_like(learned).at[:, order].set(learned),
+            judged=order[np.minimum(place, n - 1)],
+            counts=jnp.asarray(counts, dtype),
+        )
+        _OnData.__init__(self, inputs, targets, basis, splits=splits, **options)
+
+
+class HeldOut(_OnSplits):
+    """The error on rows set aside.
+
+    - `validation_inputs`, shape (m, d), and `validation_targets`, shape (m,) or (m, t).
+
+    Other arguments, fields, value and errors as in `LeaveOneOut`; shares are of the variance of all rows.
+    """
+
+    def __init__(
+        self,
+        inputs: AnyArray,
+        targets: AnyArray,
+        validation_inputs: AnyArray,
+        validation_targets: AnyArray,
+        basis: AnyArray | None = None,
+        **options: Any,
+    ):
+        """Diagonalise the regression. **Raises** `ValueError` naming argument and remedy."""
+        arrays = as_floats(
+            inputs=inputs,
+            targets=targets,
+            validation_inputs=validation_inputs,
+            validation_targets=validation_targets,
+        )
+        check_shape("inputs", arrays[0], ("n", "d"), "one row a sample")
+        n, d = arrays[0].shape
+        check_shape("validation_inputs", arrays[2], ("m", d), "columns as in inputs")
+        m = len(arrays[2])
+        check_integer("the number of rows of validation_inputs", m, 1)
+        wanted = (m, *arrays[1].shape[1:])
+        check_shape("validation_targets", arrays[3], wanted, "columns as in targets")
+        rows = np.arange(n + m)
+        splits = Split(
+            learned=jnp.asarray(rows < n, arrays[0].dtype)[None],
+            judged=jnp.asarray(rows[n:])[None],
+            counts=jnp.ones((1, m), arrays[0].dtype),
+        )
+        _OnData.__init__(
+            self,
+            jnp.concatenate([arrays[0], arrays[2]]),
+            jnp.concatenate([arrays[1], arrays[3]]),
+            basis,
+            splits=splits,
+            **options,
+        )
