@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 from .._checks import as_floats, check_finite, check_positive, check_shape, is_concrete, kind_of
 from .._typing import Real
 from . import Problem
+from .problem import ProblemNumbers
 
 
 class BlockShift(eqx.Module):
@@ -56,7 +57,7 @@ class BlockShift(eqx.Module):
             check_finite(name, variance)
             check_positive(name, variance, zero_allowed=True)
 
-    def trace(self, problem: Problem) -> Float[Array, ""]:
+    def trace(self, problem: ProblemNumbers) -> Float[Array, ""]:
         """tr Σ, the total variance of a test input."""
         k, q = problem.latent_dim, problem.outside_dim
         return k * self.sensitive + self.missed + (q - 1) * self.insensitive
