@@ -35,17 +35,13 @@ class ProblemNumbers(eqx.Module):
     misaligned_power: Float[Array, "..."]
     task_noise: Float[Array, "..."]
     input_dim: eqx.AbstractVar[Any]
+    latent_dim: eqx.AbstractVar[int]
     recording_dim: eqx.AbstractVar[Any]
 
     @property
     def is_matrix_form(self) -> bool:
         """Whether latent noise, gain and aligned power are matrices instead of spectra."""
         return self.aligned_power.ndim == 2
-
-    @property
-    def latent_dim(self) -> int:
-        """Number k of measured latents."""
-        return self.aligned_power.shape[-1]
 
     @property
     def outside_dim(self) -> Any:
@@ -105,6 +101,11 @@ class TracedProblem(ProblemNumbers):
     recording_dim: AnyArray
     latents_repel: bool = eqx.field(static=True)
 
+    @property
+    def latent_dim(self) -> int:
+        """Number k of measured latents."""
+        return self.aligned_power.shape[-1]
+
     def with_traced_sizes(self) -> TracedProblem:
         """Itself."""
         return self
@@ -156,6 +157,7 @@ class Problem(ProblemNumbers):
     """
 
     input_dim: int = eqx.field(static=True)
+    latent_dim: int = eqx.field(static=True)
     recording_dim: int | None = eqx.field(static=True)
 
     def __init__(
@@ -232,7 +234,7 @@ class Problem(ProblemNumbers):
         self.latent_noise, self.gain, self.recording_noise = latent_noise, gain, recording_noise
         self.aligned_power, self.misaligned_power = aligned_power, misaligned_power
         self.task_noise = task_noise
-        self.input_dim, self.recording_dim = input_dim, recording_dim
+        self.input_dim, self.latent_dim, self.recording_dim = input_dim, latent_dim, recording_dim
         if not self.is_matrix_form and is_concrete(gain, recording_noise):
             with np.errstate(over="ignore"):
                 noise = np.asarray(recording_noise) / np.asarray(gain)

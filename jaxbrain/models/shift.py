@@ -21,7 +21,8 @@ class BlockShift(eqx.Module):
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 1.0, 0.1, 0.54)
     >>> off_brain = jb.BlockShift(sensitive=0.0, missed=1.0, insensitive=1.0)
-    >>> round(float(jb.value(problem, n_brain=36_000, n_task=10_000, shift=off_brain)))
+    >>> worth = jb.value(problem, 36_000, 10_000, baseline="ols", shift=off_brain)
+    >>> round(float(worth))
     26837
 
     - `sensitive`: variance a_P along each of the k directions that the brain responds to.

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._arguments import ORDERS, check_n_brain
+from .._arguments import ORDERS, Order, check_n_brain
 from .._checks import check_choice
 from .._linalg import implicit_root, spectral_function
 from .._typing import Real
@@ -21,7 +21,7 @@ from .accuracy import warn_outside_validated
 
 
 def expected_misalignment(
-    problem: Problem, n_brain: Real, *, order: str = "finite"
+    problem: Problem, n_brain: Real, *, order: Order = "finite"
 ) -> Float[Array, "..."]:
     """How much of the task lies outside the subspace that n_brain recordings teach: E‖K̂β‖².
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._arguments import ORDERS, check_n_brain, check_n_task, check_penalty
+from .._arguments import ORDERS, Order, check_n_brain, check_n_task, check_penalty
 from .._checks import (
     as_floats,
     check_broadcast,
@@ -48,7 +48,7 @@ def risk(
     penalty: Real | None = None,
     *,
     shift: BlockShift | None = None,
-    order: str = "finite",
+    order: Order = "finite",
 ) -> Float[Array, "..."]:
     """Test error of learning a task with the help of brain recordings: excess risk E‖β̂ − β‖²_Σ.
 
@@ -102,7 +102,7 @@ def optimal_penalty(
     n_task: Real,
     *,
     shift: BlockShift | None = None,
-    order: str = "finite",
+    order: Order = "finite",
 ) -> Float[Array, "..."]:
     """The penalty a sample that minimises the test error: λ* = σ² (d − k) / (n_task E‖K̂β‖²).
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import equinox as eqx
 import jax
@@ -20,7 +20,8 @@ from .brain_stage import subspace_moments
 from .task_stage import task_stage
 from .value import information_value_of
 
-MEASURES = ("value", "information_value")
+Measure = Literal["value", "information_value"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 
 class Elasticities(NamedTuple):
@@ -51,7 +52,7 @@ def elasticities(
     n_brain: Real,
     n_task: Real,
     *,
-    measure: str = "value",
+    measure: Measure = "value",
 ) -> Elasticities:
     """What would raise the value of recordings most: its percent change for one percent of each.
 

@@ -9,7 +9,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._arguments import BASELINES, ORDERS, check_n_brain, check_n_task, check_penalty
+from .._arguments import (
+    BASELINES,
+    ORDERS,
+    Baseline,
+    Order,
+    check_n_brain,
+    check_n_task,
+    check_penalty,
+)
 from .._checks import check_broadcast, check_choice
 from .._linalg import implicit_root
 from .._typing import Real
@@ -29,9 +37,9 @@ def value(
     n_task: Real,
     penalty: Real | None = None,
     *,
-    baseline: str = "ols",
+    baseline: Baseline = "ridge",
     shift: BlockShift | None = None,
-    order: str = "finite",
+    order: Order = "finite",
 ) -> Float[Array, "..."]:
     """How many extra labels the recordings are worth.
 
@@ -76,9 +84,9 @@ def exchange_rate(
     n_task: Real,
     penalty: Real | None = None,
     *,
-    baseline: str = "ols",
+    baseline: Baseline = "ridge",
     shift: BlockShift | None = None,
-    order: str = "finite",
+    order: Order = "finite",
 ) -> Float[Array, "..."]:
     """How many labels one recorded sample is worth, on average: value / n_brain.
 
@@ -103,9 +111,9 @@ def savings(
     n_task: Real,
     penalty: Real | None = None,
     *,
-    baseline: str = "ols",
+    baseline: Baseline = "ridge",
     shift: BlockShift | None = None,
-    order: str = "finite",
+    order: Order = "finite",
 ) -> Float[Array, "..."]:
     """Share of the labels that recordings make superfluous: value / (n_task + value).
 
@@ -131,9 +139,9 @@ def _checked_value(
     n_brain: Real,
     n_task: Real,
     penalty: Real | None,
-    baseline: str,
+    baseline: Baseline,
     shift: BlockShift | None,
-    order: str,
+    order: Order,
 ) -> Array:
     check_choice("baseline", baseline, BASELINES)
     check_choice("order", order, ORDERS)
