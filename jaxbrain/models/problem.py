@@ -98,13 +98,9 @@ class TracedProblem(ProblemNumbers):
     """
 
     input_dim: AnyArray
+    latent_dim: int = eqx.field(static=True)
     recording_dim: AnyArray
     latents_repel: bool = eqx.field(static=True)
-
-    @property
-    def latent_dim(self) -> int:
-        """Number k of measured latents."""
-        return self.aligned_power.shape[-1]
 
     def with_traced_sizes(self) -> TracedProblem:
         """Itself."""
@@ -305,6 +301,7 @@ class Problem(ProblemNumbers):
             self.misaligned_power,
             self.task_noise,
             input_dim=np.asarray(self.input_dim, dtype),
+            latent_dim=self.latent_dim,
             recording_dim=np.asarray(channels, dtype),
             latents_repel=self.latents_repel,
         )

@@ -242,7 +242,7 @@ def _worth(problem, n_brain, n_task, penalty):
         task_only_risk=least_squares_risk(problem, n_task, None),
         ridge_risk=ridge_stage(problem, n_task, None, None).risk,
         value=against_ols,
-        value_vs_ridge=_against_ridge(problem, stage, n_task),
+        value_vs_ridge=against_ridge(problem, stage, n_task),
         information_value=information_value_of(problem, subspace.misalignment, n_task),
         exchange_rate=against_ols / n_brain,
         savings=_share(problem, against_ols, n_task),
@@ -258,7 +258,7 @@ def _value(problem, n_brain, n_task, penalty, shift, baseline, order):
         return stage.extra_samples
     if order == "first":
         return stage.extra_samples - _ridge_gain(problem)
-    return _against_ridge(problem, stage, n_task)
+    return against_ridge(problem, stage, n_task)
 
 
 def information_value(problem: Problem, n_brain: Real, n_task: Real) -> Float[Array, "..."]:
@@ -298,7 +298,7 @@ def information_value_of(
     """Labels that optimal ridge needs beyond `n_task` to be as good as the two best penalties."""
     stage = two_penalty_stage(problem, misalignment, n_task)
     # A Bayesian with more knowledge is never worse; below 0 is what the closed forms neglect.
-    return jnp.maximum(_against_ridge(problem, stage, n_task), 0.0)
+    return jnp.maximum(against_ridge(problem, stage, n_task), 0.0)
 
 
 def labels_without_brain(problem: Problem | TracedProblem, risk: Array, baseline: str) -> Array:
@@ -307,7 +307,7 @@ def labels_without_brain(problem: Problem | TracedProblem, risk: Array, baseline
     least_squares = problem.input_dim + 1 + problem.task_noise * problem.input_dim / risk
     if baseline == "ols":
         return least_squares
-    return _against_ridge(problem, TaskStage(risk, least_squares), jnp.zeros_like(risk))
+    return against_ridge(problem, TaskStage(risk, least_squares), jnp.zeros_like(risk))
 
 
 def _ridge_gain(problem: TracedProblem) -> Array:
@@ -321,7 +321,7 @@ def _ridge_extra(c: Array, d: Array, n: Array) -> Array:
     return ridge.excess / ridge.t1
 
 
-def _against_ridge(problem: Problem | TracedProblem, stage: TaskStage, n_task: Array) -> Array:
+def against_ridge(problem: Problem | TracedProblem, stage: TaskStage, n_task: Array) -> Array:
     """Labels that optimal ridge needs beyond `n_task` to be as good as this stage."""
     problem = problem.with_traced_sizes()
     d, noise, power = jnp.asarray(problem.input_dim), problem.task_noise, problem.total_power
