@@ -1,6 +1,9 @@
 """How every test runs, doctests too: one BLAS thread, double precision, compiled programs kept."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -10,15 +13,32 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import jax
 import platformdirs
 
-# Compiling the same programs again is most of what the tests would do. They are kept outside of the
-# checkout, for all workers and for later runs; JAX's own variable moves them, or turns this off.
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+
+def find_cache() -> Path:
+    """A folder outside of the checkout; one for this run alone where the user's is not writable."""
     kept = Path(platformdirs.user_cache_dir("jaxbrain")) / "tests"
-    # Processes that tests start keep theirs in the same place.
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(kept)
-    jax.config.update("jax_compilation_cache_dir", str(kept))
-for setting, least in (("MIN_COMPILE_TIME_SECS", 0.05), ("MIN_ENTRY_SIZE_BYTES", -1)):
-    os.environ.setdefault(f"JAX_PERSISTENT_CACHE_{setting}", str(least))
-    jax.config.update(f"jax_persistent_cache_{setting.lower()}", least)
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=kept).close()
+    except OSError:
+        kept = Path(tempfile.mkdtemp(prefix="jaxbrain-tests-"))
+        atexit.register(shutil.rmtree, kept, ignore_errors=True)
+    return kept
+
+
+# Compiling the same programs again is most of what the tests would do: they are kept, for all
+# workers and for later runs. JAX's own variables move them, or turn this off
+# (JAX_ENABLE_COMPILATION_CACHE=0). The environment tells workers, and processes that tests start.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(find_cache())
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+# A plugin may have imported JAX before these were there to be read.
+for setting, kind in (
+    ("JAX_COMPILATION_CACHE_DIR", str),
+    ("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", float),
+    ("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", int),
+):
+    jax.config.update(setting.lower(), kind(os.environ[setting]))
 
 jax.config.update("jax_enable_x64", True)
