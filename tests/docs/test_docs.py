@@ -1,8 +1,6 @@
 """The pages of the documentation: what they show runs, and where they point is something."""
 
-import dataclasses
 import doctest
-import inspect
 import json
 import re
 import shlex
@@ -14,17 +12,9 @@ import pytest
 
 import jaxbrain as jb
 import jaxbrain.pilot
-import jaxbrain.sklearn
 from jaxbrain.cli import main
 
 ROOT = Path(__file__).parents[2]
-NAMES = vars(jb) | vars(jaxbrain.pilot) | vars(jaxbrain.sklearn) | {"fmri": jb.presets.fmri}
-ESTIMATORS = ("BEFS", "RidgeBaseline", "TaskOnly")
-SOURCED = tuple(
-    f"jaxbrain.{part}" for part in ("theory", "estimators", "simulation", "tuning", "pilot")
-)
-# They read and check, and compute no formula.
-WITHOUT_FORMULA = {"pilot.pilot_data", "pilot.read_pilot", "pilot.split_sizes"}
 DOCS = ROOT / "docs"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]_*.py"))
 SHOWN = sorted(
@@ -35,7 +25,6 @@ SHOWN = sorted(
 PAGES = [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), ROOT / "benchmarks" / "README.md"]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.stem)
 def test_what_a_page_shows_runs_in_its_order(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -103,10 +92,8 @@ def keys(answer):
     [
         "worth --what-if",
         "plan --preset small",
-        pytest.param(
-            "simulate --n-brain 100 --n-task 100 --seeds 2 --trials 2", marks=pytest.mark.long
-        ),
-        pytest.param("fit study.npz --repeats 2 --rank 2 --per-target", marks=pytest.mark.long),
+        "simulate --n-brain 100 --n-task 100 --seeds 2 --trials 2",
+        "fit study.npz --repeats 2 --rank 2 --per-target",
     ],
 )
 def test_the_glossary_has_what_the_commands_print(command, tmp_path, monkeypatch, capsys):
@@ -125,64 +112,6 @@ def test_the_glossary_has_what_the_commands_print(command, tmp_path, monkeypatch
     for column in COLUMNS.get(command.split()[0], ()):
         assert column in printed
         assert column in glossary, column
-
-
-def public():
-    """Names that the package gives away, without modules."""
-    found = {f"jb.{name}": value for name, value in vars(jb).items()}
-    found |= {f"presets.{name}": getattr(jb.presets, name) for name in ("fmri", "small")}
-    found |= {f"sklearn.{name}": getattr(jaxbrain.sklearn, name) for name in ESTIMATORS}
-    found |= {
-        f"pilot.{name}": value for name, value in vars(jaxbrain.pilot).items() if callable(value)
-    }
-    return {
-        name: value
-        for name, value in found.items()
-        if not name.split(".")[1].startswith("_") and not inspect.ismodule(value)
-    }.items()
-
-
-def fields(value):
-    """Names of the fields of a result type; none of a function."""
-    if dataclasses.is_dataclass(value):
-        return [field.name for field in dataclasses.fields(value)]
-    return getattr(value, "_fields", ())
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), list(public()), ids=lambda x: x if isinstance(x, str) else ""
-)
-def test_public_names_are_documented_with_their_arguments(name, value):
-    own = text = inspect.getdoc(value)
-    assert text, name
-    # "Arguments as in `value`" and the like: what is said there counts.
-    for other in re.findall(r"(?:as in|those of) `(\w+)`", text):
-        text += inspect.getdoc(NAMES[other]) or ""
-    assert text.splitlines()[0].endswith((".", ":", "?", "β‖²"))
-    if inspect.isfunction(value):
-        for argument in inspect.signature(value).parameters:
-            assert argument.lstrip("*") in text, f"{name} says nothing of {argument}"
-        said = re.search(r"\bRaises\b", text)
-        assert said, f"{name} does not say what it raises"
-    elif not issubclass(value, tuple | Exception) and value is not jb.PenaltyObjective:
-        # A class says so, or the method that checks.
-        checks = (vars(value).get(method) for method in ("__init__", "__check_init__"))
-        text += "".join(inspect.getdoc(check) or "" for check in checks if check)
-        assert "**Raises**" in text, f"{name} does not say what it raises"
-    if inspect.isfunction(value) and value.__module__.startswith(SOURCED):
-        sourced = "**Source.**" in own
-        assert sourced or name in WITHOUT_FORMULA, f"{name} does not say where its formula is from"
-    for field in fields(value):
-        assert f"`{field}`" in text, f"{name} says nothing of its field {field}"
-
-
-def test_the_reference_has_every_public_name():
-    listed = (DOCS / "api.md").read_text()
-    for name, value in vars(jb).items():
-        if not name.startswith("_") and not inspect.ismodule(value):
-            assert re.search(rf"(autofunction|autoclass|autoexception):: {name}$", listed, re.M), (
-                name
-            )
 
 
 @pytest.mark.parametrize("text", NOTEBOOKS, ids=lambda text: text.stem)
