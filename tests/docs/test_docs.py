@@ -1,6 +1,9 @@
 """The pages of the documentation: what they show runs, and where they point is something."""
 
+import contextlib
 import doctest
+import functools
+import io
 import json
 import re
 import shlex
@@ -25,14 +28,20 @@ SHOWN = sorted(
 PAGES = [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), ROOT / "benchmarks" / "README.md"]
 
 
-@pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.stem)
-def test_what_a_page_shows_runs_in_its_order(page, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(DOCS / "examples", tmp_path / "docs" / "examples")
+# A block after this line takes long: it runs with the studies, as do the others of its page again.
+LONG = "<!-- study -->\n"
+
+
+def run_page(page, read, keep_long):
+    """Run the blocks of a page in their order, in the folder at hand; how many there were."""
+    shutil.copytree(DOCS / "examples", "docs/examples")
     names = {"__name__": "__main__"}
     runner = doctest.DocTestRunner()
     ran = 0
-    for language, block in re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), re.M | re.S):
+    blocks = re.findall(rf"^({LONG})?```(\w+)\n(.*?)^```", page.read_text(), re.M | re.S)
+    for long, language, block in blocks:
+        if long and not keep_long:
+            continue
         if language == "toml" and (named := re.match(r"# (\S+\.toml)\n", block)):
             Path(named[1]).write_text(block)
         elif language == "python":
@@ -45,9 +54,44 @@ def test_what_a_page_shows_runs_in_its_order(page, tmp_path, monkeypatch, capsys
         elif language == "sh":
             for command in re.findall(r"^jaxbrain (.*)$", block, re.MULTILINE):
                 main(shlex.split(command))
-                assert capsys.readouterr().out or " --out " in command
+                assert read() or " --out " in command
                 ran += 1
-    assert ran
+    return ran
+
+
+@pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.stem)
+def test_what_a_page_shows_runs_in_its_order(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run_page(page, lambda: capsys.readouterr().out, keep_long=False)
+
+
+@pytest.mark.study
+@pytest.mark.parametrize("page", [page for page in SHOWN if LONG in page.read_text()])
+def test_what_takes_long_runs_too(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run_page(page, lambda: capsys.readouterr().out, keep_long=True)
+
+
+@pytest.fixture(scope="module")
+def options():
+    """The options of each command, from its help."""
+
+    @functools.cache
+    def find(command):
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), pytest.raises(SystemExit):
+            main([command, "--help"])
+        return set(re.findall(r"--[a-z][a-z-]+", said.getvalue()))
+
+    return find
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"])
+def test_commands_on_a_page_have_the_options_that_it_names(page, options):
+    """Those too that are shown and not run."""
+    for command, given in re.findall(r"^(?:.* )?jaxbrain ([a-z]+)\b(.*)$", page.read_text(), re.M):
+        named = re.findall(r"(?<!\S)--[a-z][a-z-]+", given.partition("`")[0])
+        assert [option for option in named if option not in options(command)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -57,9 +101,14 @@ def test_links_within_the_project_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
-def test_the_citation_has_the_version_of_the_package():
-    found = re.findall(r'^version: "(.+)"$', (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
-    assert found == [jb.__version__]
+def test_changelog_citation_and_package_have_the_same_version():
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    first, *_ = re.findall(r"^## \[(\d.+)\] - (\d{4}-\d\d-\d\d)$", changes, re.MULTILINE)
+    citation = (ROOT / "CITATION.cff").read_text()
+    cited = re.findall(r'^(?:version|date-released): "(.+)"$', citation, re.MULTILINE)
+    assert cited == list(first)
+    assert first[0] == jb.__version__
+    assert changes.index("## [Unreleased]") < changes.index(f"## [{first[0]}]")
 
 
 # Keys that mean what they say, or say what was computed on.
