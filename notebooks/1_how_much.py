@@ -11,8 +11,8 @@
 # %% [markdown]
 # # How much is brain data worth, in ten minutes
 #
-# An fMRI study: 4096 inputs, 410 directions that the brain cares for, 10 000 voxels. A machine learns a task on the same stimuli from
-# labels. What would ten hours in the scanner add?
+# An fMRI study has 4096 inputs, 410 directions that the brain responds to, and 10 000 voxels. A
+# machine learns a task on the same stimuli from labels. What would ten hours in the scanner add?
 
 # %%
 import jax
@@ -25,9 +25,10 @@ jax.config.update("jax_enable_x64", True)
 problem = jb.presets.fmri(task_snr=0.1, misalignment=0.1).problem()
 
 # %% [markdown]
-# *Value* is the number of further labels that would do as much. Three rivals, three answers: least squares, which the paper compares with;
-# ridge regression, which shrinks without any recording; and ridge regression where the recordings too get all the shrinkage they can use, so that
-# what remains is information.
+# *Value* is the number of further labels that would do as much. There are three rivals, and three
+# answers. The paper compares with least squares. Ridge regression shrinks without any recording.
+# The third answer compares with ridge regression where the recordings too get all the shrinkage
+# that they can use: what remains is information.
 
 # %%
 n_task = np.geomspace(2_000, 1e6, 60)
@@ -52,7 +53,8 @@ print(f"against least squares {here.value:,.0f}, against ridge {here.value_vs_ri
 print(f"information {here.information_value:,.0f}")
 
 # %% [markdown]
-# More hours are worth more, but each one less; and how much depends on how much of the task lies outside of what the brain cares for.
+# More hours are worth more, but each one less. How much they are worth depends on how much of the
+# task lies outside of what the brain responds to.
 
 # %%
 hours = np.geomspace(3, 300, 60)

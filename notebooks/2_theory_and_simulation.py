@@ -11,7 +11,8 @@
 # %% [markdown]
 # # Theory against simulation
 #
-# Closed forms are large-dimension equivalents; how good they are is a question to exact draws. A small study: 64 inputs, 6 latents, 150 channels.
+# Closed forms are large-dimension equivalents. Exact draws tell how good they are. Take a small
+# study: 64 inputs, 6 latents, 150 channels.
 
 # %%
 import jax
@@ -25,8 +26,8 @@ model = jb.presets.small(task_snr=1.0)
 problem = model.problem()
 
 # %% [markdown]
-# A sweep draws what recordings of every amount would teach, and what labels would, without drawing the samples themselves: its cost does not depend on
-# their numbers.
+# A sweep draws what recordings of every amount would teach, and what labels would. It does not
+# draw the samples themselves, and its cost does not depend on their numbers.
 
 # %%
 n_brain, n_task = [70, 100, 200, 400, 800, 3_200], [20, 50, 100, 200, 400]
@@ -47,7 +48,7 @@ axes.set_title("lines: closed form; points: 1 000 exact draws, 95 %", fontsize="
 axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
 # %% [markdown]
-# The paper's first-order law against the finite form, near as few samples as inputs:
+# Compare the paper's first-order law with the finite form, near as few samples as inputs:
 
 # %%
 for n in (70, 100, 200, 800):
@@ -57,17 +58,17 @@ for n in (70, 100, 200, 800):
     print(f"{n:5} recordings: drawn {drawn:.3f}, finite {finite:.3f}, first order {first:.3f}")
 
 # %% [markdown]
-# The value without any formula, with a bootstrap interval over the seeds:
+# Read off the value without any formula, with a bootstrap interval over the seeds:
 
 # %%
 worth = jb.empirical_value(found, baseline="ridge").squeeze("penalty")
 for n in n_brain:
     cell = worth.sel(n_brain=n, n_task=100)
     closed = float(jb.value(problem, n, 100, baseline="ridge"))
-    print(
-        f"{n:5} recordings: {float(cell.value_low):6.1f} to {float(cell.value_high):6.1f} labels, closed form {closed:6.1f}"
-    )
+    low, high = float(cell.value_low), float(cell.value_high)
+    print(f"{n:5} recordings: {low:6.1f} to {high:6.1f} labels, closed form {closed:6.1f}")
 
 # %% [markdown]
-# With 70 recordings of 64 inputs, hardly more than there have to be, the closed form lies just outside of the interval: it takes the learned subspace for 1 % worse than
-# it is (0.752 against 0.745), which is a label. It gets better with every recording.
+# 70 recordings of 64 inputs are hardly more than there have to be. There the closed form lies
+# just outside of the interval: it takes the learned subspace for 1 % worse than it is (0.752
+# against 0.745), which is a label. It gets better with every recording.

@@ -11,7 +11,8 @@
 # %% [markdown]
 # # Tuning by gradient
 #
-# The closed-form risk is differentiable, and so is a simulation with common random numbers. Penalties and budgets descend.
+# The closed-form risk is differentiable, and so is a simulation with common random numbers. Find
+# penalties and budgets by descent.
 
 # %%
 import jax
@@ -26,7 +27,8 @@ model = jb.presets.small(task_snr=1.0)
 problem = model.problem()
 
 # %% [markdown]
-# Three objectives for one penalty: the closed form, a simulation, and leave-one-out on one dataset of 100 labels.
+# There are three objectives for one penalty: the closed form, a simulation, and leave-one-out on
+# one dataset of 100 labels.
 
 # %%
 basis = jb.encode(*model.sample_brain(jax.random.key(0), 400), rank=6)
@@ -43,19 +45,19 @@ for panel, (name, objective) in zip(axes, objectives.items(), strict=True):
     panel.plot(penalties, jax.lax.map(objective, jnp.asarray(penalties)))
     panel.axvline(float(tuned.penalty), color="black", lw=0.8)
     panel.set(xscale="log", title=name, xlabel="penalty")
-    print(
-        f"{name}: {float(tuned.penalty):.2f} in {int(tuned.steps)} steps, converged {bool(tuned.converged)}"
-    )
+    penalty, steps = float(tuned.penalty), int(tuned.steps)
+    print(f"{name}: {penalty:.2f} in {steps} steps, converged {bool(tuned.converged)}")
 
 # %% [markdown]
-# The best penalty of the closed form is known, λ* = σ²(d − k)/(n_task E‖K̂β‖²), which shows what the descent is worth:
+# The best penalty of the closed form is known: λ* = σ²(d − k)/(n_task E‖K̂β‖²). How far is the
+# descent from it?
 
 # %%
 exact = jb.optimal_penalty(problem, 400, 100)
 print(float(jb.tune_penalty(objectives["closed form"]).penalty / exact - 1))
 
 # %% [markdown]
-# Two ways of recording in one budget beside labels: the split by descent.
+# Split one budget between two ways of recording and labels:
 
 # %%
 scanner = jb.Modality(

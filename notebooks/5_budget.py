@@ -11,8 +11,9 @@
 # %% [markdown]
 # # Planning a budget, three modalities
 #
-# EEG is cheap and coarse, fMRI in between, intracranial recordings dear and clean. Which should be bought beside labels depends on the budget. The
-# numbers of the shipped example are illustrative: put in your own.
+# EEG is cheap and coarse, fMRI in between, intracranial recordings dear and clean. Which should
+# be bought beside labels depends on the budget. The numbers of the shipped example are
+# illustrative: put in your own.
 
 # %%
 import tomllib
@@ -25,16 +26,16 @@ import jaxbrain as jb
 from jaxbrain.cli import main
 
 example = "../docs/examples/modalities.toml"
-main(["plan", "--config", example])
+main(["plan", example])
 
 # %% [markdown]
 # With less money, and with more:
 
 # %%
-main(["plan", "--config", example, "--budget", "15000"])
+main(["plan", example, "--budget", "15000"])
 
 # %%
-main(["plan", "--config", example, "--budget", "200000"])
+main(["plan", example, "--budget", "200000"])
 
 # %% [markdown]
 # What each modality alone saves, over the budget, in closed form:

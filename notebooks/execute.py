@@ -2,8 +2,8 @@
 
     python notebooks/execute.py [--to FOLDER] [NAME ...]
 
-Without names all of them; without a folder the .ipynb beside each text is made anew, outputs included. Needs the
-extra `docs`.
+Without names, all of them. Without a folder, the .ipynb beside each text is made anew, outputs
+included. Needs the extra `docs`.
 """
 
 import argparse

@@ -4,11 +4,21 @@ import jax
 import pytest
 from jaxtyping import install_import_hook
 
+from tests.helpers.smoke import is_smoke
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 with install_import_hook("jaxbrain", "beartype.beartype"):
     import jaxbrain  # noqa: F401
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
+def pytest_collection_modifyitems(items):
+    """Mark the tests that CI runs on the newest Python and JAX too."""
+    for item in items:
+        if is_smoke(item.nodeid):
+            item.add_marker(pytest.mark.smoke)
 
 
 @pytest.fixture(scope="module", autouse=True)

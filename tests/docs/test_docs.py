@@ -1,8 +1,9 @@
 """The pages of the documentation: what they show runs, and where they point is something."""
 
-import dataclasses
+import contextlib
 import doctest
-import inspect
+import functools
+import io
 import json
 import re
 import shlex
@@ -14,17 +15,9 @@ import pytest
 
 import jaxbrain as jb
 import jaxbrain.pilot
-import jaxbrain.sklearn
 from jaxbrain.cli import main
 
 ROOT = Path(__file__).parents[2]
-NAMES = vars(jb) | vars(jaxbrain.pilot) | vars(jaxbrain.sklearn) | {"fmri": jb.presets.fmri}
-ESTIMATORS = ("BEFS", "RidgeBaseline", "TaskOnly")
-SOURCED = tuple(
-    f"jaxbrain.{part}" for part in ("theory", "estimators", "simulation", "tuning", "pilot")
-)
-# They read and check, and compute no formula.
-WITHOUT_FORMULA = {"pilot.pilot_data", "pilot.read_pilot", "pilot.split_sizes"}
 DOCS = ROOT / "docs"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]_*.py"))
 SHOWN = sorted(
@@ -35,15 +28,20 @@ SHOWN = sorted(
 PAGES = [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), ROOT / "benchmarks" / "README.md"]
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.stem)
-def test_what_a_page_shows_runs_in_its_order(page, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(DOCS / "examples", tmp_path / "docs" / "examples")
+# A block after this line takes long: it runs with the studies, as do the others of its page again.
+LONG = "<!-- study -->\n"
+
+
+def run_page(page, read, keep_long):
+    """Run the blocks of a page in their order, in the folder at hand; how many there were."""
+    shutil.copytree(DOCS / "examples", "docs/examples")
     names = {"__name__": "__main__"}
     runner = doctest.DocTestRunner()
     ran = 0
-    for language, block in re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), re.M | re.S):
+    blocks = re.findall(rf"^({LONG})?```(\w+)\n(.*?)^```", page.read_text(), re.M | re.S)
+    for long, language, block in blocks:
+        if long and not keep_long:
+            continue
         if language == "toml" and (named := re.match(r"# (\S+\.toml)\n", block)):
             Path(named[1]).write_text(block)
         elif language == "python":
@@ -56,9 +54,44 @@ def test_what_a_page_shows_runs_in_its_order(page, tmp_path, monkeypatch, capsys
         elif language == "sh":
             for command in re.findall(r"^jaxbrain (.*)$", block, re.MULTILINE):
                 main(shlex.split(command))
-                assert capsys.readouterr().out or " --out " in command
+                assert read() or " --out " in command
                 ran += 1
-    assert ran
+    return ran
+
+
+@pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.stem)
+def test_what_a_page_shows_runs_in_its_order(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run_page(page, lambda: capsys.readouterr().out, keep_long=False)
+
+
+@pytest.mark.study
+@pytest.mark.parametrize("page", [page for page in SHOWN if LONG in page.read_text()])
+def test_what_takes_long_runs_too(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run_page(page, lambda: capsys.readouterr().out, keep_long=True)
+
+
+@pytest.fixture(scope="module")
+def options():
+    """The options of each command, from its help."""
+
+    @functools.cache
+    def find(command):
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), pytest.raises(SystemExit):
+            main([command, "--help"])
+        return set(re.findall(r"--[a-z][a-z-]+", said.getvalue()))
+
+    return find
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"])
+def test_commands_on_a_page_have_the_options_that_it_names(page, options):
+    """Those too that are shown and not run."""
+    for command, given in re.findall(r"^(?:.* )?jaxbrain ([a-z]+)\b(.*)$", page.read_text(), re.M):
+        named = re.findall(r"(?<!\S)--[a-z][a-z-]+", given.partition("`")[0])
+        assert [option for option in named if option not in options(command)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -68,9 +101,14 @@ def test_links_within_the_project_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
-def test_the_citation_has_the_version_of_the_package():
-    found = re.findall(r'^version: "(.+)"$', (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
-    assert found == [jb.__version__]
+def test_changelog_citation_and_package_have_the_same_version():
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    first, *_ = re.findall(r"^## \[(\d.+)\] - (\d{4}-\d\d-\d\d)$", changes, re.MULTILINE)
+    citation = (ROOT / "CITATION.cff").read_text()
+    cited = re.findall(r'^(?:version|date-released): "(.+)"$', citation, re.MULTILINE)
+    assert cited == list(first)
+    assert first[0] == jb.__version__
+    assert changes.index("## [Unreleased]") < changes.index(f"## [{first[0]}]")
 
 
 # Keys that mean what they say, or say what was computed on.
@@ -103,10 +141,8 @@ def keys(answer):
     [
         "worth --what-if",
         "plan --preset small",
-        pytest.param(
-            "simulate --n-brain 100 --n-task 100 --seeds 2 --trials 2", marks=pytest.mark.long
-        ),
-        pytest.param("fit study.npz --repeats 2 --rank 2 --per-target", marks=pytest.mark.long),
+        "simulate --n-brain 100 --n-task 100 --seeds 2 --trials 2",
+        "fit study.npz --repeats 2 --rank 2 --per-target",
     ],
 )
 def test_the_glossary_has_what_the_commands_print(command, tmp_path, monkeypatch, capsys):
@@ -125,64 +161,6 @@ def test_the_glossary_has_what_the_commands_print(command, tmp_path, monkeypatch
     for column in COLUMNS.get(command.split()[0], ()):
         assert column in printed
         assert column in glossary, column
-
-
-def public():
-    """Names that the package gives away, without modules."""
-    found = {f"jb.{name}": value for name, value in vars(jb).items()}
-    found |= {f"presets.{name}": getattr(jb.presets, name) for name in ("fmri", "small")}
-    found |= {f"sklearn.{name}": getattr(jaxbrain.sklearn, name) for name in ESTIMATORS}
-    found |= {
-        f"pilot.{name}": value for name, value in vars(jaxbrain.pilot).items() if callable(value)
-    }
-    return {
-        name: value
-        for name, value in found.items()
-        if not name.split(".")[1].startswith("_") and not inspect.ismodule(value)
-    }.items()
-
-
-def fields(value):
-    """Names of the fields of a result type; none of a function."""
-    if dataclasses.is_dataclass(value):
-        return [field.name for field in dataclasses.fields(value)]
-    return getattr(value, "_fields", ())
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), list(public()), ids=lambda x: x if isinstance(x, str) else ""
-)
-def test_public_names_are_documented_with_their_arguments(name, value):
-    own = text = inspect.getdoc(value)
-    assert text, name
-    # "Arguments as in `value`" and the like: what is said there counts.
-    for other in re.findall(r"(?:as in|those of) `(\w+)`", text):
-        text += inspect.getdoc(NAMES[other]) or ""
-    assert text.splitlines()[0].endswith((".", ":", "?", "β‖²"))
-    if inspect.isfunction(value):
-        for argument in inspect.signature(value).parameters:
-            assert argument.lstrip("*") in text, f"{name} says nothing of {argument}"
-        said = re.search(r"\bRaises\b", text)
-        assert said, f"{name} does not say what it raises"
-    elif not issubclass(value, tuple | Exception) and value is not jb.PenaltyObjective:
-        # A class says so, or the method that checks.
-        checks = (vars(value).get(method) for method in ("__init__", "__check_init__"))
-        text += "".join(inspect.getdoc(check) or "" for check in checks if check)
-        assert "**Raises**" in text, f"{name} does not say what it raises"
-    if inspect.isfunction(value) and value.__module__.startswith(SOURCED):
-        sourced = "**Source.**" in own
-        assert sourced or name in WITHOUT_FORMULA, f"{name} does not say where its formula is from"
-    for field in fields(value):
-        assert f"`{field}`" in text, f"{name} says nothing of its field {field}"
-
-
-def test_the_reference_has_every_public_name():
-    listed = (DOCS / "api.md").read_text()
-    for name, value in vars(jb).items():
-        if not name.startswith("_") and not inspect.ismodule(value):
-            assert re.search(rf"(autofunction|autoclass|autoexception):: {name}$", listed, re.M), (
-                name
-            )
 
 
 @pytest.mark.parametrize("text", NOTEBOOKS, ids=lambda text: text.stem)
