@@ -10,7 +10,7 @@ import numpy as np
 
 from ..input.purchase import Modality, Purchase
 from ..words.plan import verdict, why_not
-from ..words.text import accuracy_noted
+from .notes import accuracy_noted
 
 
 def answer_of(purchase: Purchase, notes: list[str]) -> dict[str, Any]:

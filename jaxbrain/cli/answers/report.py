@@ -12,7 +12,7 @@ import numpy as np
 from ..input.prices import Prices
 from ..input.purchase import Purchase
 from ..input.study import Study
-from ..words.text import accuracy_noted
+from .notes import accuracy_noted
 from .plan import answer_of as plan_of
 from .simulation import Simulation, simulate
 from .worth import answer_of, changes_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ..input.study import Study
-from ..words.text import accuracy_noted
+from .notes import accuracy_noted
 
 
 def answer_of(study: Study, notes: list[str]) -> tuple[dict[str, float], bool]:

@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from ..answers.notes import accuracy_noted, without_infinities
 from ..answers.plan import answer_of
 from ..errors import UserError, output_problems, write_figure
 from ..input.purchase import Purchase, read_purchase
 from ..words.plan import as_text
-from ..words.text import accuracy_noted, without_infinities, wrote
+from ..words.text import wrote
 
 
 def plan(

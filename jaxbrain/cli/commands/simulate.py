@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import tyro
 
+from ..answers.notes import accuracy_noted, without_infinities
 from ..errors import UserError, flag, in_flags, output_problems, seed_problems, write_figure
 from ..input.study import Study, described, read_study
 from ..input.toml import LARGEST
-from ..words.text import accuracy_noted, aligned, thousands, without_infinities, wrote
+from ..words.text import aligned, thousands, wrote
 
 if TYPE_CHECKING:
     import xarray

@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ..answers.notes import accuracy_noted, without_infinities
 from ..answers.worth import answer_of, changes_of, ranked
 from ..errors import UserError, output_problems, write_figure
 from ..input.study import Study, described, read_study
-from ..words.text import accuracy_noted, thousands, without_infinities, wrote
+from ..words.text import thousands, wrote
 from ..words.worth import THINGS, samples, verdict
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from ..._arguments import BASELINES, ESTIMATORS
 from ...models import Problem, presets
 from ..errors import UserError, flag
+from .study import preset_problem
 from .toml import (
     PROBLEM,
     check_problem_table,
@@ -118,7 +119,7 @@ def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
             else:
                 task = {part: numbers[part] for part in ("task_snr",) if part in numbers}
                 task |= {"misalignment": shares[name]} if name in shares else {}
-                problem = getattr(presets, preset)(**task).problem()
+                problem = preset_problem(preset, task)
         except ValueError as error:
             where = f"{config}: [modality.{name}] " if preset is None else ""
             problems.append(f"{where}{error}")

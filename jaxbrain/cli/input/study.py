@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import jax
 
 from ...models import Problem, presets
 from ..errors import UserError
@@ -146,7 +149,7 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
     task = {name: numbers[name] for name in ("task_snr", "misalignment") if name in numbers}
     try:
         problem = (
-            getattr(presets, str(preset))(**task).problem()
+            preset_problem(str(preset), task)
             if described is None
             else described_problem(table, **task)
         )
@@ -157,6 +160,14 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
     if math.isnan(n_brain):
         n_brain = 10.0 * problem.input_dim
     return Study(problem, n_brain, numbers.get("n_task", default_task), rate, preset)
+
+
+def preset_problem(preset: str, task: dict[str, float]) -> Problem:
+    """The problem of a ready-made model, drawn and summarised by one program whatever the task."""
+    make = getattr(presets, preset)
+    given = inspect.signature(make).bind(**task)
+    given.apply_defaults()
+    return jax.jit(lambda settings: make(**settings).problem())(given.arguments)
 
 
 def _problem_table(table: Any, file: str, problems: list[str]) -> dict[str, Any]:
