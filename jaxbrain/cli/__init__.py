@@ -59,7 +59,7 @@ def _answer(arguments: list[str]) -> str:
                 prog="jaxbrain",
                 description="How much are brain recordings worth for machine learning? "
                 "(--version prints the version.)",
-                args=arguments,
+                args=_config_first(arguments),
             )
     except UserError:
         raise
@@ -68,6 +68,20 @@ def _answer(arguments: list[str]) -> str:
         if problem is None:
             raise
         raise UserError([problem]) from error
+
+
+def _config_first(arguments: list[str]) -> list[str]:
+    """`--config FILE`, as it was written before, as the first argument of a command."""
+    for place, argument in enumerate(arguments[1:], 1):
+        name, equals, file = argument.partition("=")
+        if name != "--config" or arguments[0] not in ("worth", "plan", "simulate"):
+            continue
+        end = place + 1 if equals else place + 2
+        if end > len(arguments):
+            break
+        file = file if equals else arguments[place + 1]
+        return [arguments[0], file, *arguments[1:place], *arguments[end:]]
+    return arguments
 
 
 def _with_defaults_in_words(command: Callable[..., str]) -> Callable[..., str]:

@@ -9,7 +9,7 @@ import pytest
 
 import jaxbrain as jb
 from jaxbrain.cli import main
-from jaxbrain.cli.input.prices import read_prices
+from jaxbrain.cli.input.purchase import read_prices
 from jaxbrain.cli.input.study import read_study
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -67,4 +67,4 @@ def test_the_example_config_takes_the_example_prices(tmp_path):
     study, prices = (part for part in blocks("toml") if "[problem]" in part or "[budget]" in part)
     config.write_text(study + prices)
     found = read_prices(config, {}, read_study(config, {}))
-    assert (found.cost_brain, found.cost_task, found.total) == (0.5, 2.0, 30_000)
+    assert (found.modalities[""].cost_brain, found.cost_task, found.budget) == (0.5, 2.0, 30_000)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import jax
 
@@ -24,7 +25,8 @@ from .toml import (
     shown,
 )
 
-PRESETS = ("fmri", "small")
+Preset = Literal["fmri", "small"]
+PRESETS: tuple[Preset, ...] = get_args(Preset)
 _DEFAULT_SAMPLES = {"fmri": (18_000.0, 100_000.0), "small": (500.0, 100.0)}
 _TOP_LEVEL = (
     "preset",
@@ -52,17 +54,6 @@ class Study:
     def hours(self) -> float | None:
         """Hours of recording, where it is known how many samples an hour gives."""
         return None if self.samples_per_hour is None else self.n_brain / self.samples_per_hour
-
-
-def described(study: Study) -> dict[str, str]:
-    """Which problem it is, in words, by what each is called."""
-    p = study.problem
-    channels = "many channels" if p.recording_dim is None else f"{p.recording_dim} channels"
-    return {
-        "study": f"{p.input_dim} inputs, {p.latent_dim} latents, {channels}",
-        "task": f"SNR {float(p.task_snr):g}, misalignment {float(p.relative_misalignment):.2g}",
-        "risk of predicting 0": f"{float(p.total_power):.4g}",
-    }
 
 
 def read_study(config: Path | None, given: dict[str, Any]) -> Study:
@@ -164,10 +155,14 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
 
 def preset_problem(preset: str, task: dict[str, float]) -> Problem:
     """The problem of a ready-made model, drawn and summarised by one program whatever the task."""
-    make = getattr(presets, preset)
-    given = inspect.signature(make).bind(**task)
+    given = inspect.signature(getattr(presets, preset)).bind(**task)
     given.apply_defaults()
-    return jax.jit(lambda settings: make(**settings).problem())(given.arguments)
+    return _summary(preset, given.arguments)
+
+
+@partial(jax.jit, static_argnames="preset")
+def _summary(preset: str, settings: dict[str, Any]) -> Problem:
+    return getattr(presets, preset)(**settings).problem()
 
 
 def _problem_table(table: Any, file: str, problems: list[str]) -> dict[str, Any]:
