@@ -16,7 +16,7 @@ from .errors import UserError, machine_problem
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of `jaxbrain`. Exit status 0, or 2 where the user's input is at fault."""
-    # Threads of LAPACK's OpenBLAS and those of XLA wait for each other; read when the first is loaded.
+    # OpenBLAS's threads and XLA's wait for each other. OpenBLAS reads this when it is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         _print(_answer(sys.argv[1:] if arguments is None else arguments))
@@ -38,6 +38,7 @@ def _answer(arguments: list[str]) -> str:
     import jax
 
     from .. import __version__
+    from .cache import programs_kept
     from .commands.fit import fit
     from .commands.info import info
     from .commands.plan import plan
@@ -50,16 +51,16 @@ def _answer(arguments: list[str]) -> str:
     jax.config.update("jax_enable_x64", True)
     if arguments == ["--version"]:
         return f"jaxbrain {__version__}"
+    commands = (worth, plan, report, simulate, fit, reproduce, info)
     try:
-        return tyro.extras.subcommand_cli_from_dict(
-            {
-                command.__name__: _with_defaults_in_words(command)
-                for command in (worth, plan, report, simulate, fit, reproduce, info)
-            },
-            prog="jaxbrain",
-            description="How much are brain recordings worth for machine learning? (--version prints the version.)",
-            args=arguments,
-        )
+        with programs_kept():
+            return tyro.extras.subcommand_cli_from_dict(
+                {command.__name__: _with_defaults_in_words(command) for command in commands},
+                prog="jaxbrain",
+                description="How much are brain recordings worth for machine learning? "
+                "(--version prints the version.)",
+                args=_config_first(arguments),
+            )
     except UserError:
         raise
     except Exception as error:
@@ -67,6 +68,20 @@ def _answer(arguments: list[str]) -> str:
         if problem is None:
             raise
         raise UserError([problem]) from error
+
+
+def _config_first(arguments: list[str]) -> list[str]:
+    """`--config FILE`, as it was written before, as the first argument of a command."""
+    for place, argument in enumerate(arguments[1:], 1):
+        name, equals, file = argument.partition("=")
+        if name != "--config" or arguments[0] not in ("worth", "plan", "simulate"):
+            continue
+        end = place + 1 if equals else place + 2
+        if end > len(arguments):
+            break
+        file = file if equals else arguments[place + 1]
+        return [arguments[0], file, *arguments[1:place], *arguments[end:]]
+    return arguments
 
 
 def _with_defaults_in_words(command: Callable[..., str]) -> Callable[..., str]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..models import Problem
-from ..simulation import mean_over_seeds
-from ..theory import risk, savings, two_penalty_risk
 from .style import CATEGORIES, grouped, legend_above, literal, log_axis, ordered_colours, shortened
 
 if TYPE_CHECKING:
@@ -18,36 +16,51 @@ if TYPE_CHECKING:
 
 
 def draw_savings(
-    problem: Problem, n_brain: float, n_task: float, samples_per_hour: float | None
+    savings: xarray.Dataset, samples_per_hour: float | None, study: tuple[float, float]
 ) -> Figure:
     """Draw which share of the labels recordings save, over labels, for several amounts of recording.
 
-    The amounts are a quarter, half, one, two and ten times `n_brain`, those above input_dim + 1;
-    the study itself, (n_brain, n_task), is marked where its risk is finite. Solid lines are against
-    least squares, dashed ones against optimal ridge.
+    Solid lines are against least squares, dashed ones against optimal ridge; a colour for each amount.
+
+    >>> import numpy as np, xarray
+    >>> from jaxbrain.figures import draw_savings, styled
+    >>> shares = (("n_brain", "n_task"), np.array([[0.5, 0.2], [0.7, 0.4]]))
+    >>> grid = {"n_brain": [500.0, 1000.0], "n_task": [10.0, 100.0]}
+    >>> with styled():
+    ...     figure = draw_savings(xarray.Dataset({"ols": shares, "ridge": shares}, grid), None, (50, 0.4))
+    >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    ['500', '1 000', 'this study']
+
+    **Arguments**
+
+    - `savings`: over n_brain and n_task, `ols` and `ridge`: shares of the labels that least squares, or
+      ridge, would need. A share of 1 is all of them.
+    - `samples_per_hour`: how many samples an hour of recording gives, to tell hours in the legend. None
+      tells none.
+    - `study`: n_task of the study and its share against least squares, which is marked unless it is NaN.
+
+    **Returns**
+
+    The figure. Call this within `styled`, or let `save` do so.
+
+    **Raises**
+
+    `KeyError` where `savings` lacks one of these variables.
     """
     import matplotlib.pyplot as plt
 
-    fewest = max(problem.latent_dim + 2, n_task / 30)
-    labels = np.geomspace(fewest, max(100 * n_task, 1000 * fewest), 200)
-    amounts = [n_brain * factor for factor in (0.25, 0.5, 1.0, 2.0, 10.0)]
-    amounts = np.array([amount for amount in amounts if amount > problem.input_dim + 1])
-    against = {
-        baseline: 100
-        * np.asarray(savings(problem, amounts[:, None], labels[None, :], baseline=baseline))
-        for baseline in ("ols", "ridge")
-    }
+    amounts, labels = savings.n_brain.values, savings.n_task.values
     figure, axes = plt.subplots(figsize=(5.2, 3.6))
     for row, (amount, colour) in enumerate(
         zip(amounts, ordered_colours(len(amounts)), strict=True)
     ):
         hours = "" if samples_per_hour is None else f" ({amount / samples_per_hour:g} h)"
-        axes.plot(labels, against["ols"][row], color=colour, label=f"{grouped(amount)}{hours}")
-        axes.plot(labels, against["ridge"][row], color=colour, linestyle="--")
-    # With too few labels to read the subspace out there is nothing to compare.
-    if np.isfinite(risk(problem, n_brain, n_task)):
-        marked = float(savings(problem, n_brain, n_task, baseline="ols"))
-        axes.plot(n_task, 100 * marked, "o", color="black", label="this study")
+        name = f"{grouped(amount)}{hours}"
+        axes.plot(labels, 100 * savings["ols"].values[row], color=colour, label=name)
+        axes.plot(labels, 100 * savings["ridge"].values[row], color=colour, linestyle="--")
+    n_task, share = study
+    if np.isfinite(share):
+        axes.plot(n_task, 100 * share, "o", color="black", label="this study")
     axes.set_xscale("log")
     axes.set_ylim(-25, 100)
     axes.axhline(0, color="grey", linewidth=0.8)
@@ -58,60 +71,61 @@ def draw_savings(
     return figure
 
 
-class BudgetLine(NamedTuple):
-    """One modality of a plan: what is recorded, what it costs, and the best amount of it."""
-
-    problem: Problem
-    cost_brain: float
-    fixed_cost_brain: float
-    n_brain: float
-    """The best number of samples, 0 where none should be bought."""
-    risk: float
-
-
 def draw_plan(
-    lines: Mapping[str, BudgetLine],
-    budget: float,
-    cost_task: float,
-    fixed_cost_task: float,
+    curves: Mapping[str, xarray.Dataset],
     risk_without_brain: float,
-    *,
-    estimator: str = "befs_two_penalties",
+    budget: float,
     currency: str = "",
+    *,
     width: float = 5.2,
 ) -> Figure:
     """Draw the risk over the share of a budget that is spent on recordings, one line a modality.
 
-    The rest of the budget buys labels. The best split of each modality is marked; the dashed line is the
-    best plan without recordings. `estimator` as in `jaxbrain.optimal_allocation`; `width` in inches.
-    """
-    import textwrap
+    The rest of the budget buys labels. The best split of each modality is marked.
 
+    >>> import xarray
+    >>> from jaxbrain.figures import draw_plan, styled
+    >>> best = {"best_share": 40.0, "best_risk": 0.2}
+    >>> curve = xarray.Dataset({"risk": ("share", [0.5, 0.2, 0.4])}, {"share": [10, 40, 80]}, best)
+    >>> with styled():
+    ...     figure = draw_plan({"fMRI": curve}, 0.3, 30_000, "EUR")
+    >>> figure.axes[0].get_xlabel()
+    'share of the budget of 30 000 EUR spent on recordings (%)'
+
+    **Arguments**
+
+    - `curves`: for each modality by its name, over `share`, the percentage of the budget spent on it:
+      `risk`, in units of that of predicting 0. It may be empty, where the budget is too small. The
+      attributes `best_share` and `best_risk` are those of the best split, NaN where nothing is bought.
+    - `risk_without_brain`: of the best plan without recordings, in the same units: the dashed line.
+    - `budget`, `currency`: money to spend, as a number, and a word or sign for it.
+    - `width`: of the figure, in inches.
+
+    **Returns**
+
+    The figure. Call this within `styled`, or let `save` do so.
+
+    **Raises**
+
+    `KeyError` where a curve lacks its variable or an attribute.
+    """
     import matplotlib.pyplot as plt
 
-    law = risk if estimator == "befs" else two_penalty_risk
-    power = max(float(line.problem.total_power) for line in lines.values())
-    without = risk_without_brain / power
     figure, axes = plt.subplots(figsize=(width, 1.9 + width / 3))
-    drawn = [without]
-    for row, (name, line) in enumerate(lines.items()):
+    drawn = [risk_without_brain]
+    for row, (name, curve) in enumerate(curves.items()):
         colour = CATEGORIES[row % len(CATEGORIES)]
         style = ("-", "-.", ":")[row // len(CATEGORIES) % 3]
-        paid = budget - fixed_cost_task - line.fixed_cost_brain
-        amounts = _affordable_amounts(line.problem, paid / line.cost_brain)
-        n_task = np.maximum(paid - line.cost_brain * amounts, 0) / cost_task
-        risks = amounts
-        if amounts.size:
-            risks = np.asarray(law(line.problem, amounts, n_task)) / power
+        shares, risks = curve.share.values, curve.risk.values
         label = literal(shortened(name))
-        label += "" if amounts.size else " (beyond the budget)"
-        spent = line.fixed_cost_brain + line.cost_brain * np.append(amounts, line.n_brain)
-        shares = 100 * spent / budget
-        axes.plot(shares[:-1], risks, style, color=colour, label=label)
-        if line.n_brain > 0:
-            axes.plot(shares[-1], line.risk / power, "o", color=colour)
+        label += "" if risks.size else " (beyond the budget)"
+        axes.plot(shares, risks, style, color=colour, label=label)
+        if np.isfinite(curve.attrs["best_risk"]):
+            axes.plot(curve.attrs["best_share"], curve.attrs["best_risk"], "o", color=colour)
         drawn += [*risks]
-    axes.axhline(without, color="black", linestyle="--", linewidth=1, label="labels alone")
+    axes.axhline(
+        risk_without_brain, color="black", linestyle="--", linewidth=1, label="labels alone"
+    )
     axes.plot([], [], "o", color="grey", label="best split")
     axes.set_xlim(0, 100)
     # A risk far above that of predicting 0 is of no interest, and may be infinite.
@@ -128,19 +142,43 @@ def draw_plan(
     return figure
 
 
-def draw_simulation(dataset: xarray.Dataset, problem: Problem) -> Figure:
-    """Draw the simulated risk of a sweep over labels as points, and the closed form as lines.
+def draw_simulation(simulated: xarray.Dataset, closed_form: xarray.DataArray) -> Figure:
+    """Draw simulated risks over labels as points, and the closed form as lines.
 
-    A colour for each n_brain, a panel for each penalty; bars are 95 % intervals of the mean over seeds.
+    A colour for each amount of recording, a panel for each penalty; bars are 95 % intervals.
+
+    >>> import numpy as np, xarray
+    >>> from jaxbrain.figures import draw_simulation, styled
+    >>> grid = {"n_brain": [100], "n_task": [10, 100], "penalty": ["optimal"]}
+    >>> risks = np.array([0.5, 0.1]).reshape(1, 2, 1)
+    >>> points = {"risk": (tuple(grid), risks), "standard_error": (tuple(grid), risks / 10)}
+    >>> lines = xarray.DataArray(risks, grid | {"n_task": [9, 99]}, tuple(grid))
+    >>> with styled():
+    ...     figure = draw_simulation(xarray.Dataset(points, grid), lines)
+    >>> figure.axes[0].get_title()
+    'penalty optimal'
+
+    **Arguments**
+
+    - `simulated`: over n_brain, n_task and penalty: `risk`, the mean over all draws, and its
+      `standard_error`. Penalties are numbers, or a word.
+    - `closed_form`: risks over n_brain, an n_task of its own, and penalty; NaN where there is none.
+
+    **Returns**
+
+    The figure. Call this within `styled`, or let `save` do so.
+
+    **Raises**
+
+    `KeyError` where `simulated` lacks one of these variables.
     """
     import matplotlib.pyplot as plt
 
-    n_brain, n_task = dataset.n_brain.values, dataset.n_task.values
-    mean, error = mean_over_seeds(dataset, "risk")
-    simulated, width = mean.values, 1.96 * error.values
+    n_brain, n_task = simulated.n_brain.values, simulated.n_task.values
+    risks, width = simulated["risk"].values, 1.96 * simulated["standard_error"].values
     colours = ordered_colours(len(n_brain))
-    panels, given = dataset.sizes["penalty"], dataset.penalty.dtype.kind == "f"
-    labels = np.geomspace(n_task[0], n_task[-1], 100)
+    penalties = simulated.penalty.values
+    panels = len(penalties)
     shown = n_task[:: -(-len(n_task) // 6)]
     columns = 2 if panels == 4 else min(panels, 3)
     figure, grid = plt.subplots(
@@ -156,13 +194,12 @@ def draw_simulation(dataset: xarray.Dataset, problem: Problem) -> Figure:
             axes.set_visible(False)
             continue
         for row, (amount, colour) in enumerate(zip(n_brain, colours, strict=True)):
-            # Either rule comes close to the best penalty.
-            used = dataset.penalty.values[panel] if given else None
-            if amount > problem.input_dim + 1:  # where the closed form starts
-                axes.plot(labels, risk(problem, float(amount), labels, used), color=colour)
+            line = closed_form.values[row, :, panel]
+            if not np.isnan(line).all():
+                axes.plot(closed_form.n_task.values, line, color=colour)
             axes.errorbar(
                 n_task,
-                simulated[row, :, panel],
+                risks[row, :, panel],
                 width[row, :, panel],
                 fmt="o",
                 color=colour,
@@ -171,9 +208,11 @@ def draw_simulation(dataset: xarray.Dataset, problem: Problem) -> Figure:
         axes.set_xscale("log")
         axes.set_xticks(shown, [grouped(n) for n in shown])
         axes.minorticks_off()
-        name = f"{dataset.penalty.values[panel]:.3g}" if given else dataset.penalty.values[panel]
-        axes.set_title(f"penalty {name}")
-    finite = simulated[np.isfinite(simulated)]
+        penalty = penalties[panel]
+        axes.set_title(
+            f"penalty {penalty:.3g}" if penalties.dtype.kind == "f" else f"penalty {penalty}"
+        )
+    finite = risks[np.isfinite(risks)]
     if finite.size:
         log_axis(grid[0, 0], 0.8 * finite.min(), 1.25 * finite.max())
     for axes in grid.flat[max(panels - columns, 0) : panels]:
@@ -190,12 +229,3 @@ def draw_simulation(dataset: xarray.Dataset, problem: Problem) -> Figure:
         ncols=min(len(names), 5),
     )
     return figure
-
-
-def _affordable_amounts(problem: Problem, most: float) -> np.ndarray:
-    """Numbers of samples up to `most` at which a curve is drawn, denser towards both of its steep ends."""
-    fewest = problem.input_dim + 2
-    if most < fewest:
-        return np.zeros(0)
-    steps = np.geomspace(1, most - fewest + 1, 100) - 1
-    return np.union1d(np.linspace(fewest, most, 100), [fewest + steps, most - steps])

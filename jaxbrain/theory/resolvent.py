@@ -34,6 +34,7 @@ class Resolvent(NamedTuple):
     """q − (n − q − 1)(t1 − c t2)."""
 
 
+@jax.jit
 def resolvent(numerator: Array, denominator: Array, q: Array | int, n: Array) -> Resolvent:
     """Moments of the resolvent at c = numerator/denominator, W ~ Wishart_q(n, I).
 

@@ -4,17 +4,36 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from ..input.purchase import Modality, Purchase
-from ..words.plan import verdict, why_not
-from ..words.text import accuracy_noted
+from .notes import accuracy_noted
+
+if TYPE_CHECKING:
+    import xarray
+
+
+class Obstacle(NamedTuple):
+    """Why a plan without recordings of some kind is better."""
+
+    kind: Literal[
+        "the least amount is above the budget",
+        "no label can be bought",
+        "labels leave nothing to improve",
+        "teaches nothing",
+        "too expensive",
+    ]
+    risk: float
+    """What labels alone achieve where these are compared."""
 
 
 def answer_of(purchase: Purchase, notes: list[str]) -> dict[str, Any]:
-    """Everything that is printed, as plain numbers; `notes` on how far they can be trusted are added."""
+    """Everything that is printed, as plain numbers; `notes` on how far they can be trusted are added.
+
+    Beside what is not bought stands an `Obstacle` as "why_not".
+    """
     from ...budget import optimal_allocation
     from ...theory import expected_misalignment
 
@@ -79,9 +98,86 @@ def answer_of(purchase: Purchase, notes: list[str]) -> dict[str, Any]:
                 expected_misalignment(purchase.modalities[name].problem, found["n_brain"])
         else:
             with accuracy_noted([]):
-                found["why_not"] = why_not(purchase, answer, name)
+                found["why_not"] = _obstacle(purchase, alone, found, name)
         notes += [f"{name}: {doubt}" if name else doubt for doubt in doubts]
-    return answer | {"verdict": verdict(purchase, answer)}
+    return answer
+
+
+def _obstacle(
+    purchase: Purchase, alone: dict[str, Any], found: dict[str, Any], name: str
+) -> Obstacle:
+    from ...theory import ridge_risk, risk, task_only_risk, two_penalty_risk
+
+    problem = purchase.modalities[name].problem
+    if not found["frontier"]["risk"]:
+        return Obstacle("the least amount is above the budget", alone["risk"])
+    if alone["n_task"] < 1:
+        return Obstacle("no label can be bought", alone["risk"])
+    law = risk if purchase.estimator == "befs" else two_penalty_risk
+    amounts = np.array([*found["frontier"]["n_brain"], np.inf])
+    # Beside very many labels what anything is worth is lost in the digits of the risk.
+    labels = min(alone["n_task"], 100.0 * problem.input_dim)
+    for_free = float(np.nanmin(law(problem, amounts, labels)))
+    rival = ridge_risk if purchase.baseline == "ridge" else task_only_risk
+    without = float(rival(problem, labels))
+    if without < 1e-9 * float(problem.total_power):
+        return Obstacle("labels leave nothing to improve", without)
+    if math.isfinite(without) and for_free >= without * (1 - 1e-9):
+        return Obstacle("teaches nothing", without)
+    return Obstacle("too expensive", alone["risk"])
+
+
+def curves_of(purchase: Purchase, answer: dict[str, Any]) -> dict[str, xarray.Dataset]:
+    """For each modality the risk over the share of the budget that is spent on recordings.
+
+    Over `share`, in percent: `risk`, in units of that of predicting 0, where the rest of the budget buys
+    labels. Empty where the budget is too small. The attributes `best_share` and `best_risk` are those of the
+    best split, NaN where nothing is bought.
+    """
+    import xarray
+
+    from ...theory import risk, two_penalty_risk
+
+    law = risk if purchase.estimator == "befs" else two_penalty_risk
+    power = power_of(purchase)
+    curves = {}
+    # A curve may pass through a corner that no plan is in.
+    with accuracy_noted([]):
+        for name, modality in purchase.modalities.items():
+            found = answer["modalities"][name]
+            paid = purchase.budget - purchase.fixed_cost_task - modality.fixed_cost_brain
+            amounts = _affordable_amounts(modality.problem.input_dim, paid / modality.cost_brain)
+            n_task = np.maximum(paid - modality.cost_brain * amounts, 0) / purchase.cost_task
+            risks = amounts
+            if amounts.size:
+                risks = np.asarray(law(modality.problem, amounts, n_task)) / power
+            spent = modality.fixed_cost_brain + modality.cost_brain * np.append(
+                amounts, found["n_brain"]
+            )
+            shares = 100 * spent / purchase.budget
+            best = (shares[-1], found["risk"] / power)
+            if found["n_brain"] == 0:
+                best = (math.nan, math.nan)
+            curves[name] = xarray.Dataset(
+                {"risk": ("share", risks)},
+                coords={"share": shares[:-1]},
+                attrs={"best_share": float(best[0]), "best_risk": float(best[1])},
+            )
+    return curves
+
+
+def power_of(purchase: Purchase) -> float:
+    """The risk of predicting 0, the unit in which risks are drawn."""
+    return max(float(modality.problem.total_power) for modality in purchase.modalities.values())
+
+
+def _affordable_amounts(input_dim: int, most: float) -> np.ndarray:
+    """Numbers of samples up to `most` at which a curve is drawn, denser towards both of its steep ends."""
+    fewest = input_dim + 2
+    if most < fewest:
+        return np.zeros(0)
+    steps = np.geomspace(1, most - fewest + 1, 100) - 1
+    return np.union1d(np.linspace(fewest, most, 100), [fewest + steps, most - steps])
 
 
 def _in_whole_units(*sums: float) -> tuple[int, tuple[float, ...]]:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..input.prices import Prices
-from ..input.purchase import Purchase
+from ..input.purchase import Purchase, bill
 from ..input.study import Study
-from ..words.text import accuracy_noted
+from .notes import accuracy_noted
 from .plan import answer_of as plan_of
+from .plan import curves_of
 from .simulation import Simulation, simulate
 from .worth import answer_of, changes_of
 
@@ -42,7 +42,6 @@ class BreakEven:
 class Money:
     """What the study costs, what labels alone would cost, and the best split of the budget."""
 
-    prices: Prices
     purchase: Purchase
     bill: float
     bill_of_labels: float
@@ -50,7 +49,9 @@ class Money:
     risk: float
     """Of the study, with two penalties."""
     plan: dict[str, Any]
-    """As `jaxbrain plan --json` prints it."""
+    """As `jaxbrain plan --json` prints it, without words."""
+    curve: xarray.Dataset
+    """The risk over the share of the budget that is spent on recordings."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Content:
 
 
 def content_of(
-    name: str, study: Study, prices: Prices | None, simulation_wanted: bool, seed: int
+    name: str, study: Study, purchase: Purchase | None, simulation_wanted: bool, seed: int
 ) -> Content:
     """Ask the library all that a report on this study tells. Raises `ValueError`, as it does."""
     notes: list[str] = []
@@ -86,7 +87,7 @@ def content_of(
         beyond_ridge=beyond_ridge,
         changes=changes,
         break_even=_break_even(study, numbers, changes),
-        money=None if prices is None else _money(study, prices, numbers, notes),
+        money=None if purchase is None else _money(study, purchase, numbers, notes),
         **_curves(study),
         simulation=simulate(study, seed) if simulation_wanted else None,
         simulation_wanted=simulation_wanted,
@@ -118,21 +119,20 @@ def _break_even(
     )
 
 
-def _money(study: Study, prices: Prices, numbers: dict[str, float], notes: list[str]) -> Money:
+def _money(study: Study, purchase: Purchase, numbers: dict[str, float], notes: list[str]) -> Money:
     from ...theory import two_penalty_risk
 
-    purchase = prices.purchase(study)
     plan = plan_of(purchase, notes)
     labels = study.n_task + numbers["information_value"]
     with accuracy_noted(notes):
         risk = float(two_penalty_risk(study.problem, study.n_brain, study.n_task))
     return Money(
-        prices=prices,
         purchase=purchase,
-        bill=prices.bill(study),
-        bill_of_labels=prices.fixed_cost_task + prices.cost_task * labels if labels > 0 else 0.0,
+        bill=bill(purchase, study),
+        bill_of_labels=purchase.on_labels(labels),
         risk=risk,
         plan=plan,
+        curve=curves_of(purchase, plan)[""],
     )
 
 
@@ -198,3 +198,15 @@ def _versions() -> dict[str, str]:
         "Python": platform.python_version(),
         "arithmetic": f"float64, on a {jax.devices()[0].device_kind}".replace(" a cpu", " a CPU"),
     }
+
+
+def simulated_here(content: Content) -> dict[str, float] | None:
+    """What the simulation says of the study itself; None where it does not reach it."""
+    if content.simulation is None:
+        return None
+    found = content.simulation.found
+    at = {"n_brain": round(content.study.n_brain), "n_task": round(content.study.n_task)}
+    if any(at[name] not in found[name].values for name in at):
+        return None
+    cell = found.sel(at)
+    return {str(name): float(cell[name]) for name in cell.data_vars}

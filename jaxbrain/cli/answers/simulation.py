@@ -9,7 +9,7 @@ import numpy as np
 
 from ..input.study import Study
 from ..input.toml import LARGEST
-from ..words.text import accuracy_noted
+from .notes import accuracy_noted
 
 if TYPE_CHECKING:
     import xarray

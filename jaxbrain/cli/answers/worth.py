@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ..input.study import Study
-from ..words.text import accuracy_noted
+from .notes import accuracy_noted
+
+if TYPE_CHECKING:
+    import xarray
 
 
 def answer_of(study: Study, notes: list[str]) -> tuple[dict[str, float], bool]:
@@ -52,3 +58,37 @@ def changes_of(
             name: float(change) if defined else math.nan for name, change in found._asdict().items()
         }
     return changes
+
+
+def savings_of(study: Study) -> tuple[xarray.Dataset, tuple[float, float]]:
+    """Shares of the labels that recordings save, and n_task and share of the study itself.
+
+    Over n_brain and n_task, `ols` and `ridge`: against least squares and optimal ridge. The amounts are a
+    quarter, half, one, two and ten times the study's, those above input_dim + 1. The study's own share is
+    NaN where its risk is infinite.
+    """
+    import xarray
+
+    from ...theory import risk, savings
+
+    problem, n_brain, n_task = study.problem, study.n_brain, study.n_task
+    fewest = max(problem.latent_dim + 2, n_task / 30)
+    labels = np.geomspace(fewest, max(100 * n_task, 1000 * fewest), 200)
+    amounts = n_brain * np.array([0.25, 0.5, 1.0, 2.0, 10.0])
+    amounts = amounts[amounts > problem.input_dim + 1]
+    # A curve may pass through a corner that the study is not in.
+    with accuracy_noted([]):
+        shares = {
+            baseline: np.asarray(
+                savings(problem, amounts[:, None], labels[None, :], baseline=baseline)
+            )
+            for baseline in ("ols", "ridge")
+        }
+        # With too few labels to read the subspace out there is nothing to compare.
+        known = np.isfinite(float(risk(problem, n_brain, n_task)))
+        here = float(savings(problem, n_brain, n_task, baseline="ols")) if known else math.nan
+    curves = xarray.Dataset(
+        {name: (("n_brain", "n_task"), values) for name, values in shares.items()},
+        coords={"n_brain": amounts, "n_task": labels},
+    )
+    return curves, (n_task, here)

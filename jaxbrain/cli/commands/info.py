@@ -10,15 +10,23 @@ from typing import Annotated, Any
 
 import tyro
 
+from .. import cache
 from ..errors import NO_DEVICE
 
 _PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy", "xarray", "matplotlib", "tyro")
 _EXTRAS = ("scikit-learn",)
-_VARIABLES = ("JAX_PLATFORMS", "XLA_FLAGS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+_VARIABLES = (
+    *("JAX_PLATFORMS", "XLA_FLAGS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"),
+    *(cache.VARIABLE, "JAX_COMPILATION_CACHE_DIR"),
+)
 
 
 def info(json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False) -> str:
-    """Print devices, precision and versions, for a report of a bug.
+    """Print devices, precision, versions, and where compiled programs are kept.
+
+    Add this to a report of a bug. The first start of a command compiles its programs, which takes seconds;
+    later starts find them in your cache folder. Delete that folder whenever you like. JAXBRAIN_CACHE=FOLDER
+    moves it, and JAXBRAIN_CACHE=off keeps nothing.
 
     Args:
         json: Print JSON instead of text.
@@ -54,6 +62,7 @@ def facts() -> dict[str, Any]:
     )
     found["random numbers"] = jax.config.values["jax_default_prng_impl"]
     found |= {name: os.environ.get(name, "not set") for name in _VARIABLES}
+    found |= cache.facts()
     return found
 
 

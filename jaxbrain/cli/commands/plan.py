@@ -5,21 +5,24 @@ from __future__ import annotations
 import json as json_module
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 
-from ..answers.plan import answer_of
+from ..._arguments import Baseline, Estimator
+from ..answers.notes import without_infinities
+from ..answers.plan import answer_of, curves_of, power_of
 from ..errors import UserError, output_problems, write_figure
-from ..input.purchase import Purchase, read_purchase
-from ..words.plan import as_text
-from ..words.text import accuracy_noted, without_infinities, wrote
+from ..input.purchase import read_purchase
+from ..input.study import Preset
+from ..words.plan import as_text, told
+from ..words.text import wrote
 
 
 def plan(
+    config: Annotated[Path | None, tyro.conf.Positional] = None,
     *,
-    preset: Literal["fmri", "small"] | None = None,
-    config: Path | None = None,
+    preset: Preset | None = None,
     budget: float | None = None,
     cost_task: float | None = None,
     cost_hour: float | None = None,
@@ -28,8 +31,8 @@ def plan(
     fixed_cost_task: float | None = None,
     task_snr: float | None = None,
     misalignment: float | None = None,
-    estimator: Literal["befs", "befs_two_penalties"] | None = None,
-    baseline: Literal["ols", "ridge"] | None = None,
+    estimator: Estimator | None = None,
+    baseline: Baseline | None = None,
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     plot: Path | None = None,
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
@@ -84,39 +87,16 @@ def plan(
     notes: list[str] = []
     answer = answer_of(purchase, notes)
     if plot is not None:
-        # A curve may pass through a corner that no plan is in.
-        with accuracy_noted([]):
-            _draw(purchase, answer, plot)
+        from ...figures import draw_plan
+
+        curves, without = curves_of(purchase, answer), answer["without_brain"]["risk"]
+        money = purchase.budget, purchase.currency
+        write_figure(plot, draw_plan, curves, without / power_of(purchase), *money)
+    answer = told(purchase, answer)
     if json:
         return _as_json(answer, notes)
     text = as_text(purchase, answer)
     return "\n".join([text, *(f"note: {note}" for note in notes), *wrote(plot)])
-
-
-def _draw(purchase: Purchase, answer: dict[str, Any], path: Path) -> None:
-    from ...figures import BudgetLine, draw_plan
-
-    lines = {
-        name: BudgetLine(
-            modality.problem,
-            modality.cost_brain,
-            modality.fixed_cost_brain,
-            answer["modalities"][name]["n_brain"],
-            answer["modalities"][name]["risk"],
-        )
-        for name, modality in purchase.modalities.items()
-    }
-    write_figure(
-        path,
-        draw_plan,
-        lines,
-        purchase.budget,
-        purchase.cost_task,
-        purchase.fixed_cost_task,
-        answer["without_brain"]["risk"],
-        estimator=purchase.estimator,
-        currency=purchase.currency,
-    )
 
 
 def _as_json(answer: dict[str, Any], notes: list[str]) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
 from ...store import write_whole
 from ..errors import UserError, output_problems, seed_problems
-from ..input.prices import read_prices
-from ..input.study import read_study
+from ..input.purchase import read_prices
+from ..input.study import Preset, read_study
 from ..words.text import wrote
 
 
@@ -18,7 +18,7 @@ def report(
     config: Annotated[Path | None, tyro.conf.Positional] = None,
     *,
     out: Path,
-    preset: Literal["fmri", "small"] | None = None,
+    preset: Preset | None = None,
     n_brain: float | None = None,
     hours: float | None = None,
     n_task: float | None = None,
@@ -67,7 +67,7 @@ def report(
     if config is not None and _same_file(out, config):
         problems.append(f"{out} is the config itself: name another file")
     problems += seed_problems(seed)
-    study = prices = None
+    study = purchase = None
     try:
         study = read_study(
             config,
@@ -83,7 +83,7 @@ def report(
     except UserError as error:
         problems += error.problems
     try:
-        prices = read_prices(
+        purchase = read_prices(
             config,
             {
                 "total": budget,
@@ -106,7 +106,7 @@ def report(
 
     name = f"preset {preset or 'fmri'}" if config is None else config.name
     try:
-        content = content_of(name, study, prices, simulate, seed)
+        content = content_of(name, study, purchase, simulate, seed)
     except ValueError as error:
         raise UserError([str(error)]) from error
     _write(out, page_of(content))

@@ -5,21 +5,22 @@ from __future__ import annotations
 import json as json_module
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
-from ..answers.worth import answer_of, changes_of, ranked
+from ..answers.notes import without_infinities
+from ..answers.worth import answer_of, changes_of, savings_of
 from ..errors import UserError, output_problems, write_figure
-from ..input.study import Study, described, read_study
-from ..words.text import accuracy_noted, thousands, without_infinities, wrote
-from ..words.worth import THINGS, samples, verdict
+from ..input.study import Preset, Study, read_study
+from ..words.text import wrote
+from ..words.worth import as_table
 
 
 def worth(
+    config: Annotated[Path | None, tyro.conf.Positional] = None,
     *,
-    preset: Literal["fmri", "small"] | None = None,
-    config: Path | None = None,
+    preset: Preset | None = None,
     n_brain: float | None = None,
     hours: float | None = None,
     n_task: float | None = None,
@@ -72,13 +73,11 @@ def worth(
     if plot is not None:
         from ...figures import draw_savings
 
-        # A curve may pass through a corner that the study is not in.
-        with accuracy_noted([]):
-            described = study.problem, study.n_brain, study.n_task, study.samples_per_hour
-            write_figure(plot, draw_savings, *described)
+        curves, at_study = savings_of(study)
+        write_figure(plot, draw_savings, curves, study.samples_per_hour, at_study)
     if json:
         return _as_json(study, numbers, changes, beyond_ridge, accuracy)
-    table = _as_table(study, numbers, changes, beyond_ridge)
+    table = as_table(study, numbers, changes, beyond_ridge)
     return "\n".join([table, *(f"note: {note}" for note in accuracy), *wrote(plot)])
 
 
@@ -102,55 +101,3 @@ def _as_json(
             for measure, row in changes.items()
         }
     return json_module.dumps(fields | extra, indent=2)
-
-
-def _as_table(
-    study: Study,
-    numbers: dict[str, float],
-    changes: dict[str, dict[str, float]],
-    beyond_ridge: bool,
-) -> str:
-    problem = described(study)
-    rows = [
-        *((name, problem[name]) for name in ("study", "task")),
-        ("brain samples", samples(study)),
-        ("labels", thousands(numbers["n_task"])),
-        ("penalty", f"{numbers['penalty']:.4g}"),
-        ("risk with recordings", f"{numbers['risk']:.4g}"),
-        ("risk, least squares on labels alone", f"{numbers['task_only_risk']:.4g}"),
-        ("risk, ridge on labels alone", f"{numbers['ridge_risk']:.4g}"),
-        ("risk of predicting 0", problem["risk of predicting 0"]),
-    ]
-    if math.isfinite(numbers["risk"]):
-        against_ridge = thousands(numbers["value_vs_ridge"]) + " labels"
-        rows += [
-            ("value against least squares", thousands(numbers["value"]) + " labels"),
-            (
-                "value against ridge",
-                "none: worse than predicting 0" if beyond_ridge else against_ridge,
-            ),
-            ("value of the information", thousands(numbers["information_value"]) + " labels"),
-            ("exchange rate", f"{numbers['exchange_rate']:.3g} labels a brain sample"),
-            ("savings", f"{100 * numbers['savings']:.1f} % of the labels"),
-        ]
-    width = max(len(name) for name, _ in rows)
-    table = "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
-    ranking = f"{_what_if(changes)}\n\n" if changes else ""
-    return f"{table}\n\n{ranking}{verdict(study, numbers, beyond_ridge)}"
-
-
-def _what_if(changes: dict[str, dict[str, float]]) -> str:
-    def percent(change: float) -> str:
-        return f"{change:+.3f} %" if math.isfinite(change) else "undefined"
-
-    rows = [
-        ("one percent more of … changes the", "value of the information", "against least squares")
-    ]
-    rows += [
-        (THINGS[name], percent(information), percent(value))
-        for name, (value, information) in ranked(changes).items()
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return "\n".join(
-        f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}" for row in rows
-    )

@@ -1,14 +1,16 @@
-"""What there is to buy, as described on the command line or in a TOML file: a budget and its prices."""
+"""What there is to buy: a budget and its prices, for modalities side by side or for one study."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..._arguments import BASELINES, ESTIMATORS
+from ..._arguments import BASELINES, ESTIMATORS, Baseline, Estimator
 from ...models import Problem, presets
 from ..errors import UserError, flag
+from .study import Study, preset_problem
 from .toml import (
     PROBLEM,
     check_problem_table,
@@ -33,17 +35,26 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "small": {"budget": 500, "cost_task": 1, "cost_brain": 0.3},
 }
 _CHOICES = {"estimator": ESTIMATORS, "baseline": BASELINES}
-_DEFAULT_CHOICES = {"estimator": "befs_two_penalties", "baseline": "ridge"}
+_DEFAULT_CHOICES: dict[str, Any] = {"estimator": "befs_two_penalties", "baseline": "ridge"}
 _NUMBERS = ("budget", "cost_task", "fixed_cost_task", "task_snr")
 _PRICES = ("samples_per_hour", "cost_hour", "cost_brain", "fixed_cost_brain")
 _RECORDINGS = tuple(name for name in PROBLEM if name != "input_dim")
 _MODALITY = (*_PRICES, "misalignment", *_RECORDINGS)
 _TOP_LEVEL = (*_NUMBERS, "currency", "input_dim", *_CHOICES, "modality")
+# The table [budget] of a study.
+_OF_STUDY = (
+    *("total", "cost_brain", "cost_hour", "cost_task"),
+    *("fixed_cost_brain", "fixed_cost_task"),
+)
+_SAID_TWICE = "--cost-hour and --cost-brain say the same thing: give one of them"
 
 
 @dataclass(frozen=True)
 class Modality:
-    """One way of recording the brain, and what it costs."""
+    """One way of recording the brain, and what it costs.
+
+    Unlike `jaxbrain.Modality` it knows hours, and its prices are the decimals that were typed.
+    """
 
     problem: Problem
     cost_brain: float
@@ -53,15 +64,24 @@ class Modality:
 
 @dataclass(frozen=True)
 class Purchase:
-    """A budget, the price of labels, and the modalities among which to choose, by name."""
+    """A budget, the price of labels, and the modalities among which to choose, by name.
+
+    The recordings of a study have no rivals; their name is "".
+    """
 
     budget: float
     cost_task: float
     fixed_cost_task: float
     currency: str
-    estimator: str
-    baseline: str
+    estimator: Estimator
+    baseline: Baseline
     modalities: dict[str, Modality]
+    budget_is_set: bool = True
+    """False where the user sets none, and it is what the study costs."""
+
+    def on_labels(self, n_task: float) -> float:
+        """What so many labels cost."""
+        return self.fixed_cost_task + self.cost_task * n_task if n_task > 0 else 0.0
 
 
 def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
@@ -93,9 +113,7 @@ def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
                 f"{said_of(name, given, config)} must be {' or '.join(choices)}, but it is "
                 f"{shown(settings[name])}"
             )
-    currency = settings.get("currency", "")
-    if not (isinstance(currency, str) and currency.isprintable() and len(currency) <= 20):
-        problems.append(f"{config}: currency must be a word or a sign, but it is {shown(currency)}")
+    currency = _currency(settings, f"{config}: currency", problems)
     prices, shares = {}, {}
     for name, table in tables.items():
         said = {
@@ -118,7 +136,7 @@ def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
             else:
                 task = {part: numbers[part] for part in ("task_snr",) if part in numbers}
                 task |= {"misalignment": shares[name]} if name in shares else {}
-                problem = getattr(presets, preset)(**task).problem()
+                problem = preset_problem(preset, task)
         except ValueError as error:
             where = f"{config}: [modality.{name}] " if preset is None else ""
             problems.append(f"{where}{error}")
@@ -130,7 +148,7 @@ def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
         budget=numbers["budget"],
         cost_task=numbers["cost_task"],
         fixed_cost_task=numbers.get("fixed_cost_task", 0.0),
-        currency=currency.strip(),
+        currency=currency,
         estimator=settings["estimator"],
         baseline=settings["baseline"],
         modalities=modalities,
@@ -153,7 +171,7 @@ def _of_file(
     if "preset" in given:
         problems.append(f"--preset and {config} exclude each other: give one of them")
     problems += [
-        f"--{name.replace('_', '-')} is about a single modality: with --config it stands in the file"
+        f"{flag(name)} is about a single modality: {config} says that of its own"
         for name in given
         if name in _MODALITY
     ]
@@ -215,19 +233,125 @@ def _prices(
         if price in table
     }
     rate, fixed = found.get("samples_per_hour"), found.get("fixed_cost_brain", 0.0)
-    if ("cost_hour" in found) == ("cost_brain" in found):
-        problems.append(
-            "--cost-hour and --cost-brain say the same thing: give one of them"
-            if config is None
-            else f"{config}: [modality.{name}] give either cost_hour or cost_brain, the cost of one sample"
-        )
-    elif "cost_hour" in found and rate is None:
-        problems.append(
-            f"--cost-hour needs to know how many samples an hour gives, which the preset {name} does not "
-            "say: give --cost-brain"
-            if config is None
-            else f"{said['cost_hour']} needs samples_per_hour: or give cost_brain"
-        )
-    elif "cost_hour" in found and rate is not None:
-        return found["cost_hour"] / rate, fixed, rate
-    return found.get("cost_brain", float("nan")), fixed, rate
+    either = (
+        f"{config}: [modality.{name}] give either cost_hour or cost_brain, the cost of one sample"
+    )
+    no_rate = (
+        f"--cost-hour needs to know how many samples an hour gives, which the preset {name} does not "
+        "say: give --cost-brain"
+        if config is None
+        else f"{said['cost_hour']} needs samples_per_hour: or give cost_brain"
+    )
+    twice = _SAID_TWICE if config is None else either
+    return _price_of_sample(found, rate, twice, either, no_rate, problems), fixed, rate
+
+
+def read_prices(config: Path | None, given: dict[str, Any], study: Study | None) -> Purchase | None:
+    """What a study buys at the prices of the table [budget], flags taking precedence; None without any.
+
+    Without a `total` the budget is what the study costs. `study` is None where it could not be read.
+    Raises `UserError` that lists every problem at once.
+    """
+    problems: list[str] = []
+    where, table = "", {}
+    content = {} if config is None else read_toml(config, problems)
+    if config is not None and content is not None:
+        table = content.get("budget", {})
+        where = f"{config}: [budget]"
+        if not isinstance(table, dict):
+            raise UserError([f"{config}: budget must be a table: [budget]"])
+        table = only_known(table, (*_OF_STUDY, "currency"), where, problems)
+    given = {name: value for name, value in given.items() if value is not None}
+    by_flag = [name for name in ("cost_hour", "cost_brain") if name in given]
+    if by_flag:
+        table = {k: v for k, v in table.items() if k not in ("cost_hour", "cost_brain")}
+    settings = table | given
+    if not settings and not problems:
+        return None
+    said = {name: _said(name, name in given, where) for name in (*_OF_STUDY, "currency")}
+    numbers = {
+        name: number(said[name], settings[name], problems, zero_allowed=name.startswith("fixed"))
+        for name in _OF_STUDY
+        if name in settings
+    }
+    currency = _currency(settings, said["currency"], problems)
+    if content is None:
+        # What is missing here may stand in the file.
+        problems += [_SAID_TWICE] if len(by_flag) == 2 else []
+        raise UserError(problems)
+    cost_task, cost_hour, cost_brain = (
+        _said(name, not where, where) for name in ("cost_task", "cost_hour", "cost_brain")
+    )
+    if "cost_task" not in numbers:
+        problems.append(f"{cost_task} is missing: a budget needs the price of a label")
+    price = _price_of_sample(
+        numbers,
+        math.nan if study is None else study.samples_per_hour,
+        _SAID_TWICE
+        if by_flag
+        else f"{where} give either cost_hour or cost_brain, the cost of one sample",
+        f"a budget needs the price of recordings: give {cost_brain} or {cost_hour}",
+        f"{said['cost_hour']} needs to know how many samples an hour gives, which "
+        f"{'the preset does' if config is None else f'{config} does'} not say (samples_per_hour): give "
+        "the price of a sample, cost_brain",
+        problems,
+    )
+    if problems or study is None:
+        raise UserError(problems)
+    fixed = numbers.get("fixed_cost_brain", 0.0)
+    purchase = Purchase(
+        budget=numbers.get("total", math.nan),
+        cost_task=numbers["cost_task"],
+        fixed_cost_task=numbers.get("fixed_cost_task", 0.0),
+        currency=currency,
+        modalities={"": Modality(study.problem, price, fixed, study.samples_per_hour)},
+        budget_is_set="total" in numbers,
+        **_DEFAULT_CHOICES,
+    )
+    if purchase.budget_is_set:
+        return purchase
+    return replace(purchase, budget=bill(purchase, study))
+
+
+def bill(purchase: Purchase, study: Study) -> float:
+    """What the study costs as it is described."""
+    recordings = purchase.modalities[""]
+    spent = recordings.fixed_cost_brain + recordings.cost_brain * study.n_brain
+    return spent + purchase.on_labels(study.n_task)
+
+
+def _price_of_sample(
+    found: dict[str, float],
+    rate: float | None,
+    twice: str,
+    missing: str,
+    no_rate: str,
+    problems: list[str],
+) -> float:
+    """Price of a sample, from that of a sample or of an hour; NaN after a fault, told in these words."""
+    if "cost_hour" in found and "cost_brain" in found:
+        problems.append(twice)
+    elif "cost_brain" in found:
+        return found["cost_brain"]
+    elif "cost_hour" not in found:
+        problems.append(missing)
+    elif rate is None:
+        problems.append(no_rate)
+    else:
+        return found["cost_hour"] / rate
+    return math.nan
+
+
+def _currency(settings: dict[str, Any], said: str, problems: list[str]) -> str:
+    currency = settings.get("currency", "")
+    if not (isinstance(currency, str) and currency.isprintable() and len(currency) <= 20):
+        problems.append(f"{said} must be a word or a sign, but it is {shown(currency)}")
+        return ""
+    return currency.strip()
+
+
+def _said(name: str, is_flag: bool, where: str) -> str:
+    """How the setting is called where the user gave it."""
+    if not is_flag:
+        return f"{where} {name}".strip()
+    return "--budget" if name == "total" else flag(name)

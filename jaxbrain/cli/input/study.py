@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
+
+import jax
 
 from ...models import Problem, presets
 from ..errors import UserError
@@ -21,7 +25,8 @@ from .toml import (
     shown,
 )
 
-PRESETS = ("fmri", "small")
+Preset = Literal["fmri", "small"]
+PRESETS: tuple[Preset, ...] = get_args(Preset)
 _DEFAULT_SAMPLES = {"fmri": (18_000.0, 100_000.0), "small": (500.0, 100.0)}
 _TOP_LEVEL = (
     "preset",
@@ -49,17 +54,6 @@ class Study:
     def hours(self) -> float | None:
         """Hours of recording, where it is known how many samples an hour gives."""
         return None if self.samples_per_hour is None else self.n_brain / self.samples_per_hour
-
-
-def described(study: Study) -> dict[str, str]:
-    """Which problem it is, in words, by what each is called."""
-    p = study.problem
-    channels = "many channels" if p.recording_dim is None else f"{p.recording_dim} channels"
-    return {
-        "study": f"{p.input_dim} inputs, {p.latent_dim} latents, {channels}",
-        "task": f"SNR {float(p.task_snr):g}, misalignment {float(p.relative_misalignment):.2g}",
-        "risk of predicting 0": f"{float(p.total_power):.4g}",
-    }
 
 
 def read_study(config: Path | None, given: dict[str, Any]) -> Study:
@@ -146,7 +140,7 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
     task = {name: numbers[name] for name in ("task_snr", "misalignment") if name in numbers}
     try:
         problem = (
-            getattr(presets, str(preset))(**task).problem()
+            preset_problem(str(preset), task)
             if described is None
             else described_problem(table, **task)
         )
@@ -157,6 +151,18 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
     if math.isnan(n_brain):
         n_brain = 10.0 * problem.input_dim
     return Study(problem, n_brain, numbers.get("n_task", default_task), rate, preset)
+
+
+def preset_problem(preset: str, task: dict[str, float]) -> Problem:
+    """The problem of a ready-made model, drawn and summarised by one program whatever the task."""
+    given = inspect.signature(getattr(presets, preset)).bind(**task)
+    given.apply_defaults()
+    return _summary(preset, given.arguments)
+
+
+@partial(jax.jit, static_argnames="preset")
+def _summary(preset: str, settings: dict[str, Any]) -> Problem:
+    return getattr(presets, preset)(**settings).problem()
 
 
 def _problem_table(table: Any, file: str, problems: list[str]) -> dict[str, Any]:

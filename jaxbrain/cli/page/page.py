@@ -6,6 +6,7 @@ import numpy as np
 
 from ..answers.report import Content
 from ..words import report as words
+from ..words.plan import verdict as verdict_of_plan
 from ..words.worth import verdict
 from . import tables
 from .html import bullets, document, paragraph, table, text
@@ -99,7 +100,7 @@ def _budget(content: Content) -> list[str]:
     return [
         "<h2>Budget</h2>",
         paragraph(words.about_money(content, found)),
-        paragraph(found.plan["verdict"]),
+        paragraph(verdict_of_plan(found.purchase, found.plan)),
         table(
             "This study, the best split (both with two penalties), and labels alone (ridge)",
             header,

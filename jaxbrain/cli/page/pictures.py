@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..answers.plan import power_of
 from ..answers.report import Content
 from ..answers.worth import ranked
 from ..words.numbers import count, digits, digits4, percent
@@ -103,29 +104,19 @@ def picture_of_changes(content: Content) -> str:
 
 def picture_of_plan(content: Content) -> str:
     """The risk over the share of the budget spent on recordings."""
-    from ...figures import BudgetLine, draw_plan
+    from ...figures import draw_plan
     from ...figures.style import ONE_COLUMN
 
     assert content.money is not None
     found, plan = content.money, content.money.plan
-    best, purchase = plan["modalities"][""], content.money.purchase
-    line = BudgetLine(
-        content.study.problem,
-        purchase.modalities[""].cost_brain,
-        purchase.modalities[""].fixed_cost_brain,
-        best["n_brain"],
-        best["risk"],
-    )
+    best, purchase = plan["modalities"][""], found.purchase
     without = plan["without_brain"]["risk"]
     image = _image(
         draw_plan,
-        {"with recordings": line},
+        {"with recordings": found.curve},
+        without / power_of(purchase),
         purchase.budget,
-        purchase.cost_task,
-        purchase.fixed_cost_task,
-        without,
-        estimator=purchase.estimator,
-        currency=found.prices.currency,
+        purchase.currency,
         width=ONE_COLUMN,
     )
     share = 100 * best["spent_on_brain"] / purchase.budget

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..answers.report import Content, Money
+from ..answers.report import Content, Money, simulated_here
 from ..answers.worth import ranked
 from ..input.study import Study
 from ..words.numbers import count, digits, digits4, interval, percent
@@ -131,21 +131,9 @@ def results(content: Content) -> Rows:
     return [(*row[:3], simulated(content, row[3])) for row in rows]
 
 
-def here(content: Content) -> dict[str, float] | None:
-    """What the simulation says of the study itself; None where it does not reach it."""
-    if content.simulation is None:
-        return None
-    found = content.simulation.found
-    at = {"n_brain": round(content.study.n_brain), "n_task": round(content.study.n_task)}
-    if any(at[name] not in found[name].values for name in at):
-        return None
-    cell = found.sel(at)
-    return {str(name): float(cell[name]) for name in cell.data_vars}
-
-
 def simulated(content: Content, name: str | None) -> str:
     """Mean and interval of a quantity at the study, or nothing."""
-    cell = here(content)
+    cell = simulated_here(content)
     if cell is None or name is None or not math.isfinite(cell.get(name, math.nan)):
         return "–"
     if name.startswith("value") and content.beyond_ridge and name == "value_ridge":
@@ -174,7 +162,7 @@ def break_even(content: Content) -> tuple[tuple[str, ...], Rows]:
     if rate is not None:
         header.append("labels an hour")
     if content.money is not None:
-        header.append(f"{content.money.prices.currency or 'money'} a sample")
+        header.append(f"{content.money.purchase.currency or 'money'} a sample")
     rows = []
     for name, number in (
         ("all of these, shrinkage apart", price.all_recordings),
@@ -186,17 +174,17 @@ def break_even(content: Content) -> tuple[tuple[str, ...], Rows]:
         if rate is not None:
             row.append(digits(number * rate))
         if content.money is not None:
-            row.append(digits(number * content.money.prices.cost_task))
+            row.append(digits(number * content.money.purchase.cost_task))
         rows.append(tuple(row))
     return tuple(header), rows
 
 
 def splits(content: Content, found: Money) -> tuple[tuple[str, ...], Rows]:
     """Header and rows: the study, the best split of the budget, and labels alone."""
-    unit = f" ({found.prices.currency})" if found.prices.currency else ""
+    unit = f" ({found.purchase.currency})" if found.purchase.currency else ""
     best, alone = found.plan["modalities"][""], found.plan["without_brain"]
     study = content.study
-    labels = on_labels(content, found)
+    labels = found.purchase.on_labels(study.n_task)
     rows = [
         (
             "this study",
@@ -227,9 +215,3 @@ def splits(content: Content, found: Money) -> tuple[tuple[str, ...], Rows]:
         # Then it is labels alone.
         del rows[1]
     return ("", "brain samples", "labels", f"on recordings{unit}", f"on labels{unit}", "risk"), rows
-
-
-def on_labels(content: Content, found: Money) -> float:
-    """What the labels of the study cost."""
-    prices, n_task = found.prices, content.study.n_task
-    return prices.fixed_cost_task + prices.cost_task * n_task if n_task > 0 else 0.0

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from ..input.purchase import Purchase
 from .text import aligned, rounded, thousands
 
@@ -16,8 +14,6 @@ _LABELS = {
     "ols": "least squares",
     "ridge": "ridge regression",
 }
-
-
 _HEADER = ("", "price", "samples", "hours", "labels", "on brain", "on labels", "risk", "saved")
 
 
@@ -91,7 +87,7 @@ def verdict(purchase: Purchase, answer: dict[str, Any]) -> str:
                 f"No plan within this budget has a finite error: {_LABELS[purchase.baseline]} takes more "
                 "labels than inputs."
             )
-        reasons = "; ".join(found["why_not"] for found in answer["modalities"].values())
+        reasons = "; ".join(why_not(purchase, answer, name) for name in answer["modalities"])
         return f"Buy no recordings: {reasons}."
     found = answer["modalities"][best]
     hours = "" if found["hours"] is None else f" ({found['hours']:.1f} h)"
@@ -111,49 +107,53 @@ def verdict(purchase: Purchase, answer: dict[str, Any]) -> str:
     )
 
 
+def told(purchase: Purchase, answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer with its verdict, and with words for why something is not bought."""
+    modalities = {
+        name: found
+        | {"why_not": None if found["why_not"] is None else why_not(purchase, answer, name)}
+        for name, found in answer["modalities"].items()
+    }
+    return answer | {"modalities": modalities, "verdict": verdict(purchase, answer)}
+
+
 def why_not(purchase: Purchase, answer: dict[str, Any], name: str) -> str:
     """Why recordings of this kind should not be bought; "recording" where the kind has no name."""
-    from ...theory import ridge_risk, risk, task_only_risk, two_penalty_risk
-
     found, modality = answer["modalities"][name], purchase.modalities[name]
+    alone, (kind, without) = answer["without_brain"], found["why_not"]
     name = name or "recording"
-    alone, risks = answer["without_brain"], found["frontier"]["risk"]
-    if not risks:
+    if kind == "the least amount is above the budget":
         needed = money(purchase.currency, rounded(found["least_budget"]))
         return (
             f"{name} costs {needed} before a subspace of {modality.problem.input_dim} inputs can be "
             "learned at all, which is above the budget"
         )
-    law = risk if purchase.estimator == "befs" else two_penalty_risk
-    amounts = np.array([*found["frontier"]["n_brain"], np.inf])
-    if alone["n_task"] < 1:
+    if kind == "no label can be bought":
         if purchase.fixed_cost_task > purchase.budget:
             due = f"labelling alone costs {money(purchase.currency, purchase.fixed_cost_task)} once"
         else:
             due = f"a label costs {money(purchase.currency, purchase.cost_task)}"
         return (
-            f"{due}, so that a budget of {money(purchase.currency, purchase.budget)} buys none; recordings "
-            "alone teach no task"
+            f"{due}, so that a budget of {money(purchase.currency, purchase.budget)} buys none; "
+            "recordings alone teach no task"
         )
-    # Beside very many labels what anything is worth is lost in the digits of the risk.
-    labels = min(alone["n_task"], 100.0 * modality.problem.input_dim)
-    for_free = float(np.nanmin(law(modality.problem, amounts, labels)))
-    rival = ridge_risk if purchase.baseline == "ridge" else task_only_risk
-    without = float(rival(modality.problem, labels))
-    if without < 1e-9 * float(modality.problem.total_power):
-        return f"labels alone bring the risk to {without:.2g} already, which leaves {name} nothing to improve"
-    if math.isfinite(without) and for_free >= without * (1 - 1e-9):
+    if kind == "labels leave nothing to improve":
         return (
-            f"{name} teaches nothing about this task: no amount of it, even for free, would bring the risk "
-            f"below that of {_LABELS[purchase.baseline]} without it"
+            f"labels alone bring the risk to {without:.2g} already, which leaves {name} nothing to "
+            "improve"
+        )
+    if kind == "teaches nothing":
+        return (
+            f"{name} teaches nothing about this task: no amount of it, even for free, would bring the "
+            f"risk below that of {_LABELS[purchase.baseline]} without it"
         )
     reached, otherwise = (
         f"{number:.4g}" if math.isfinite(number) else "no finite value"
-        for number in (min(risks), alone["risk"])
+        for number in (min(found["frontier"]["risk"]), alone["risk"])
     )
     return (
-        f"{name} is too expensive for what it teaches at this budget (at best the risk comes to {reached} "
-        f"with it, and to {otherwise} if all is spent on labels)"
+        f"{name} is too expensive for what it teaches at this budget (at best the risk comes to "
+        f"{reached} with it, and to {otherwise} if all is spent on labels)"
     )
 
 

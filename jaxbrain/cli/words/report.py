@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from ..answers.report import Content, Money
+from ..answers.report import Content, Money, simulated_here
 from ..answers.simulation import Simulation
-from ..page.tables import here
 from .numbers import count, digits
 from .plan import money
 from .text import rounded, thousands
@@ -43,7 +42,7 @@ def about_simulation(content: Content) -> str:
     )
     part += ". Intervals cover 95 %: of risks by Student's t"
     part += ", of values by a bootstrap over replicates." if simulation.draws_labels else "."
-    cell = here(content)
+    cell = simulated_here(content)
     if cell is None or not math.isfinite(cell["risk"]):
         return f"{part} The study itself has no finite error that could be simulated."
     off = cell["risk"] / content.numbers["risk"] - 1
@@ -84,29 +83,29 @@ def about_break_even(content: Content) -> str:
 
 def about_money(content: Content, found: Money) -> str:
     """Prices, the study's bill, and what labels alone would cost."""
-    prices, rate = found.prices, content.study.samples_per_hour
-    currency = prices.currency
+    purchase, rate = found.purchase, content.study.samples_per_hour
+    recordings, currency = purchase.modalities[""], purchase.currency
 
     def said(amount: float) -> str:
         return money(currency, rounded(amount))
 
-    sample = f"{digits(prices.cost_brain)} {currency}".strip()
-    hour = "" if rate is None else f" ({digits(prices.cost_brain * rate)} an hour)"
+    sample = f"{digits(recordings.cost_brain)} {currency}".strip()
+    hour = "" if rate is None else f" ({digits(recordings.cost_brain * rate)} an hour)"
     fixed = "".join(
         f", and {said(amount)} once there is any {what}"
         for amount, what in (
-            (prices.fixed_cost_brain, "recording"),
-            (prices.fixed_cost_task, "label"),
+            (recordings.fixed_cost_brain, "recording"),
+            (purchase.fixed_cost_task, "label"),
         )
         if amount > 0
     )
     whose = (
-        "No budget is set: it is taken to be what the study costs."
-        if prices.total is None
-        else f"The budget is {said(prices.total)}."
+        f"The budget is {said(purchase.budget)}."
+        if purchase.budget_is_set
+        else "No budget is set: it is taken to be what the study costs."
     )
     return (
-        f"A recorded sample costs {sample}{hour}, a label {digits(prices.cost_task)} {currency}".strip()
+        f"A recorded sample costs {sample}{hour}, a label {digits(purchase.cost_task)} {currency}".strip()
         + f"{fixed}. As described the study costs {said(found.bill)}; to be as good with labels alone would "
         f"cost {said(found.bill_of_labels)}. {whose}"
     )
@@ -184,7 +183,7 @@ def proposal(content: Content) -> str:
         parts.append(
             "Without a penalty inside the learned subspace the prediction would be worse than none at all."
         )
-    cell = here(content)
+    cell = simulated_here(content)
     if cell is not None and math.isfinite(cell["risk"]) and content.simulation is not None:
         drawn = _drawn(content.simulation)
         parts.append(
@@ -218,14 +217,16 @@ def _drawn(simulation: Simulation) -> str:
 
 
 def _money_sentences(found: Money) -> list[str]:
+    currency, recordings = found.purchase.currency, found.purchase.modalities[""]
+
     def said(amount: float) -> str:
-        return money(found.prices.currency, rounded(amount))
+        return money(currency, rounded(amount))
 
     best = found.plan["modalities"][""]
     first = (
-        f"At {digits(found.prices.cost_brain)} {found.prices.currency}".strip()
+        f"At {digits(recordings.cost_brain)} {currency}".strip()
         + " a recorded sample and "
-        + f"{digits(found.prices.cost_task)} {found.prices.currency}".strip()
+        + f"{digits(found.purchase.cost_task)} {currency}".strip()
         + f" a label, this costs {said(found.bill)}; to be as good with labels alone would cost "
         f"{said(found.bill_of_labels)}."
     )

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-
-from ...theory import AccuracyWarning
-
-_INFINITIES = {math.inf: "infinite", -math.inf: "minus infinity"}
 
 
 def thousands(number: float) -> str:
@@ -40,32 +33,6 @@ def aligned(rows: list[tuple[str, ...]]) -> list[str]:
     ]
 
 
-def without_infinities(numbers: dict[str, float]) -> tuple[dict[str, float | None], list[str]]:
-    """JSON knows no infinity: such a number is null, and a note says what it stands for."""
-    notes = [
-        f"{name} is {_INFINITIES.get(value, 'undefined')}"
-        for name, value in numbers.items()
-        if not math.isfinite(value)
-    ]
-    fields = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
-    return fields, notes
-
-
 def wrote(*files: Path | None) -> list[str]:
     """A line for each file that a command has written."""
     return [f"wrote {file}" for file in files if file is not None]
-
-
-@contextmanager
-def accuracy_noted(notes: list[str]) -> Iterator[None]:
-    """What the library warns of in between becomes a note, said once; other warnings stay what they are."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", AccuracyWarning)
-        yield
-    for warning in caught:
-        if not issubclass(warning.category, AccuracyWarning):
-            warnings.warn_explicit(
-                warning.message, warning.category, warning.filename, warning.lineno
-            )
-        elif str(warning.message) not in notes:
-            notes.append(str(warning.message))

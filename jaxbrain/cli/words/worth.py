@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ..answers.worth import ranked
 from ..input.study import Study
 from .text import rounded, thousands
 
@@ -52,7 +53,71 @@ def verdict(study: Study, numbers: dict[str, float], beyond_ridge: bool) -> str:
     return f"{start}, {shrinkage}. The information in them, {measured}, is {knows}."
 
 
+def described(study: Study) -> dict[str, str]:
+    """Which problem it is, in words, by what each is called."""
+    p = study.problem
+    channels = "many channels" if p.recording_dim is None else f"{p.recording_dim} channels"
+    return {
+        "study": f"{p.input_dim} inputs, {p.latent_dim} latents, {channels}",
+        "task": f"SNR {float(p.task_snr):g}, misalignment {float(p.relative_misalignment):.2g}",
+        "risk of predicting 0": f"{float(p.total_power):.4g}",
+    }
+
+
 def samples(study: Study, noun: str = "") -> str:
     """How much is recorded, in samples and, where it is known, hours."""
     hours = "" if study.hours is None else f"({study.hours:.1f} h)"
     return f"{thousands(study.n_brain)} {noun}{hours}".strip()
+
+
+def as_table(
+    study: Study,
+    numbers: dict[str, float],
+    changes: dict[str, dict[str, float]],
+    beyond_ridge: bool,
+) -> str:
+    """The study, what its recordings are worth, what would change that, and the verdict."""
+    problem = described(study)
+    rows = [
+        *((name, problem[name]) for name in ("study", "task")),
+        ("brain samples", samples(study)),
+        ("labels", thousands(numbers["n_task"])),
+        ("penalty", f"{numbers['penalty']:.4g}"),
+        ("risk with recordings", f"{numbers['risk']:.4g}"),
+        ("risk, least squares on labels alone", f"{numbers['task_only_risk']:.4g}"),
+        ("risk, ridge on labels alone", f"{numbers['ridge_risk']:.4g}"),
+        ("risk of predicting 0", problem["risk of predicting 0"]),
+    ]
+    if math.isfinite(numbers["risk"]):
+        against_ridge = thousands(numbers["value_vs_ridge"]) + " labels"
+        rows += [
+            ("value against least squares", thousands(numbers["value"]) + " labels"),
+            (
+                "value against ridge",
+                "none: worse than predicting 0" if beyond_ridge else against_ridge,
+            ),
+            ("value of the information", thousands(numbers["information_value"]) + " labels"),
+            ("exchange rate", f"{numbers['exchange_rate']:.3g} labels a brain sample"),
+            ("savings", f"{100 * numbers['savings']:.1f} % of the labels"),
+        ]
+    width = max(len(name) for name, _ in rows)
+    table = "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+    ranking = f"{_what_if(changes)}\n\n" if changes else ""
+    return f"{table}\n\n{ranking}{verdict(study, numbers, beyond_ridge)}"
+
+
+def _what_if(changes: dict[str, dict[str, float]]) -> str:
+    def percent(change: float) -> str:
+        return f"{change:+.3f} %" if math.isfinite(change) else "undefined"
+
+    rows = [
+        ("one percent more of … changes the", "value of the information", "against least squares")
+    ]
+    rows += [
+        (THINGS[name], percent(information), percent(value))
+        for name, (value, information) in ranked(changes).items()
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "\n".join(
+        f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}" for row in rows
+    )
