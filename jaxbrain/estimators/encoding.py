@@ -20,10 +20,12 @@ from .._checks import (
     kind_of,
 )
 from .._linalg import leading_eigenspace
+from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Real
 from ..models import LinearGaussianModel
 
 
+@with_one_blas_thread
 def encode(
     inputs: AnyArray,
     recordings: AnyArray,
@@ -118,6 +120,7 @@ def orthonormal(directions: Float[Array, "d k"]) -> Float[Array, "d k"]:
     return jnp.linalg.qr(directions)[0]
 
 
+@with_one_blas_thread
 def random_subspace(key: PRNGKeyArray, input_dim: int, rank: int) -> Float[Array, "input_dim rank"]:
     """A control: the basis of a uniformly random subspace, which knows nothing of any brain.
 

@@ -24,10 +24,12 @@ from .._checks import (
     check_shape,
     is_concrete,
 )
+from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Real
 from .encoding import check_positive_for, checked_solution
 
 
+@with_one_blas_thread
 def task_only(inputs: AnyArray, targets: AnyArray) -> Float[Array, "d *t"]:
     """Learn a task from labels alone, by ordinary least squares.
 
@@ -52,6 +54,7 @@ def task_only(inputs: AnyArray, targets: AnyArray) -> Float[Array, "d *t"]:
     )
 
 
+@with_one_blas_thread
 def ridge(inputs: AnyArray, targets: AnyArray, penalty: Real) -> Float[Array, "d *t"]:
     """Learn a task from labels alone, by ridge regression: (1/n)‖y − Xβ‖² + penalty ‖β‖².
 
@@ -81,6 +84,7 @@ def ridge(inputs: AnyArray, targets: AnyArray, penalty: Real) -> Float[Array, "d
     )
 
 
+@with_one_blas_thread
 def befs(
     inputs: AnyArray,
     targets: AnyArray,
@@ -130,6 +134,7 @@ def befs(
     )
 
 
+@with_one_blas_thread
 def befs_path(
     inputs: AnyArray,
     targets: AnyArray,
