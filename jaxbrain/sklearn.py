@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .estimators import befs, encode, ridge, task_only
-from .pilot.evaluation import encoding_rank
+from .pilot import encoding_rank
 from .theory import Penalties
 from .tuning import GeneralizedCrossValidation, KFold, LeaveOneOut, tune_penalty
 
