@@ -1,10 +1,10 @@
 """One BLAS thread where this library factorises matrices on a CPU.
 
-NumPy, and JAX's LAPACK calls through SciPy, run OpenBLAS, whose threads wait for each other by spinning.
-Where anything else keeps a core busy (XLA's own threads, another process), each wait lasts as long as the
-operating system lets the other run: on two cores factorisations took up to seventy times as long. One
-thread waits for nobody, and is as fast for matrices of the sizes met here. XLA's own products keep all
-cores.
+NumPy, and JAX's LAPACK calls through SciPy, run OpenBLAS, whose threads wait for each other by
+spinning. Where anything else keeps a core busy (XLA's own threads, another process), each wait
+lasts as long as the operating system lets the other run: on two cores factorisations took up to
+seventy times as long. One thread waits for nobody, and is as fast for matrices of the sizes met
+here. XLA's own products keep all cores.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ _limit_is_set = threading.Lock()
 @functools.cache
 def _blas() -> ThreadpoolController:
     """The BLAS libraries of this process, whichever they are; none, if there is none to control."""
-    # JAX loads SciPy's at its first factorisation. Looking for libraries takes 20 ms: once is enough.
+    # JAX loads SciPy's at its first factorisation. Looking for libraries takes 20 ms: once is
+    # enough.
     import scipy.linalg  # noqa: F401
 
     return ThreadpoolController().select(user_api="blas")
@@ -37,8 +38,8 @@ def _blas() -> ThreadpoolController:
 def one_blas_thread() -> Iterator[None]:
     """Limit BLAS to one thread inside, and restore what was there at the end.
 
-    The limit holds for the whole process. Who comes in while it is set, further inside or in another
-    Python thread, leaves it alone: restoring it is up to the one who set it.
+    The limit holds for the whole process. Who comes in while it is set, further inside or in
+    another Python thread, leaves it alone: restoring it is up to the one who set it.
     """
     if not _limit_is_set.acquire(blocking=False):
         yield
@@ -55,9 +56,9 @@ def with_one_blas_thread(
 ) -> Callable[_Parameters, _Answer]:
     """Run a function within `one_blas_thread`, and wait for its answer.
 
-    JAX hands a computation over and returns at once: without waiting, the limit would be gone before
-    LAPACK is called. What is being traced calls no LAPACK and cannot be waited for; a program that a user
-    jits around this function runs with the threads that the user's process has.
+    JAX hands a computation over and returns at once: without waiting, the limit would be gone
+    before LAPACK is called. What is being traced calls no LAPACK and cannot be waited for; a
+    program that a user jits around this function runs with the threads that the user's process has.
     """
 
     @functools.wraps(function)

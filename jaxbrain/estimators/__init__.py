@@ -1,4 +1,4 @@
-"""Estimators as pure functions of arrays: the encoding stage, the task stage, controls, and a list of them."""
+"""Estimators as pure functions of arrays: encoding stage, task stage, controls, a list of them."""
 
 from .encoding import encode, oracle_subspace, random_subspace, shuffle_recordings
 from .registry import VARIANTS, Variant, find_variant

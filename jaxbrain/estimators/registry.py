@@ -1,4 +1,4 @@
-"""The estimators and their controls, each described once: whatever runs over all of them reads this list."""
+"""Estimators and their controls, each described once: what runs over all of them reads this."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .encoding import encode, oracle_subspace, random_subspace, shuffle_recordin
 from .task import befs, ridge, task_only
 
 Source = Literal["recordings", "shuffled recordings", "chance", "model"]
-"""Where a subspace comes from: learned from recordings, from recordings in the order of other rows, drawn at random,
-or the true one of a model."""
+"""Where a subspace comes from: learned from recordings, or from recordings in the order of other
+rows; drawn at random; or the true one of a model."""
 
 
 class Variant(NamedTuple):
@@ -26,7 +26,8 @@ class Variant(NamedTuple):
 
     - `name`: as results, sweeps and the command line spell it.
     - `source`: where the subspace comes from; None where there is none.
-    - `n_penalties`: 0, 1 (all weights, or those outside of the subspace), or 2 (outside, and inside).
+    - `n_penalties`: 0, 1 (all weights, or those outside of the subspace), or 2 (outside, and
+      inside).
     - `control_of`: the estimator whose gain this one must not show; None for what is no control.
 
     **Source**
@@ -59,8 +60,8 @@ class Variant(NamedTuple):
 
         - `key`: of the random subspace, or of the shuffled rows.
         - `rank`: dimension of the subspace.
-        - `inputs`, `recordings`: of the brain stage, row by row, where the source is recordings; a random
-          subspace takes its number of inputs from either `inputs` or `model`.
+        - `inputs`, `recordings`: of the brain stage, row by row, where the source is recordings; a
+          random subspace takes its number of inputs from either `inputs` or `model`.
         - `model`: holds the true subspace, where that is the source.
 
         **Returns**

@@ -32,8 +32,8 @@ CONTROLS = {
     for name in dict.fromkeys(variant.control_of for variant in _COMPARED)
     if name is not None
 }
-"""BEFS with one and with two penalties, each with the same estimator on subspaces that know nothing of
-the recordings."""
+"""BEFS with one and with two penalties, each with the same estimator on subspaces that know nothing
+of the recordings."""
 
 _REPEATS_FOR_RANK = 30
 _NUMBERS_AT_ONCE = 2e7
@@ -44,12 +44,12 @@ class Evaluation(NamedTuple):
 
     **Fields**
 
-    - `errors`, shape (estimators, repeats, targets): mean squared error on the test rows as a share of
-      the target's variance, in the order of `ESTIMATORS`. 1 is what predicting the mean achieves. NaN where
-      an estimator does not exist: ordinary least squares with too few rows.
-    - `penalties`, shape (repeats, 2): those that BEFS with two penalties chose outside and inside the
-      learned subspace, in units of the inputs' mean variance. The inside is held back more where the task
-      depends on it less.
+    - `errors`, shape (estimators, repeats, targets): mean squared error on the test rows as a share
+      of the target's variance, in the order of `ESTIMATORS`. 1 is what predicting the mean
+      achieves. NaN where an estimator does not exist: ordinary least squares with too few rows.
+    - `penalties`, shape (repeats, 2): those that BEFS with two penalties chose outside and inside
+      the learned subspace, in units of the inputs' mean variance. The inside is held back more
+      where the task depends on it less.
     - `rank`: dimension of the learned subspace.
     - `sizes`: rows in each split.
     """
@@ -71,11 +71,12 @@ def evaluate(
 ) -> Evaluation:
     """Compare estimators with and without recordings on repeated random splits of a study.
 
-    Each repeat draws disjoint rows for the brain stage, the task stage and the test. Inputs, recordings and
-    targets are centred by the rows that they are learned from. Each estimator's penalties are tuned on the
-    task rows alone, by gradient descent on the error of five-fold cross-validation. They are the same for
-    all targets. All repeats run in one compiled program, on an accelerator in batches that bound the memory.
-    The key of each repeat depends on its number only.
+    Each repeat draws disjoint rows for the brain stage, the task stage and the test. Inputs,
+    recordings and targets are centred by the rows that they are learned from. Each estimator's
+    penalties are tuned on the task rows alone, by gradient descent on the error of five-fold
+    cross-validation. They are the same for all targets. All repeats run in one compiled program, on
+    an accelerator in batches that bound the memory. The key of each repeat depends on its number
+    only.
 
     >>> import jax, numpy as np
     >>> from jaxbrain.pilot import ESTIMATORS, evaluate, pilot_data, split_sizes
@@ -96,10 +97,10 @@ def evaluate(
     - `repeats`: number of splits, at least 2.
     - `key`: of the splits.
     - `rank`: dimension of the learned subspace; by default that of `choose_rank`.
-    - `block`: so many consecutive rows stay together, in splits and in the shuffled control. Rows of a time
-      series depend on their neighbours, and single rows of it on both sides of a split share noise: BEFS can
-      learn how that noise happens to go with the inputs of one run, which no control shows. Take blocks
-      longer than that dependence lasts.
+    - `block`: so many consecutive rows stay together, in splits and in the shuffled control. Rows
+      of a time series depend on their neighbours, and single rows of it on both sides of a split
+      share noise: BEFS can learn how that noise happens to go with the inputs of one run, which no
+      control shows. Take blocks longer than that dependence lasts.
 
     **Returns**
 
@@ -124,7 +125,8 @@ def evaluate(
     longest = len(data.task_inputs) // (3 if data.shared_rows else 2)
     if not 1 <= block <= longest:
         problems.append(
-            f"block = {block} rows: a split needs a block for each of its parts, so pass 1 to {longest}"
+            f"block = {block} rows: a split needs a block for each of its parts, so pass 1 to "
+            f"{longest}"
         )
     if rank is not None and not 1 <= rank <= largest:
         problems.append(
@@ -134,9 +136,9 @@ def evaluate(
     fold = sizes.n_brain - _fold_size(sizes.n_brain)
     if rank is None and fold < data.input_dim + 2:
         problems.append(
-            f"rank cannot be chosen by cross-validation: n_brain = {sizes.n_brain} leaves {fold} rows "
-            f"a fold for {data.input_dim} inputs: give the rank, or describe the inputs by fewer "
-            "components"
+            f"rank cannot be chosen by cross-validation: n_brain = {sizes.n_brain} leaves {fold} "
+            f"rows a fold for {data.input_dim} inputs: give the rank, or describe the inputs by "
+            "fewer components"
         )
     if largest < 1:
         problems.append(f"n_task = {sizes.n_task} rows are too few for any subspace")
@@ -220,7 +222,8 @@ def _all_repeats(
             "recordings": learned,
             "shuffled recordings": shuffled,
             "chance": random_subspace(key_random, d, rank).astype(seen.dtype),
-            # No subspace at all is one whose weights are 0: one program for all with a single penalty.
+            # No subspace at all is one whose weights are 0: one program for all with a single
+            # penalty.
             None: jnp.zeros_like(learned),
         }
 
@@ -230,8 +233,8 @@ def _all_repeats(
         bases = subspaces(key_shuffle, key_random, brain)
         inputs, labels = task_inputs[task], targets[task]
 
-        # Penalties serve all targets, each counting by its variance: much steadier than one each where
-        # rows are few.
+        # Penalties serve all targets, each counting by its variance: much steadier than one each
+        # where rows are few.
         def one_penalty(case: tuple[Array, Array]) -> Array:
             basis, inside = case
             objective = KFold(inputs, labels, basis, folds=_FOLDS, inside_penalty=inside)

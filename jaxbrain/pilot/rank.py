@@ -1,4 +1,4 @@
-"""The dimension of the learned subspace, chosen by how well recordings of unseen rows are predicted."""
+"""The dimension of the subspace, chosen by how well recordings of unseen rows are predicted."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def choose_rank(
 ) -> int:
     """Choose the rank of the subspace that predicts recordings of unseen rows best.
 
-    Five-fold cross-validation of reduced-rank regression on the brain rows of random splits. One fit a
-    fold serves every rank. Targets are never looked at.
+    Five-fold cross-validation of reduced-rank regression on the brain rows of random splits. One
+    fit a fold serves every rank. Targets are never looked at.
 
     >>> import jax, numpy as np
     >>> from jaxbrain.pilot import choose_rank, pilot_data, split_sizes
@@ -66,7 +66,9 @@ def choose_rank(
 
 @with_one_blas_thread
 def encoding_rank(inputs: np.ndarray, recordings: np.ndarray) -> int:
-    """Choose the rank of `encode` for rows that need no splitting: by five folds, in a fixed random order.
+    """Choose the rank of `encode` for rows that need no splitting.
+
+    As `choose_rank`, by five folds of all rows in a fixed random order.
 
     >>> import numpy as np
     >>> from jaxbrain.pilot import encoding_rank
@@ -87,7 +89,8 @@ def encoding_rank(inputs: np.ndarray, recordings: np.ndarray) -> int:
 
     **Raises**
 
-    `ValueError` where arrays do not fit, hold NaN, or have too few rows to leave a fifth of them out.
+    `ValueError` where arrays do not fit, hold NaN, or have too few rows to leave a fifth of them
+    out.
 
     **Source**
 
@@ -101,8 +104,8 @@ def encoding_rank(inputs: np.ndarray, recordings: np.ndarray) -> int:
     fold = n - _fold_size(n)
     if fold < d + 2:
         raise ValueError(
-            f"rank cannot be chosen by cross-validation: {n} recorded rows leave {fold} a fold for {d} "
-            "inputs: give the rank"
+            f"rank cannot be chosen by cross-validation: {n} recorded rows leave {fold} a fold for "
+            f"{d} inputs: give the rank"
         )
     sizes = SplitSizes(n_brain=n, n_task=0, n_test=0)
     arrays = jnp.asarray(inputs), jnp.asarray(recordings)

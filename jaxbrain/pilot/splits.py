@@ -1,4 +1,4 @@
-"""Which rows are learned from and which are tested on: sizes, random splits, and how alike neighbours are."""
+"""Which rows are learned from and which are tested on: sizes, random splits, neighbours."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def split_sizes(
 ) -> SplitSizes:
     """Choose the sizes of the three parts of a split; what is not given is filled in.
 
-    Of shared rows the brain stage gets half and the task stage a quarter, at least 5. Of separate rows the
-    brain stage gets all recordings and the task stage two thirds of the labelled rows. The rest is for
-    testing.
+    Of shared rows the brain stage gets half and the task stage a quarter, at least 5. Of separate
+    rows the brain stage gets all recordings and the task stage two thirds of the labelled rows. The
+    rest is for testing.
 
     >>> import numpy as np
     >>> from jaxbrain.pilot import pilot_data, split_sizes
@@ -104,7 +104,9 @@ def split_sizes(
 
 
 def row_correlation(data: PilotData, lag: int = 1) -> float:
-    """Measure how alike rows are that follow each other: what single rows on both sides of a split share.
+    """Measure how alike rows are that follow each other.
+
+    That much single rows on both sides of a split share.
 
     Independent rows lie within 2/√n of 0, n the number of rows.
 
@@ -123,8 +125,8 @@ def row_correlation(data: PilotData, lag: int = 1) -> float:
 
     **Returns**
 
-    The correlation of each channel, and of each target, with itself so many rows later: the mean over
-    channels or that over targets, whichever is larger.
+    The correlation of each channel, and of each target, with itself so many rows later: the mean
+    over channels or that over targets, whichever is larger.
 
     **Raises**
 
@@ -152,7 +154,7 @@ def _permuted(key: PRNGKeyArray, n: int, block: int) -> Array:
 
 
 def _displaced(key: PRNGKeyArray, n: int, block: int) -> Array:
-    """The numbers below n, apart from where they belong: in any order, or, to keep neighbours, all moved on."""
+    """The numbers below n, out of place: in any order, or, to keep neighbours, all moved on."""
     if block == 1:
         return jr.permutation(key, n)
     least = min(block, n // 2)

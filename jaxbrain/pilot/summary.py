@@ -13,7 +13,8 @@ class Summary(NamedTuple):
     **Fields**
 
     - `mean`: over the repeats that are finite, in the unit of the quantity.
-    - `low`, `high`: ends of its 95 % interval. Mean and ends are NaN with fewer than two such repeats.
+    - `low`, `high`: ends of its 95 % interval. Mean and ends are NaN with fewer than two such
+      repeats.
     - `failed`: number of repeats that are not finite. They are left out.
     """
 
@@ -26,8 +27,9 @@ class Summary(NamedTuple):
 def summarise(per_repeat: np.ndarray) -> Summary:
     """Take the mean over repeats, and a 95 % interval for it.
 
-    The interval is about the average over random splits of these rows. Splits share rows. So it says
-    how well the repeats settle the comparison on this data set, not how it would fall out on another.
+    The interval is about the average over random splits of these rows. Splits share rows. So it
+    says how well the repeats settle the comparison on this data set, not how it would fall out on
+    another.
 
     >>> import numpy as np
     >>> from jaxbrain.pilot import summarise
@@ -37,12 +39,13 @@ def summarise(per_repeat: np.ndarray) -> Summary:
 
     **Arguments**
 
-    - `per_repeat`: an error, or a difference of two, shape (repeats,). Repeats that are NaN or infinite
-      are left out and counted.
+    - `per_repeat`: an error, or a difference of two, shape (repeats,). Repeats that are NaN or
+      infinite are left out and counted.
 
     **Returns**
 
-    A `Summary`, in the unit of `per_repeat`. Mean and interval are NaN with fewer than two finite repeats.
+    A `Summary`, in the unit of `per_repeat`. Mean and interval are NaN with fewer than two finite
+    repeats.
 
     **Raises**
 
