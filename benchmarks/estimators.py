@@ -2,8 +2,8 @@
 
     python -m benchmarks.estimators [--device gpu]
 
-Peers run on the CPU, on the same arrays. An answer that is not the same to the stated precision ends
-the benchmark.
+Peers run on the CPU, on the same arrays. An answer that is not the same to the stated precision
+ends the benchmark.
 """
 
 import jax.numpy as jnp

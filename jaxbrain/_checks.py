@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from ._threads import with_one_blas_thread
 from ._typing import AnyArray, Real
 
 
@@ -127,6 +128,7 @@ def check_broadcast(**arguments: Array | None) -> None:
         ) from problem
 
 
+@with_one_blas_thread
 def check_covariance(name: str, value: Array) -> None:
     """Raise if a known covariance, scalar or matrix, is asymmetric or has negative variance."""
     if not is_concrete(value):
@@ -148,6 +150,7 @@ def check_covariance(name: str, value: Array) -> None:
         )
 
 
+@with_one_blas_thread
 def check_orthonormal(name: str, value: Array, remedy: str) -> None:
     """Raise if the columns of a known matrix are not orthonormal."""
     if not is_concrete(value):

@@ -1,6 +1,7 @@
 """Estimators for scikit-learn: fit, predict, score, cross-validation and pipelines.
 
-Needs the extra: `pip install 'jaxbrain[sklearn]'`. Arithmetic is in double precision, whatever JAX is set to.
+Needs the extra: `pip install 'jaxbrain[sklearn]'`. Arithmetic is in double precision, whatever JAX
+is set to.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ._threads import one_blas_thread
 from .estimators import befs, encode, ridge, task_only
-from .pilot.evaluation import encoding_rank
+from .pilot import encoding_rank
 from .theory import Penalties
 from .tuning import GeneralizedCrossValidation, KFold, LeaveOneOut, tune_penalty
 
@@ -31,9 +33,11 @@ except ImportError as missing:
 
 
 def _in_double_precision(method: Callable) -> Callable:
+    """Fit in double precision, with one BLAS thread; what is kept is arrays of NumPy."""
+
     @functools.wraps(method)
     def wrapped(self, *arguments, **options):
-        with jax.enable_x64(True):
+        with one_blas_thread(), jax.enable_x64(True):
             return method(self, *arguments, **options)
 
     return wrapped
@@ -73,7 +77,9 @@ class _LinearRegressor(RegressorMixin, BaseEstimator):
 
 
 class TaskOnly(_LinearRegressor):
-    """Learn a task from labels alone, by ordinary least squares: `jaxbrain.task_only`.
+    """Learn a task from labels alone by ordinary least squares, as `task_only` does.
+
+    `fit` takes `X` of shape (n, d), n > d, and `y` of shape (n,) or (n, t).
 
     >>> import numpy as np
     >>> from jaxbrain.sklearn import TaskOnly
@@ -82,10 +88,22 @@ class TaskOnly(_LinearRegressor):
     >>> fitted.coef_.round(6).tolist(), round(float(fitted.intercept_), 6)
     ([1.0, 2.0, 3.0], 4.0)
 
+    **Arguments**
+
     - `fit_intercept`: learn a mean too.
 
-    `fit` takes `X` of shape (n, d), n > d, and `y` of shape (n,) or (n, t). **Raises** `ValueError` where
-    the rows leave weights undetermined.
+    **Fields**
+
+    - `coef_`: weights, shape (d,) or (t, d), after `fit`.
+    - `intercept_`: a number, or one for each target, after `fit`.
+
+    **Raises**
+
+    `ValueError` from `fit` where the rows leave weights undetermined.
+
+    **Source**
+
+    Ordinary least squares.
     """
 
     def __init__(self, *, fit_intercept: bool = True):
@@ -100,14 +118,16 @@ class TaskOnly(_LinearRegressor):
         centred = inputs - inputs.mean(0) if self.fit_intercept else inputs
         if np.linalg.matrix_rank(centred) < centred.shape[1]:
             raise ValueError(
-                f"{len(X)} samples do not determine {centred.shape[1]} weights: pass more rows, drop inputs that "
-                "depend on others, or use RidgeBaseline"
+                f"{len(X)} samples do not determine {centred.shape[1]} weights: pass more rows, "
+                "drop inputs that depend on others, or use RidgeBaseline"
             )
         return self._learn(X, y, solve=task_only)
 
 
 class RidgeBaseline(_LinearRegressor):
-    """Learn a task from labels alone, by ridge regression: what recordings have to beat.
+    """Learn a task from labels alone by ridge regression: what recordings have to beat.
+
+    `fit` takes `X` of shape (n, d), and `y` of shape (n,) or (n, t).
 
     >>> import numpy as np
     >>> from jaxbrain.sklearn import RidgeBaseline
@@ -117,14 +137,28 @@ class RidgeBaseline(_LinearRegressor):
     >>> RidgeBaseline().fit(X, y).penalty_ > RidgeBaseline(penalty=1e-3).fit(X, y).penalty_
     True
 
-    - `penalty`: a sample, at least 0, in units of the variance of inputs; `"auto"` tunes it on the rows.
+    **Arguments**
+
+    - `penalty`: a sample, at least 0, in units of the variance of inputs. `"auto"` tunes it on the
+      rows.
     - `criterion`: what is tuned for: `"leave_one_out"`, `"gcv"`, or a number of folds.
     - `per_target`: a tuned penalty for each target instead of one for all.
     - `fit_intercept`: learn a mean too.
 
-    Fitted: `coef_`, `intercept_`, `penalty_`, and with `"auto"` `tuned_`, a `TunedPenalty`.
+    **Fields**
 
-    **Raises** `ValueError` from `fit` that names the argument: penalties, folds or arrays that cannot be.
+    - `coef_`, `intercept_`: as in `TaskOnly`.
+    - `penalty_`: the penalty used.
+    - `tuned_`: a `TunedPenalty`, where it was tuned.
+
+    **Raises**
+
+    `ValueError` from `fit` that names the argument: penalties, folds or arrays that cannot be.
+
+    **Source**
+
+    Hoerl and Kennard (1970); for the criteria see `LeaveOneOut`, `GeneralizedCrossValidation`,
+    `KFold`.
     """
 
     def __init__(
@@ -158,7 +192,12 @@ class RidgeBaseline(_LinearRegressor):
 
 
 class BEFS(_LinearRegressor):
-    """Learn a task with the help of a subspace learned from recordings: `jaxbrain.encode`, then `befs`.
+    """Learn a task with the help of a subspace learned from recordings: `encode`, then `befs`.
+
+    `fit` takes `recordings`, shape (m, p), and the inputs that they were recorded with,
+    `recorded_inputs` of shape (m, d), by default `X`. Both may be passed through `cross_val_score`
+    with `params=`: arrays as long as `X` are split with it, others are passed whole. With neither
+    recordings nor a basis nothing is known of any brain. `fit` then warns, and is ridge regression.
 
     >>> import jax, numpy as np, jaxbrain as jb
     >>> from jaxbrain.sklearn import BEFS, RidgeBaseline
@@ -171,22 +210,32 @@ class BEFS(_LinearRegressor):
     >>> bool(with_brain.score(new, truth) > without.score(new, truth))
     True
 
-    - `rank`: dimension of the subspace; `None` chooses it by how well recordings of unseen rows are predicted.
-    - `basis`: a subspace known beforehand, shape (d, k); `fit` then needs no recordings.
-    - `penalty`: outside of the subspace, as in `RidgeBaseline`. `inside_penalty`: inside of it, by default 0;
-      `"auto"` tunes both, and then needs `penalty="auto"` too.
+    **Arguments**
+
+    - `rank`: dimension of the subspace. `None` chooses it by how well recordings of unseen rows are
+      predicted.
+    - `basis`: a subspace known beforehand, shape (d, k). `fit` then needs no recordings.
+    - `penalty`: outside of the subspace, as in `RidgeBaseline`.
+    - `inside_penalty`: inside of the subspace, by default 0. `"auto"` tunes both, and then needs
+      `penalty="auto"` too.
     - `criterion`, `per_target`, `fit_intercept`: as in `RidgeBaseline`.
-    - `encoding_ridge`: penalty a sample of the first stage; needed where recorded rows are fewer than inputs.
+    - `encoding_ridge`: penalty a sample of the first stage. Needed where recorded rows are fewer
+      than inputs.
 
-    `fit` takes `recordings`, shape (m, p), and the inputs that they were recorded with,
-    `recorded_inputs` of shape (m, d), by default `X`. Both may be passed through `cross_val_score` with
-    `params=`: arrays as long as `X` are split with it, others are passed whole. With neither
-    recordings nor a basis nothing is known of any brain: a warning, and ridge regression.
+    **Fields**
 
-    Fitted: `coef_`, `intercept_`, `basis_`, `rank_`, `penalty_`, `inside_penalty_`, and with `"auto"` `tuned_`.
+    - `coef_`, `intercept_`, `penalty_`, `tuned_`: as in `RidgeBaseline`.
+    - `basis_`, `rank_`: the subspace, and its dimension.
+    - `inside_penalty_`: the penalty used inside of the subspace.
 
-    **Raises** `ValueError` from `fit` that names the argument: penalties, a rank or arrays that cannot be, a basis
-    beside recordings.
+    **Raises**
+
+    `ValueError` from `fit` that names the argument: penalties, a rank or arrays that cannot be, a
+    basis beside recordings.
+
+    **Source**
+
+    Lewis et al., arXiv:2605.09243; the inside penalty is ours.
     """
 
     def __init__(
@@ -265,7 +314,8 @@ class BEFS(_LinearRegressor):
                 raise ValueError(f"basis has {len(basis)} rows, but there are {X.shape[1]} inputs")
             if self.rank not in (None, basis.shape[1]):
                 raise ValueError(
-                    f"rank is {self.rank}, but the basis has {basis.shape[1]} columns: pass one of the two"
+                    f"rank is {self.rank}, but the basis has {basis.shape[1]} columns: pass one of "
+                    "the two"
                 )
             if np.linalg.matrix_rank(basis) < basis.shape[1]:
                 raise ValueError("basis has columns that depend on each other: leave them out")
@@ -276,8 +326,8 @@ class BEFS(_LinearRegressor):
         seen = X if recorded_inputs is None else check_array(recorded_inputs, dtype="float64")
         if seen.shape[1] != X.shape[1] or len(seen) != len(recordings):
             raise ValueError(
-                f"recordings of shape {recordings.shape} do not belong to inputs of shape {seen.shape}: one "
-                f"row each, and {X.shape[1]} inputs as in X"
+                f"recordings of shape {recordings.shape} do not belong to inputs of shape "
+                f"{seen.shape}: one row each, and {X.shape[1]} inputs as in X"
             )
         if self.fit_intercept:
             seen, recordings = seen - seen.mean(0), recordings - recordings.mean(0)
@@ -308,17 +358,19 @@ def _tuned(estimator, X, y, basis, options: dict[str, Any]):
         objective = KFold(X, y, basis, folds=int(criterion), **options)
     else:
         raise ValueError(
-            f"criterion must be 'leave_one_out', 'gcv' or a number of folds, but it is {criterion!r}"
+            "criterion must be 'leave_one_out', 'gcv' or a number of folds, but it is "
+            f"{criterion!r}"
         )
     estimator.tuned_ = jax.tree.map(np.asarray, tune_penalty(objective))
     if not np.all(np.isfinite(estimator.tuned_.value)):
         raise ValueError(
-            f"n_samples={len(X)} are too few to choose a penalty by {criterion!r}: pass a number as penalty"
+            f"n_samples={len(X)} are too few to choose a penalty by {criterion!r}: pass a number "
+            "as penalty"
         )
     if not np.all(estimator.tuned_.converged):
         warnings.warn(
-            f"the penalty has not converged: {len(X)} samples may be too few to choose it; pass a number as "
-            "penalty, or see tuned_",
+            f"the penalty has not converged: {len(X)} samples may be too few to choose it; pass a "
+            "number as penalty, or see tuned_",
             ConvergenceWarning,
             stacklevel=4,
         )

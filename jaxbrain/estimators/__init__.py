@@ -1,12 +1,16 @@
-"""Estimators as pure functions of arrays: the encoding stage, the task stage, and controls."""
+"""Estimators as pure functions of arrays: encoding stage, task stage, controls, a list of them."""
 
 from .encoding import encode, oracle_subspace, random_subspace, shuffle_recordings
+from .registry import VARIANTS, Variant, find_variant
 from .task import befs, befs_path, ridge, task_only
 
 __all__ = [
+    "VARIANTS",
+    "Variant",
     "befs",
     "befs_path",
     "encode",
+    "find_variant",
     "oracle_subspace",
     "random_subspace",
     "ridge",

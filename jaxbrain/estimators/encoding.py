@@ -20,20 +20,22 @@ from .._checks import (
     kind_of,
 )
 from .._linalg import leading_eigenspace
+from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Real
 from ..models import LinearGaussianModel
 
 
+@with_one_blas_thread
 def encode(
     inputs: AnyArray,
     recordings: AnyArray,
     rank: int,
     ridge: Real = 0.0,
 ) -> Float[Array, "d rank"]:
-    """Find the input directions that recordings respond to: reduced-rank regression.
+    """Find the input directions that recordings respond to, by reduced-rank regression.
 
-    Minimises (1/n)‖R − X B‖² + ridge ‖B‖² over all B of the given rank and returns an orthonormal
-    basis of the column space of B, the learned brain-sensitive subspace.
+    Minimises (1/n)‖R − X B‖² + ridge ‖B‖² over all B of the given rank. The column space of B is
+    the learned brain-sensitive subspace.
 
     >>> import jax, jaxbrain as jb
     >>> model = jb.presets.small()
@@ -45,16 +47,26 @@ def encode(
     >>> bool(overlap > 0.98)
     True
 
-    - `inputs` X, shape (n, d), and `recordings` R, shape (n, p), row by row; centre them first.
+    **Arguments**
+
+    - `inputs`: X, shape (n, d), a row for each sample. Centre them first.
+    - `recordings`: R, shape (n, p), row by row with `inputs`. Centre them first.
     - `rank`: number k of latents to keep, at most min(d − 1, p, n).
-    - `ridge`: penalty a sample, at least 0; needed where n < d.
+    - `ridge`: penalty a sample, at least 0. Needed where n < d.
 
-    Only the span of the basis means anything: its columns may come in any rotation. Derivatives are
-    those of the span, and finite also where singular values repeat.
+    **Returns**
 
-    **Raises** `ValueError` for shapes that do not fit, and for n < d without a ridge.
+    An orthonormal basis of the subspace, shape (d, rank). Only its span means anything: columns may
+    come in any rotation. Derivatives are those of the span. They are finite also where singular
+    values repeat.
 
-    **Source.** Stage one of BEFS, Lewis et al., arXiv:2605.09243; reduced-rank regression: Izenman (1975).
+    **Raises**
+
+    `ValueError` that names the argument: shapes that do not fit, or n < d without a ridge.
+
+    **Source**
+
+    Stage one of BEFS, Lewis et al., arXiv:2605.09243; reduced-rank regression: Izenman (1975).
     """
     inputs, recordings, ridge = as_floats(inputs=inputs, recordings=recordings, ridge=ridge)
     check_shape("inputs", inputs, ("n", "d"), "one row a sample")
@@ -77,7 +89,7 @@ def encode(
 
 
 def checked_solution(solution: Array, **arrays: Array) -> Array:
-    """The solution; raises if it can be looked at and is not finite, and says which array is the reason."""
+    """The solution; raises if it is not finite, and says which array is the reason."""
     if is_concrete(solution) and not bool(jnp.all(jnp.isfinite(solution))):
         for name, array in arrays.items():
             check_finite(name, array)
@@ -118,8 +130,9 @@ def orthonormal(directions: Float[Array, "d k"]) -> Float[Array, "d k"]:
     return jnp.linalg.qr(directions)[0]
 
 
+@with_one_blas_thread
 def random_subspace(key: PRNGKeyArray, input_dim: int, rank: int) -> Float[Array, "input_dim rank"]:
-    """A control: the basis of a uniformly random subspace, which knows nothing of any brain.
+    """Draw a uniformly random subspace: a control that knows nothing of any brain.
 
     What BEFS gains with it is the gain of leaving a few directions unpenalised, no more.
 
@@ -127,12 +140,23 @@ def random_subspace(key: PRNGKeyArray, input_dim: int, rank: int) -> Float[Array
     >>> jb.random_subspace(jax.random.key(0), 10, 3).shape
     (10, 3)
 
-    - `key`: of the draw. `input_dim`, d, and `rank`, k: the shape (d, k) of the basis, whose columns are
-      orthonormal.
+    **Arguments**
 
-    **Raises** `ValueError` that names the argument: a `rank` that is not between 1 and input_dim − 1.
+    - `key`: of the draw.
+    - `input_dim`: number d of inputs, at least 2.
+    - `rank`: dimension k of the subspace, 1 to d − 1.
 
-    **Source.** Ours, as a control: the orthonormal basis of a matrix of standard normals.
+    **Returns**
+
+    An orthonormal basis, shape (d, k).
+
+    **Raises**
+
+    `ValueError` that names the argument: a legacy key, or a number that cannot be.
+
+    **Source**
+
+    Ours, as a control: the orthonormal basis of a matrix of standard normals.
     """
     check_key(key)
     check_integer("input_dim", input_dim, 2)
@@ -141,20 +165,31 @@ def random_subspace(key: PRNGKeyArray, input_dim: int, rank: int) -> Float[Array
 
 
 def shuffle_recordings(key: PRNGKeyArray, recordings: AnyArray) -> Float[Array, "n p"]:
-    """A control: recordings with their rows permuted, so that they no longer belong to the inputs.
+    """Permute the rows of recordings: a control whose recordings no longer belong to the inputs.
 
-    Keeps everything about the recordings but their relation to what was shown.
+    It keeps everything about the recordings but their relation to what was shown.
 
     >>> import jax, jax.numpy as jnp, jaxbrain as jb
     >>> shuffled = jb.shuffle_recordings(jax.random.key(0), jnp.eye(5))
     >>> float(shuffled.sum())
     5.0
 
-    - `key`: of the permutation. `recordings`, shape (n, p). Returns the same shape.
+    **Arguments**
 
-    **Raises** `ValueError` that names the argument: a legacy key, recordings without rows and columns.
+    - `key`: of the permutation.
+    - `recordings`: a row for each sample, shape (n, p).
 
-    **Source.** Ours, as a control: a permutation of the rows.
+    **Returns**
+
+    The same rows in random order, shape (n, p).
+
+    **Raises**
+
+    `ValueError` that names the argument: a legacy key, or recordings without rows and columns.
+
+    **Source**
+
+    Ours, as a control: a permutation of the rows.
     """
     check_key(key)
     check_shape("recordings", recordings, ("n", "p"), "one row a sample")
@@ -162,17 +197,27 @@ def shuffle_recordings(key: PRNGKeyArray, recordings: AnyArray) -> Float[Array, 
 
 
 def oracle_subspace(model: LinearGaussianModel) -> Float[Array, "d k"]:
-    """A control: the true brain-sensitive subspace, which unlimited recordings would teach.
+    """Take the true brain-sensitive subspace of a model: what unlimited recordings would teach.
 
     >>> import jaxbrain as jb
     >>> jb.oracle_subspace(jb.presets.small()).shape
     (64, 6)
 
-    - `model`: the study; its `encoder` is what is returned, shape (d, k).
+    **Arguments**
 
-    **Raises** `ValueError` where `model` is no `LinearGaussianModel`.
+    - `model`: the study.
 
-    **Source.** The encoder of the model in Lewis et al., arXiv:2605.09243, section 2.
+    **Returns**
+
+    Its `encoder`, an orthonormal basis of shape (d, k).
+
+    **Raises**
+
+    `ValueError` where `model` is no `LinearGaussianModel`.
+
+    **Source**
+
+    The encoder of the model in Lewis et al., arXiv:2605.09243, section 2.
     """
     if not isinstance(model, LinearGaussianModel):
         raise ValueError(

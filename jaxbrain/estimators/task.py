@@ -24,10 +24,12 @@ from .._checks import (
     check_shape,
     is_concrete,
 )
+from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Real
 from .encoding import check_positive_for, checked_solution
 
 
+@with_one_blas_thread
 def task_only(inputs: AnyArray, targets: AnyArray) -> Float[Array, "d *t"]:
     """Learn a task from labels alone, by ordinary least squares.
 
@@ -37,11 +39,23 @@ def task_only(inputs: AnyArray, targets: AnyArray) -> Float[Array, "d *t"]:
     >>> bool(((weights - model.task_weights) ** 2).sum() < 0.02)
     True
 
-    - `inputs`, shape (n, d), n >= d; `targets`, shape (n,) or (n, t) for t tasks at once.
+    **Arguments**
 
-    Returns weights of shape (d,) or (d, t). **Raises** `ValueError` for n < d.
+    - `inputs`: a row for each label, shape (n, d) with n >= d. Centre them first, or add a column
+      of 1.
+    - `targets`: labels, shape (n,), or (n, t) for t tasks at once.
 
-    **Source.** Ordinary least squares; the baseline of Lewis et al., arXiv:2605.09243.
+    **Returns**
+
+    Weights of shape (d,) or (d, t).
+
+    **Raises**
+
+    `ValueError` that names the argument: shapes that do not fit, or n < d.
+
+    **Source**
+
+    Ordinary least squares; the baseline of Lewis et al., arXiv:2605.09243.
     """
     inputs, targets = checked_arrays(inputs, targets)
     if inputs.shape[0] < inputs.shape[1]:
@@ -52,22 +66,35 @@ def task_only(inputs: AnyArray, targets: AnyArray) -> Float[Array, "d *t"]:
     )
 
 
+@with_one_blas_thread
 def ridge(inputs: AnyArray, targets: AnyArray, penalty: Real) -> Float[Array, "d *t"]:
-    """Learn a task from labels alone, by ridge regression: (1/n)‖y − Xβ‖² + penalty ‖β‖².
+    """Learn a task from labels alone, by ridge regression.
+
+    Minimises (1/n)‖y − Xβ‖² + penalty ‖β‖².
 
     >>> import jax.numpy as jnp, jaxbrain as jb
     >>> weights = jb.ridge(jnp.eye(2) * 2.0, jnp.array([1.0, 3.0]), penalty=2.0)
     >>> [round(float(weight), 6) for weight in weights]
     [0.25, 0.75]
 
-    - `penalty`: a sample, at least 0 (more where n < d); infinity gives zero weights.
+    **Arguments**
 
-    Shapes as in `task_only`.
+    - `inputs`: a row for each label, shape (n, d).
+    - `targets`: labels, shape (n,), or (n, t) for t tasks at once.
+    - `penalty`: a sample, at least 0, and more than 0 where n < d. Infinity gives zero weights.
 
-    **Raises** `ValueError` that names the argument: shapes that do not fit, a negative penalty, or one of 0
+    **Returns**
+
+    Weights of shape (d,) or (d, t). Differentiable in every argument.
+
+    **Raises**
+
+    `ValueError` that names the argument: shapes that do not fit, a negative penalty, or one of 0
     with n < d.
 
-    **Source.** Hoerl and Kennard (1970).
+    **Source**
+
+    Hoerl and Kennard (1970).
     """
     inputs, targets = checked_arrays(inputs, targets)
     (penalty,) = as_floats(penalty=penalty)
@@ -81,6 +108,7 @@ def ridge(inputs: AnyArray, targets: AnyArray, penalty: Real) -> Float[Array, "d
     )
 
 
+@with_one_blas_thread
 def befs(
     inputs: AnyArray,
     targets: AnyArray,
@@ -90,8 +118,8 @@ def befs(
 ) -> Float[Array, "d *t"]:
     """Learn a task with the help of a subspace learned from recordings.
 
-    Minimises (1/n)‖y − Xβ‖² + inside_penalty ‖P̂β‖² + penalty ‖K̂β‖², where P̂ projects on the span of
-    `basis` and K̂ = I − P̂.
+    Minimises (1/n)‖y − Xβ‖² + inside_penalty ‖P̂β‖² + penalty ‖K̂β‖², where P̂ projects on the span
+    of `basis` and K̂ = I − P̂.
 
     >>> import jax, jaxbrain as jb
     >>> model = jb.presets.small(task_snr=1.0)
@@ -103,18 +131,28 @@ def befs(
     >>> error(with_brain) < error(without) / 3
     True
 
-    - `inputs`, shape (n, d); `targets`, shape (n,) or (n, t) for t tasks at once.
-    - `basis`, shape (d, k): orthonormal columns, as from `encode`.
-    - `penalty`: outside the subspace, a sample. 0 is ordinary least squares (n >= d), infinity confines
-      the weights to the subspace.
-    - `inside_penalty`: inside the subspace. 0 needs n >= k; equal to `penalty` it gives ridge.
+    **Arguments**
 
-    Returns weights of shape (d,) or (d, t). Differentiable in every argument, penalties included.
+    - `inputs`: a row for each label, shape (n, d).
+    - `targets`: labels, shape (n,), or (n, t) for t tasks at once.
+    - `basis`: the subspace, shape (d, k): orthonormal columns, as from `encode`.
+    - `penalty`: outside the subspace, a sample. 0 is ordinary least squares (n >= d). Infinity
+      confines the weights to the subspace.
+    - `inside_penalty`: inside the subspace, a sample. 0 needs n >= k. Equal to `penalty` it gives
+      ridge.
 
-    **Raises** `ValueError` for shapes that do not fit, and where too few rows leave weights
-    undetermined.
+    **Returns**
 
-    **Source.** Stage two of BEFS, Lewis et al., arXiv:2605.09243; the inside penalty is ours.
+    Weights of shape (d,) or (d, t). Differentiable in every argument, penalties included.
+
+    **Raises**
+
+    `ValueError` that names the argument: shapes that do not fit, or too few rows to determine the
+    weights.
+
+    **Source**
+
+    Stage two of BEFS, Lewis et al., arXiv:2605.09243; the inside penalty is ours.
     """
     if basis is None:
         raise ValueError("basis is None: pass the subspace that encode returns, or use ridge")
@@ -130,6 +168,7 @@ def befs(
     )
 
 
+@with_one_blas_thread
 def befs_path(
     inputs: AnyArray,
     targets: AnyArray,
@@ -137,7 +176,7 @@ def befs_path(
     penalties: AnyArray,
     inside_penalty: Real = 0.0,
 ) -> Float[Array, "l d *t"]:
-    """`befs` for many penalties at the cost of one factorisation.
+    """Learn a task by `befs` for many penalties, at the cost of one factorisation.
 
     >>> import jax, jax.numpy as jnp, jaxbrain as jb
     >>> model = jb.presets.small()
@@ -145,15 +184,23 @@ def befs_path(
     >>> jb.befs_path(inputs, targets, model.encoder, jnp.logspace(-2, 2, 9)).shape
     (9, 64)
 
-    - `penalties`, shape (l,): outside penalties, 0 and infinity allowed as in `befs`.
-    - `inputs`, `targets`, `basis`, `inside_penalty`: as in `befs`.
+    **Arguments**
 
-    Returns weights of shape (l, d) or (l, d, t). Differentiable in the penalties and the targets; for
+    - `inputs`, `targets`, `basis`, `inside_penalty`: as in `befs`.
+    - `penalties`: outside the subspace, shape (l,). 0 and infinity are allowed as in `befs`.
+
+    **Returns**
+
+    Weights of shape (l, d) or (l, d, t). Differentiable in the penalties and the targets. For
     derivatives in inputs and basis use `befs`.
 
-    **Raises** `ValueError` as `befs` does.
+    **Raises**
 
-    **Source.** The estimator: Lewis et al., arXiv:2605.09243. The inside penalty, and one diagonalisation of
+    `ValueError` as `befs` does.
+
+    **Source**
+
+    The estimator: Lewis et al., arXiv:2605.09243. The inside penalty, and one diagonalisation of
     the regression for all penalties: ours.
     """
     if basis is None:
@@ -175,8 +222,8 @@ def befs_path(
 class PenaltyPath(NamedTuple):
     """One diagonalisation of the regression, from which every outside penalty is cheap.
 
-    With S = X_inᵀX_in + n λ_in I and M = I − X_in S⁻¹X_inᵀ, the outside weights solve a ridge problem
-    with Gram matrix X_outᵀ M X_out = U diag(e) Uᵀ, and the inside weights follow.
+    With S = X_inᵀX_in + n λ_in I and M = I − X_in S⁻¹X_inᵀ, the outside weights solve a ridge
+    problem with Gram matrix X_outᵀ M X_out = U diag(e) Uᵀ, and the inside weights follow.
     """
 
     basis: Float[Array, "d k"]
@@ -207,7 +254,8 @@ def penalty_path(
     inside = inputs @ basis
     outside = inputs - inside @ basis.T
     inside_solve = _inside_solve(inside, inside_penalty)
-    # Outside weights lie in the span of the rows: with fewer rows than inputs n coordinates suffice.
+    # Outside weights lie in the span of the rows: with fewer rows than inputs n coordinates
+    # suffice.
     frame = jnp.linalg.qr(outside.T)[0] if n < d else jnp.eye(d, dtype=inputs.dtype)
     coordinates = outside @ frame
     cleaned = coordinates - inside @ (inside_solve @ coordinates)
@@ -250,7 +298,8 @@ def _solve(
     n, d = inputs.shape
     columns = targets.reshape(n, -1)
     rank = 0 if basis is None else basis.shape[1]
-    # A system of rows loses digits where they are more than the directions that are penalised alone.
+    # A system of rows loses digits where they are more than the directions that are penalised
+    # alone.
     solve = _solve_for_rows if n <= d - rank and n < d else _solve_for_weights
     weights = solve(inputs, columns, basis, penalty, inside_penalty)
     return weights.reshape(d, *targets.shape[1:])
@@ -276,9 +325,9 @@ def _solve_for_rows(
 ) -> Array:
     """The same where rows are few: a system of the size of the rows.
 
-    Given the inside weights u, the outside weights are Zᵀα, with Z = X K̂/√(1 + λ_out) and
-    (ZZᵀ + nκ)α = y − X B u, κ = λ_out/(1 + λ_out). What this leaves of the objective is nκ times the
-    form of that inverse, which is least squares for u.
+    Given the inside weights u, the outside weights are Zᵀα, with Z = X K̂/√(1 + λ_out) and (ZZᵀ +
+    nκ)α = y − X B u, κ = λ_out/(1 + λ_out). What this leaves of the objective is nκ times the form
+    of that inverse, which is least squares for u.
     """
     n = len(inputs)
     kept = _bounded(penalty)

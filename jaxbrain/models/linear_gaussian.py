@@ -22,6 +22,7 @@ from .._checks import (
     kind_of,
 )
 from .._linalg import covariance_factor
+from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Real
 from .problem import Problem, check_dimensions
 
@@ -329,6 +330,7 @@ def _noise(key: PRNGKeyArray, n: int, covariance: Float[Array, "..."], size: int
     return standard @ covariance_factor(covariance).T
 
 
+@with_one_blas_thread
 def _check_full_rank(name: str, value: Array, remedy: str) -> None:
     if not is_concrete(value):
         return

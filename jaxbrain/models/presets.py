@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from .._checks import as_floats, check_between, check_key, check_shape
+from .._threads import with_one_blas_thread
 from .._typing import Real
 from .linear_gaussian import LinearGaussianModel
 from .problem import check_snr
@@ -57,6 +58,7 @@ def small(
     return _pooling_model(*SIZES["small"], task_snr, misalignment, key)
 
 
+@with_one_blas_thread
 def _pooling_model(
     d: int, k: int, p: int, task_snr: Real, misalignment: Real, key: PRNGKeyArray | None
 ) -> LinearGaussianModel:

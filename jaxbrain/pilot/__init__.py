@@ -1,18 +1,10 @@
 """From a user's own recordings to a verdict."""
 
-from .evaluation import (
-    CONTROLS,
-    ESTIMATORS,
-    Evaluation,
-    SplitSizes,
-    Summary,
-    choose_rank,
-    evaluate,
-    row_correlation,
-    split_sizes,
-    summarise,
-)
+from .comparison import CONTROLS, ESTIMATORS, Evaluation, evaluate
+from .rank import choose_rank, encoding_rank
 from .recordings import PilotData, PilotError, pilot_data, read_pilot, whiten
+from .splits import SplitSizes, row_correlation, split_sizes
+from .summary import Summary, summarise
 
 __all__ = [
     "CONTROLS",
@@ -23,6 +15,7 @@ __all__ = [
     "SplitSizes",
     "Summary",
     "choose_rank",
+    "encoding_rank",
     "evaluate",
     "pilot_data",
     "read_pilot",

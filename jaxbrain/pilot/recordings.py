@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-SHARED_ROWS = ("inputs", "recordings", "targets")
-SEPARATE_ROWS = ("brain_inputs", "recordings", "task_inputs", "targets")
+from .._threads import with_one_blas_thread
+
+_SHARED_ROWS = ("inputs", "recordings", "targets")
+_SEPARATE_ROWS = ("brain_inputs", "recordings", "task_inputs", "targets")
 _NO_ARCHIVE = (
     "not an .npz file, or damaged: save one with "
     "numpy.savez(file, inputs=..., recordings=..., targets=...)"
@@ -26,12 +28,16 @@ class PilotError(ValueError):
 
 
 class PilotData(NamedTuple):
-    """Recordings and labelled examples of one study.
+    """Recordings and labelled examples of one study, as `pilot_data` and `read_pilot` check them.
 
-    - `brain_inputs`, shape (n_b, d), row by row with `recordings`, shape (n_b, p).
-    - `task_inputs`, shape (n_t, d), row by row with `targets`, shape (n_t, t).
-    - `shared_rows`: whether both pairs are the same rows, n_b = n_t; splits then keep brain rows and
-      task rows apart.
+    **Fields**
+
+    - `brain_inputs`: shape (n_b, d), row by row with `recordings`.
+    - `recordings`: shape (n_b, p).
+    - `task_inputs`: shape (n_t, d), row by row with `targets`.
+    - `targets`: shape (n_t, t).
+    - `shared_rows`: whether both pairs are the same rows, n_b = n_t. Splits then keep brain rows
+      and task rows apart.
     """
 
     brain_inputs: np.ndarray
@@ -47,13 +53,33 @@ class PilotData(NamedTuple):
 
 
 def read_pilot(path: Path | str) -> PilotData:
-    """Read a study from the .npz file at `path`.
+    """Read a study from an .npz file.
 
     The file holds either `inputs`, `recordings`, `targets` on shared rows, or `brain_inputs`,
-    `recordings`, `task_inputs`, `targets`. Inputs have shape (n, d), recordings (n, p), targets (n,)
-    or (n, t). Files that need pickle are refused.
+    `recordings`, `task_inputs`, `targets`. Inputs have shape (n, d), recordings (n, p), targets
+    (n,) or (n, t). Files that need pickle are refused.
 
-    **Raises** `PilotError`, a `ValueError` that lists every problem at once.
+    >>> import tempfile, numpy as np
+    >>> from jaxbrain.pilot import read_pilot
+    >>> rng = np.random.default_rng(0)
+    >>> with tempfile.NamedTemporaryFile(suffix=".npz") as file:
+    ...     np.savez(file, inputs=rng.normal(size=(50, 4)), recordings=rng.normal(size=(50, 9)),
+    ...              targets=rng.normal(size=50))
+    ...     _ = file.seek(0)
+    ...     read_pilot(file.name).recordings.shape
+    (50, 9)
+
+    **Arguments**
+
+    - `path`: of the file.
+
+    **Returns**
+
+    The study, a `PilotData`.
+
+    **Raises**
+
+    `PilotError`, a `ValueError` that lists every problem at once.
     """
     try:
         arrays, faults = _read(Path(path))
@@ -73,7 +99,8 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
             stream.seek(0)
             file = np.load(stream, allow_pickle=False)
             for name in file.files:
-                # A damaged archive raises whatever its decompressor or numpy's parser stumbles over.
+                # A damaged archive raises whatever its decompressor or numpy's parser stumbles
+                # over.
                 try:
                     arrays[name] = file[name]
                 except Exception as error:
@@ -98,7 +125,7 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 
 
 def pilot_data(**arrays: np.ndarray) -> PilotData:
-    """Check a study's arrays, named as in `read_pilot`, and bundle them.
+    """Check the arrays of a study, and bundle them.
 
     >>> import numpy as np
     >>> from jaxbrain.pilot import pilot_data
@@ -108,25 +135,35 @@ def pilot_data(**arrays: np.ndarray) -> PilotData:
     >>> data.targets.shape, data.shared_rows
     ((50, 1), True)
 
-    **Raises** `PilotError`, a `ValueError` that lists every problem at once.
+    **Arguments**
+
+    - `**arrays`: those of a study, under the names that `read_pilot` takes.
+
+    **Returns**
+
+    The study, a `PilotData`.
+
+    **Raises**
+
+    `PilotError`, a `ValueError` that lists every problem at once.
     """
     return _bundle(arrays, {})
 
 
 def _bundle(arrays: dict[str, np.ndarray], faults: dict[str, str]) -> PilotData:
-    """The arrays as a study; `faults` says what is wrong with those that could not be read, by name."""
+    """The arrays as a study; `faults` says by name what is wrong with those that are not read."""
     given = {*arrays, *faults}
-    names = SEPARATE_ROWS if {"brain_inputs", "task_inputs"} & given else SHARED_ROWS
+    names = _SEPARATE_ROWS if {"brain_inputs", "task_inputs"} & given else _SHARED_ROWS
     problems = [f"array {name!r} is missing" for name in names if name not in given]
     problems += [f"array {name!r} is not known here" for name in sorted(given - set(names))]
     if problems:
-        shared, separate = ", ".join(SHARED_ROWS), ", ".join(SEPARATE_ROWS)
+        shared, separate = ", ".join(_SHARED_ROWS), ", ".join(_SEPARATE_ROWS)
         problems.append(f"a file holds either {shared}; or {separate}")
     problems += [f"array {name!r} {fault}" for name, fault in faults.items() if name in names]
     checked = {name: _checked(name, arrays[name], problems) for name in names if name in arrays}
     if problems:
         raise PilotError(problems)
-    shared_rows = names is SHARED_ROWS
+    shared_rows = names is _SHARED_ROWS
     data = PilotData(
         brain_inputs=checked["inputs" if shared_rows else "brain_inputs"],
         recordings=checked["recordings"],
@@ -194,16 +231,39 @@ def _count(indices: np.ndarray, noun: str) -> str:
     return f"{len(indices)} {plural} ({first}{', …' if len(indices) > 5 else ''})"
 
 
+@with_one_blas_thread
 def whiten(data: PilotData, components: int) -> tuple[PilotData, float]:
     """Describe the inputs by their leading principal components, each scaled to variance 1.
 
     The model behind the estimators takes inputs of equal variance, and more recorded rows than
-    inputs. Components come from the inputs of all rows; neither recordings nor targets are looked at.
+    inputs. Components come from the inputs of all rows. Neither recordings nor targets are looked
+    at.
 
-    Returns the new data and the share of the inputs' variance that the components hold.
-    **Raises** `PilotError` if the inputs do not have that many components.
+    >>> import numpy as np
+    >>> from jaxbrain.pilot import pilot_data, whiten
+    >>> rng = np.random.default_rng(0)
+    >>> data = pilot_data(inputs=rng.normal(size=(50, 4)), recordings=rng.normal(size=(50, 9)),
+    ...                   targets=rng.normal(size=50))
+    >>> white, share = whiten(data, 3)
+    >>> white.brain_inputs.shape, 0.6 < share < 1
+    ((50, 3), True)
 
-    **Source.** Principal component analysis, by the singular value decomposition of the centred inputs.
+    **Arguments**
+
+    - `data`: the study.
+    - `components`: how many, from 2 to the rank of the inputs.
+
+    **Returns**
+
+    The study with new inputs, and the share of the variance of the inputs that the components hold.
+
+    **Raises**
+
+    `PilotError` if the inputs do not have that many components.
+
+    **Source**
+
+    Principal component analysis, by the singular value decomposition of the centred inputs.
     """
     inputs = (
         data.brain_inputs
@@ -216,7 +276,8 @@ def whiten(data: PilotData, components: int) -> tuple[PilotData, float]:
     if not 2 <= components <= rank:
         raise PilotError(
             [
-                f"components must lie between 2 and {rank}, the rank of the inputs: it is {components}"
+                f"components must lie between 2 and {rank}, the rank of the inputs: it is "
+                f"{components}"
             ]
         )
     scores = axes[:components].T * (np.sqrt(len(inputs)) / spread[:components])

@@ -11,22 +11,17 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..estimators import (
-    befs_path,
-    encode,
-    oracle_subspace,
-    random_subspace,
-    ridge,
-    shuffle_recordings,
-    task_only,
-)
+from ..estimators import VARIANTS, befs_path, find_variant, ridge, task_only
 from ..models import LinearGaussianModel, Problem
 from .brain_stage import reduce_model
 
 Estimator = Callable[..., Array]
 """`estimator(key, brain_inputs, recordings, task_inputs, targets, penalty)` → weights, shape (d,)."""
 
-SUBSPACES = ("befs", "random_subspace", "shuffled_recordings", "oracle")
+SUBSPACES = tuple(
+    variant.name for variant in VARIANTS if variant.source and variant.n_penalties == 1
+)
+"""Estimators with one penalty and a subspace: BEFS, its controls, and its limit."""
 
 
 def representative(problem: Problem) -> LinearGaussianModel:
@@ -70,15 +65,12 @@ def brain_trial(
     key, _ = stage_keys(key)
     key_data, key_control = jr.split(key)
     k, weights = model.latent_dim, model.task_weights
-    if sizes.subspace == "oracle":
-        basis = oracle_subspace(model)
-    elif sizes.subspace == "random_subspace":
-        basis = random_subspace(key_control, model.input_dim, k).astype(weights.dtype)
-    else:
-        inputs, recordings = model.sample_brain(key_data, sizes.n)
-        if sizes.subspace == "shuffled_recordings":
-            recordings = shuffle_recordings(key_control, recordings)
-        basis = encode(inputs, recordings, k)
+    variant, rows = find_variant(sizes.subspace), {}
+    if variant.takes_recordings:
+        rows = dict(
+            zip(("inputs", "recordings"), model.sample_brain(key_data, sizes.n), strict=True)
+        )
+    basis = variant.subspace(key_control, k, model=model, **rows).astype(weights.dtype)
     return basis, jnp.sum((weights - basis @ (basis.T @ weights)) ** 2)
 
 

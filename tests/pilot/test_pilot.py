@@ -26,7 +26,7 @@ from jaxbrain.pilot import (
     summarise,
     whiten,
 )
-from jaxbrain.pilot.evaluation import _displaced, _permuted
+from jaxbrain.pilot.splits import _displaced, _permuted
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "data" / "szinte2024" / "v1.npz"

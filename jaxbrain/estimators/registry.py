@@ -1,0 +1,176 @@
+"""Estimators and their controls, each described once: what runs over all of them reads this."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .._typing import AnyArray, Real
+from ..models import LinearGaussianModel
+from .encoding import encode, oracle_subspace, random_subspace, shuffle_recordings
+from .task import befs, ridge, task_only
+
+Source = Literal["recordings", "shuffled recordings", "chance", "model"]
+"""Where a subspace comes from: learned from recordings, or from recordings in the order of other
+rows; drawn at random; or the true one of a model."""
+
+
+class Variant(NamedTuple):
+    """One estimator of the comparison: where its subspace comes from, and what is penalised.
+
+    >>> from jaxbrain.estimators import VARIANTS
+    >>> [variant.name for variant in VARIANTS if variant.control_of == "befs"]
+    ['random_subspace', 'shuffled_recordings']
+
+    - `name`: as results, sweeps and the command line spell it.
+    - `source`: where the subspace comes from; None where there is none.
+    - `n_penalties`: 0, 1 (all weights, or those outside of the subspace), or 2 (outside, and
+      inside).
+    - `control_of`: the estimator whose gain this one must not show; None for what is no control.
+
+    **Source**
+
+    Lewis et al., arXiv:2605.09243; the controls and the second penalty are ours.
+    """
+
+    name: str
+    source: Source | None = None
+    n_penalties: int = 0
+    control_of: str | None = None
+
+    @property
+    def takes_recordings(self) -> bool:
+        """Whether its subspace is learned from recordings, in their own order or another."""
+        return self.source in ("recordings", "shuffled recordings")
+
+    def subspace(
+        self,
+        key: PRNGKeyArray,
+        rank: int,
+        *,
+        inputs: AnyArray | None = None,
+        recordings: AnyArray | None = None,
+        model: LinearGaussianModel | None = None,
+    ) -> Float[Array, "d k"] | None:
+        """Find the subspace of this estimator: an orthonormal basis, or None where it has none.
+
+        **Arguments**
+
+        - `key`: of the random subspace, or of the shuffled rows.
+        - `rank`: dimension of the subspace.
+        - `inputs`, `recordings`: of the brain stage, row by row, where the source is recordings; a
+          random subspace takes its number of inputs from either `inputs` or `model`.
+        - `model`: holds the true subspace, where that is the source.
+
+        **Returns**
+
+        An orthonormal basis, shape (d, rank); the true subspace has the rank of the model.
+
+        **Raises**
+
+        `ValueError` that names what this source needs and is not given.
+
+        **Source**
+
+        `encode`, `shuffle_recordings`, `random_subspace`, `oracle_subspace`.
+        """
+        if self.source is None:
+            return None
+        if self.source == "model":
+            if model is None:
+                raise ValueError(f"model must be given: {self.name} takes its subspace from it")
+            return oracle_subspace(model)
+        if self.source == "chance":
+            if inputs is None and model is None:
+                raise ValueError(
+                    "inputs or model must be given: they say how many inputs there are"
+                )
+            d = model.input_dim if inputs is None else jnp.shape(inputs)[1]  # type: ignore
+            return random_subspace(key, d, rank)
+        if inputs is None or recordings is None:
+            raise ValueError(f"inputs and recordings must be given: {self.name} learns from them")
+        if self.source == "shuffled recordings":
+            recordings = shuffle_recordings(key, recordings)
+        return encode(inputs, recordings, rank)
+
+    def weights(
+        self,
+        inputs: AnyArray,
+        targets: AnyArray,
+        basis: AnyArray | None = None,
+        penalty: Real = 0.0,
+        inside_penalty: Real = 0.0,
+    ) -> Float[Array, "d *t"]:
+        """Learn the task with this estimator; what it does not penalise is ignored.
+
+        **Arguments**
+
+        - `inputs`, `targets`: of the task stage, as in `befs`.
+        - `basis`: the subspace; an estimator without one ignores it.
+        - `penalty`, `inside_penalty`: a sample; the first two penalties, or one, or none are used.
+
+        **Returns**
+
+        Weights of shape (d,) or (d, t).
+
+        **Raises**
+
+        `ValueError` as `task_only`, `ridge` and `befs` do.
+
+        **Source**
+
+        `task_only`, `ridge`, `befs`.
+        """
+        if self.source is None:
+            if self.n_penalties == 0:
+                return task_only(inputs, targets)
+            return ridge(inputs, targets, penalty)
+        return befs(
+            inputs, targets, basis, penalty, inside_penalty if self.n_penalties == 2 else 0.0
+        )
+
+
+VARIANTS = (
+    Variant("task_only"),
+    Variant("ridge", None, 1),
+    Variant("befs", "recordings", 1),
+    Variant("random_subspace", "chance", 1, "befs"),
+    Variant("shuffled_recordings", "shuffled recordings", 1, "befs"),
+    Variant("oracle", "model", 1),
+    Variant("befs_two_penalties", "recordings", 2),
+    Variant("random_subspace_two_penalties", "chance", 2, "befs_two_penalties"),
+    Variant("shuffled_recordings_two_penalties", "shuffled recordings", 2, "befs_two_penalties"),
+)
+"""All estimators, in the order of every table."""
+
+
+def find_variant(name: str) -> Variant:
+    """Look an estimator up by its name.
+
+    >>> from jaxbrain.estimators import find_variant
+    >>> find_variant("befs_two_penalties").n_penalties
+    2
+
+    **Arguments**
+
+    - `name`: of one of `VARIANTS`.
+
+    **Returns**
+
+    The `Variant`.
+
+    **Raises**
+
+    `ValueError` that lists the names there are.
+
+    **Source**
+
+    Ours.
+    """
+    for one in VARIANTS:
+        if one.name == name:
+            return one
+    names = " or ".join(repr(one.name) for one in VARIANTS)
+    raise ValueError(f"name must be {names}, but it is {name!r}")

@@ -1,0 +1,167 @@
+"""The dimension of the subspace, chosen by how well recordings of unseen rows are predicted."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .._checks import check_finite, check_shape
+from .._linalg import map_factorisations
+from .._threads import with_one_blas_thread
+from .recordings import PilotData
+from .splits import _FOLDS, SplitSizes, _draw_rows, _fold_size
+
+
+@with_one_blas_thread
+def choose_rank(
+    data: PilotData, sizes: SplitSizes, repeats: int, key: PRNGKeyArray, block: int = 1
+) -> int:
+    """Choose the rank of the subspace that predicts recordings of unseen rows best.
+
+    Five-fold cross-validation of reduced-rank regression on the brain rows of random splits. One
+    fit a fold serves every rank. Targets are never looked at.
+
+    >>> import jax, numpy as np
+    >>> from jaxbrain.pilot import choose_rank, pilot_data, split_sizes
+    >>> rng = np.random.default_rng(0)
+    >>> inputs = rng.normal(size=(120, 12))
+    >>> recordings = inputs[:, :2] @ rng.normal(size=(2, 20)) + rng.normal(size=(120, 20))
+    >>> data = pilot_data(inputs=inputs, recordings=recordings, targets=inputs[:, 0])
+    >>> choose_rank(data, split_sizes(data), 5, jax.random.key(0))
+    2
+
+    **Arguments**
+
+    - `data`, `sizes`, `repeats`, `key`, `block`: as in `evaluate`, which checks them.
+
+    **Returns**
+
+    The rank, at least 1.
+
+    **Raises**
+
+    Nothing; `evaluate` refuses what cannot be.
+
+    **Source**
+
+    Ours; reduced-rank regression: Izenman (1975).
+    """
+    errors = _rank_errors(
+        jnp.asarray(data.brain_inputs),
+        jnp.asarray(data.recordings),
+        key,
+        sizes,
+        data.shared_rows,
+        _largest_rank(data, sizes),
+        repeats,
+        block,
+    )
+    return _best(errors)
+
+
+@with_one_blas_thread
+def encoding_rank(inputs: np.ndarray, recordings: np.ndarray) -> int:
+    """Choose the rank of `encode` for rows that need no splitting.
+
+    As `choose_rank`, by five folds of all rows in a fixed random order.
+
+    >>> import numpy as np
+    >>> from jaxbrain.pilot import encoding_rank
+    >>> rng = np.random.default_rng(0)
+    >>> inputs = rng.normal(size=(120, 12))
+    >>> recordings = inputs[:, :2] @ rng.normal(size=(2, 20)) + rng.normal(size=(120, 20))
+    >>> encoding_rank(inputs, recordings)
+    2
+
+    **Arguments**
+
+    - `inputs`: of the brain stage, shape (n, d).
+    - `recordings`: row by row with them, shape (n, p).
+
+    **Returns**
+
+    The rank, at least 1.
+
+    **Raises**
+
+    `ValueError` where arrays do not fit, hold NaN, or have too few rows to leave a fifth of them
+    out.
+
+    **Source**
+
+    As `choose_rank`.
+    """
+    check_shape("inputs", inputs, ("n", "d"), "one row a sample")
+    n, d = inputs.shape
+    check_shape("recordings", recordings, (n, "p"), "one row for each row of inputs")
+    for name, array in (("inputs", inputs), ("recordings", recordings)):
+        check_finite(name, array)
+    fold = n - _fold_size(n)
+    if fold < d + 2:
+        raise ValueError(
+            f"rank cannot be chosen by cross-validation: {n} recorded rows leave {fold} a fold for "
+            f"{d} inputs: give the rank"
+        )
+    sizes = SplitSizes(n_brain=n, n_task=0, n_test=0)
+    arrays = jnp.asarray(inputs), jnp.asarray(recordings)
+    largest = min(d - 1, recordings.shape[1], fold - 1)
+    return _best(_rank_errors(*arrays, jr.key(0), sizes, True, largest, 1, 1))
+
+
+def _best(errors: Float[Array, "r k"]) -> int:
+    # NumPy's: a program of its own would have to be compiled for each number.
+    return int(np.argmin(np.mean(np.asarray(errors), axis=0))) + 1
+
+
+def _largest_rank(data: PilotData, sizes: SplitSizes) -> int:
+    """The largest rank for which every stage has enough rows, inputs and channels."""
+    brain_fold = sizes.n_brain - _fold_size(sizes.n_brain)
+    task_fold = sizes.n_task - _fold_size(sizes.n_task)
+    return min(data.input_dim - 1, data.recordings.shape[1], task_fold - 2, brain_fold - 1)
+
+
+@partial(jax.jit, static_argnames=("sizes", "shared_rows", "largest", "repeats", "block"))
+def _rank_errors(
+    inputs: Array,
+    recordings: Array,
+    key: PRNGKeyArray,
+    sizes: SplitSizes,
+    shared_rows: bool,
+    largest: int,
+    repeats: int,
+    block: int,
+) -> Float[Array, "r k"]:
+    n_fold = _fold_size(sizes.n_brain)
+
+    def one_fold(rows: Array, fold: Array) -> Array:
+        # The rows of the fold come first after rolling; all folds have the same size.
+        rows = jnp.roll(rows, -fold * n_fold)
+        held_out, kept = rows[:n_fold], rows[n_fold:]
+        input_mean = jnp.mean(inputs[kept], axis=0, keepdims=True)
+        recording_mean = jnp.mean(recordings[kept], axis=0, keepdims=True)
+        x, r = inputs[kept] - input_mean, recordings[kept] - recording_mean
+        lower = jnp.linalg.cholesky(x.T @ x)
+        solve = partial(jax.scipy.linalg.solve_triangular, lower, lower=True)
+        moments = x.T @ r
+        vectors = jnp.linalg.eigh(solve(solve(moments @ moments.T).T))[1][:, ::-1][:, :largest]
+        # Channel patterns and their predictions: rank k adds the k-th outer product.
+        directions = solve(vectors, trans="T")
+        patterns = moments.T @ directions
+        norms = jnp.linalg.norm(patterns, axis=0, keepdims=True)
+        predicted = (inputs[held_out] - input_mean) @ (directions * norms)
+        actual = (recordings[held_out] - recording_mean) @ (patterns / norms)
+        return jnp.cumsum(jnp.sum(predicted**2 - 2 * predicted * actual, axis=0))
+
+    def one_repeat(number: Array) -> Array:
+        key_repeat = jr.fold_in(key, number)
+        n_rows = inputs.shape[0], inputs.shape[0]
+        brain, _, _ = _draw_rows(key_repeat, n_rows, sizes, shared_rows, block)
+        folds = map_factorisations(partial(one_fold, brain), jnp.arange(_FOLDS), _FOLDS)
+        return jnp.sum(folds, axis=0)
+
+    return jax.lax.map(one_repeat, jnp.arange(repeats))

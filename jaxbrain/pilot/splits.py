@@ -1,0 +1,178 @@
+"""Which rows are learned from and which are tested on: sizes, random splits, neighbours."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
+
+from .recordings import PilotData, PilotError
+
+_FOLDS = 5
+
+
+class SplitSizes(NamedTuple):
+    """How many rows each part of a split has: whole numbers.
+
+    **Fields**
+
+    - `n_brain`: rows for the brain stage.
+    - `n_task`: rows for the task stage.
+    - `n_test`: rows for testing.
+    """
+
+    n_brain: int
+    n_task: int
+    n_test: int
+
+
+def split_sizes(
+    data: PilotData,
+    n_brain: int | None = None,
+    n_task: int | None = None,
+    n_test: int | None = None,
+) -> SplitSizes:
+    """Choose the sizes of the three parts of a split; what is not given is filled in.
+
+    Of shared rows the brain stage gets half and the task stage a quarter, at least 5. Of separate
+    rows the brain stage gets all recordings and the task stage two thirds of the labelled rows. The
+    rest is for testing.
+
+    >>> import numpy as np
+    >>> from jaxbrain.pilot import pilot_data, split_sizes
+    >>> rng = np.random.default_rng(0)
+    >>> data = pilot_data(inputs=rng.normal(size=(50, 4)), recordings=rng.normal(size=(50, 9)),
+    ...                   targets=rng.normal(size=50))
+    >>> tuple(split_sizes(data, n_task=10))
+    (25, 10, 15)
+
+    **Arguments**
+
+    - `data`: the study.
+    - `n_brain`, `n_task`, `n_test`: rows for the brain stage, the task stage, and testing.
+
+    **Returns**
+
+    The `SplitSizes`.
+
+    **Raises**
+
+    `PilotError` that lists every size that cannot be.
+    """
+    for name, number in (("n_brain", n_brain), ("n_task", n_task), ("n_test", n_test)):
+        if number is not None and (
+            isinstance(number, bool) or not isinstance(number, int | np.integer)
+        ):
+            raise PilotError([f"{name} must be a whole number, but it is {number!r}"])
+    rows_brain, rows_task = len(data.brain_inputs), len(data.task_inputs)
+    given = n_task is not None, n_test is not None
+    if n_brain is None:
+        n_brain = rows_brain // 2 if data.shared_rows else rows_brain
+    left = rows_task - n_brain if data.shared_rows else rows_task
+    if n_task is None:
+        n_task = max(left // 2, 5) if data.shared_rows else 2 * left // 3
+    if n_test is None:
+        n_test = max(left - n_task, 0)
+    d, problems = data.input_dim, []
+    if n_brain < d + 2:
+        problems.append(
+            f"n_brain = {n_brain} rows cannot teach a subspace of {d} inputs (it takes at least "
+            f"{d + 2}): describe the inputs by fewer components, or record more"
+        )
+    # What is left when n_brain is too large is not to blame for it.
+    possible = n_brain <= rows_brain
+    if not possible:
+        problems.append(f"n_brain = {n_brain}, but there are only {rows_brain} recorded rows")
+        if data.shared_rows and rows_brain >= d + 9:
+            problems[-1] += (
+                f": pass {d + 2} to {rows_brain - 7}, so that 5 task and 2 test rows remain"
+            )
+    if n_task < 5 and (possible or given[0]):
+        problems.append(f"n_task = {n_task} rows are too few to choose a penalty on: at least 5")
+    if n_test < 2 and (possible or given[1]):
+        problems.append(f"n_test = {n_test} rows are too few to test on: at least 2")
+    if n_task + n_test > left and possible:
+        problems.append(
+            f"n_task + n_test = {n_task + n_test}, but there are only {left} rows left for them"
+        )
+    if problems:
+        raise PilotError(problems)
+    return SplitSizes(n_brain, n_task, n_test)
+
+
+def row_correlation(data: PilotData, lag: int = 1) -> float:
+    """Measure how alike rows are that follow each other.
+
+    That much single rows on both sides of a split share.
+
+    Independent rows lie within 2/√n of 0, n the number of rows.
+
+    >>> import numpy as np
+    >>> from jaxbrain.pilot import pilot_data, row_correlation
+    >>> rng = np.random.default_rng(0)
+    >>> data = pilot_data(inputs=rng.normal(size=(400, 4)), recordings=rng.normal(size=(400, 9)),
+    ...                   targets=rng.normal(size=400))
+    >>> abs(row_correlation(data)) < 0.1
+    True
+
+    **Arguments**
+
+    - `data`: the study.
+    - `lag`: rows from one to the other, at least 1 and less than there are.
+
+    **Returns**
+
+    The correlation of each channel, and of each target, with itself so many rows later: the mean
+    over channels or that over targets, whichever is larger.
+
+    **Raises**
+
+    Nothing.
+
+    **Source**
+
+    Ours.
+    """
+
+    def mean_over_columns(array: np.ndarray) -> float:
+        centred = array - array.mean(axis=0)
+        together = np.sum(centred[lag:] * centred[:-lag], axis=0)
+        return float(np.mean(together / np.sum(centred**2, axis=0)))
+
+    return max(mean_over_columns(data.recordings), mean_over_columns(data.targets))
+
+
+def _permuted(key: PRNGKeyArray, n: int, block: int) -> Array:
+    """The numbers below n in random order, in which so many consecutive ones stay together."""
+    order = jr.permutation(key, -(-n // block))
+    rows = (order[:, None] * block + jnp.arange(block)[None]).ravel()
+    # The last block may be shorter: what it lacks goes to the end.
+    return rows[jnp.argsort(rows >= n, stable=True)[:n]]
+
+
+def _displaced(key: PRNGKeyArray, n: int, block: int) -> Array:
+    """The numbers below n, out of place: in any order, or, to keep neighbours, all moved on."""
+    if block == 1:
+        return jr.permutation(key, n)
+    least = min(block, n // 2)
+    return (jnp.arange(n) + jr.randint(key, (), least, n - least + 1)) % n
+
+
+def _draw_rows(
+    key: PRNGKeyArray, n_rows: tuple[int, int], sizes: SplitSizes, shared_rows: bool, block: int
+) -> tuple[Array, Array, Array]:
+    """Row numbers of the brain, task and test parts: disjoint where rows are shared."""
+    key_brain, key_task = jr.split(key)
+    brain = _permuted(key_brain, n_rows[0], block)
+    labelled = brain[sizes.n_brain :] if shared_rows else _permuted(key_task, n_rows[1], block)
+    task = labelled[: sizes.n_task]
+    test = labelled[sizes.n_task : sizes.n_task + sizes.n_test]
+    return brain[: sizes.n_brain], task, test
+
+
+def _fold_size(n: int) -> int:
+    """Rows held out in each fold; where n is no multiple, the last fold repeats some."""
+    return -(-n // _FOLDS)
