@@ -40,7 +40,8 @@ def use(device: str) -> None:
         jax.config.update("jax_platforms", "cpu")
     elif jax.default_backend() != "gpu":
         raise SystemExit(
-            f"--device gpu: JAX finds none, only {jax.devices()[0]}; install jaxbrain[cuda12] or [cuda13]"
+            f"--device gpu: JAX finds none, only {jax.devices()[0]}; install jaxbrain[cuda12] or "
+            "[cuda13]"
         )
 
 
@@ -55,7 +56,7 @@ def seconds(function: Callable[[], object], repetitions: int = 7) -> dict[str, f
 def side_by_side(
     functions: dict[str, Callable[[], object]], repetitions: int = 7
 ) -> dict[str, dict[str, float]]:
-    """`seconds` of several, taking turns, so that what disturbs the machine disturbs all of them."""
+    """`seconds` of several, taking turns: what disturbs the machine disturbs all of them."""
     firsts = {name: once(function) for name, function in functions.items()}
     times: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(repetitions):
@@ -153,7 +154,10 @@ def limits() -> dict[str, float]:
 
 
 def _commit() -> str:
-    """The commit measured, marked where the code differs; results of other benchmarks do not count."""
+    """The commit measured, marked where the code differs.
+
+    Results of other benchmarks do not count.
+    """
 
     def said(*arguments: str) -> str:
         done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)

@@ -2,8 +2,8 @@
 
     python -m benchmarks.accuracy
 
-Reads results/accuracy_simulation.json, which `python -m benchmarks.accuracy_simulation` makes without
-any of the library's code, and writes results/accuracy.json and docs/accuracy.md.
+Reads results/accuracy_simulation.json, which `python -m benchmarks.accuracy_simulation` makes
+without any of the library's code, and writes results/accuracy.json and docs/accuracy.md.
 """
 
 import itertools
@@ -182,7 +182,7 @@ def claimed(problem: jb.Problem, n_brain, channels):
 
 
 def two_penalty_errors(cells: list[dict]) -> list[dict]:
-    """Relative error of the two-penalty risk at C on simulated traces, at two splits of the task."""
+    """Relative error of the two-penalty risk at C, two splits of the task, simulated traces."""
     from jaxbrain.theory.two_penalties import _risk
 
     @partial(jax.jit, static_argnums=0)
@@ -224,7 +224,7 @@ def trace_errors(cells: list[dict]) -> list[dict]:
 
 
 def within(rows: list[dict], kind: str) -> str:
-    """Share of the cells within the target, allowing two Monte Carlo errors, and the largest error."""
+    """Share of the cells within the target and two Monte Carlo errors; the largest error."""
     if not rows:
         return "–"
     target = [CLOSE if row["n"] >= 1.5 * row["d"] else FAR for row in rows]
@@ -342,19 +342,28 @@ def in_words(rows: list[dict], regimes: dict) -> list[str]:
         "",
         *table(["where", "E m̂", "risk at the best penalty", "risk under a block shift"], body),
         "",
-        "A risk at its best penalty forgives most of what E m̂ is off. The risk under a block shift does not: it takes",
-        "second moments of the learned subspace from the same equivalent, which are further off. It is the least",
+        "A risk at its best penalty forgives most of what E m̂ is off. The risk under a block "
+        "shift does not: it takes",
+        "second moments of the learned subspace from the same equivalent, which are further off. "
+        "It is the least",
         "accurate of all where directions are lost at k/d = 0.1.",
         "",
-        "With known numbers every function that rests on the brain stage gives an `AccuracyWarning` where directions are",
-        "lost (d/20 < k ≤ d/8), where channels are noisy and k > d/8, n_brain ≥ 1.5 d, and at k = 1 and",
-        f"n_brain ≤ d + 4. Of the {len(silent)} of {len(rows)} cells without a warning the target is missed by E m̂ in",
-        f"{counts['missed']} (worst {least_accurate['missed']}), by the risk at its best penalty in {counts['risk']}, and by the risk under a block shift in",
+        "With known numbers every function that rests on the brain stage gives an "
+        "`AccuracyWarning` where directions are",
+        "lost (d/20 < k ≤ d/8), where channels are noisy and k > d/8, n_brain ≥ 1.5 d, and at k "
+        "= 1 and",
+        f"n_brain ≤ d + 4. Of the {len(silent)} of {len(rows)} cells without a warning the "
+        "target is missed by E m̂ in",
+        f"{counts['missed']} (worst {least_accurate['missed']}), by the risk at its best penalty "
+        f"in {counts['risk']}, and by the risk under a block shift in",
         f"{counts['shift']} (worst {least_accurate['shift']}).",
         "",
-        "What was tried: the formula for a few strong directions (12) was off by up to 17 % at k/d = 0.3 and 23 % at 0.6; the",
-        "equivalent for many (12a–c) leaves what is above. A surrogate with two kinds of noise, one of them orthogonal",
-        "to the signal and matched to the subspace as well, does not cure the rest. Below k = d/8 the first formula stays,",
+        "What was tried: the formula for a few strong directions (12) was off by up to 17 % at "
+        "k/d = 0.3 and 23 % at 0.6; the",
+        "equivalent for many (12a–c) leaves what is above. A surrogate with two kinds of noise, "
+        "one of them orthogonal",
+        "to the signal and matched to the subspace as well, does not cure the rest. Below k = "
+        "d/8 the first formula stays,",
         'since it costs a thousandth. docs/theory.md, "The brain stage".',
         "",
     ]
@@ -369,16 +378,22 @@ def document(brain: list[dict], two: list[dict], traces: list[dict], meta: dict)
         "",
         "Made by `python -m benchmarks.accuracy`; do not edit by hand.",
         "",
-        "Closed forms against exact simulation of the same quantities, which shares no code with them. The",
-        "brain stage is drawn exactly without data (Monte Carlo error below 0.05 % in every cell, below",
-        "0.3 % for the risks); gains run geometrically from 0.5 to 2 times p/k, latent noise linearly from",
+        "Closed forms against exact simulation of the same quantities, which shares no code with "
+        "them. The",
+        "brain stage is drawn exactly without data (Monte Carlo error below 0.05 % in every "
+        "cell, below",
+        "0.3 % for the risks); gains run geometrically from 0.5 to 2 times p/k, latent noise "
+        "linearly from",
         "1.5 v to 0.5 v, the task lies unevenly over the latents. Noise regimes: "
         + regimes
         + ". p/k is",
-        "1.5, 3, 10 and 25, n_brain/d 1.02 to 10, relative misalignment 0, 0.1, 0.5, 0.9; risks at task noise 1",
-        "and 10 times ‖β‖² and n_task of d/2, 1.5 d and 10 d, the worst of the six in each cell. E m̂ is E‖K̂β‖², `expected_misalignment`.",
+        "1.5, 3, 10 and 25, n_brain/d 1.02 to 10, relative misalignment 0, 0.1, 0.5, 0.9; risks "
+        "at task noise 1",
+        "and 10 times ‖β‖² and n_task of d/2, 1.5 d and 10 d, the worst of the six in each cell. "
+        "E m̂ is E‖K̂β‖², `expected_misalignment`.",
         "",
-        "Each entry: share of the cells within the target (1 % from n_brain = 1.5 d on, 3 % below), and the",
+        "Each entry: share of the cells within the target (1 % from n_brain = 1.5 d on, 3 % "
+        "below), and the",
         "largest error.",
         *brain_tables(brain, 200),
         "",
@@ -390,8 +405,10 @@ def document(brain: list[dict], two: list[dict], traces: list[dict], meta: dict)
         *in_words(brain, meta["regimes (v, r)"]),
         "## Two penalties",
         "",
-        "Risk at given penalties, d = 100, C of the inside and the outside from 1e-3 d to 10 d each, task",
-        "split 0.9/0.1 and 0.3/0.7, noise ‖β‖². Largest and median error over penalties, and largest where",
+        "Risk at given penalties, d = 100, C of the inside and the outside from 1e-3 d to 10 d "
+        "each, task",
+        "split 0.9/0.1 and 0.3/0.7, noise ‖β‖². Largest and median error over penalties, and "
+        "largest where",
         "both are at least 0.1 d, as best penalties are unless the task is nearly noiseless:",
         "",
     ]

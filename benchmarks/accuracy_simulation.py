@@ -3,9 +3,9 @@
     python -m benchmarks.accuracy_simulation [--part brain|task|two_penalties] [--quick]
     python -m benchmarks.accuracy_simulation --check
 
-NumPy and SciPy only: nothing here may come from jaxbrain, which `accuracy.py` compares with it. The results
-are saved as they come; started again, the program goes on with the cells that are missing or not yet exact
-enough. A cell depends on its seed and its number of draws alone.
+NumPy and SciPy only: nothing here may come from jaxbrain, which `accuracy.py` compares with it. The
+results are saved as they come; started again, the program goes on with the cells that are missing
+or not yet exact enough. A cell depends on its seed and its number of draws alone.
 """
 
 import argparse
@@ -36,7 +36,8 @@ TWO_SIDES = ["d", "k", "n", "c_in", "c_out"]
 TWO_MEANS = ["tr_in_G", "tr_out_G", "tr_in_G2", "tr_out_G2", "tr_GWG"]
 
 
-# --- The brain stage -------------------------------------------------------------------------------
+# --- The brain stage
+# -------------------------------------------------------------------------------
 
 
 def anisotropy(k: int, p: int, regime: str) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
@@ -72,7 +73,9 @@ def brain_draws(
     recording: float,
     squares: np.ndarray,
 ) -> np.ndarray:
-    """Exact draws of BRAIN_MEANS, each a mean over `repeats` draws of what the directions leave free.
+    """Exact draws of BRAIN_MEANS.
+
+    Each is a mean over `repeats` draws of what the directions leave free.
 
     Channels are rotated so that k of them carry signal; v_i are the variances of the latent noise.
     """
@@ -99,7 +102,8 @@ def brain_draws(
     if outside.shape[-2] > rows:
         outside = t(np.linalg.cholesky(t(outside) @ outside))
 
-    # Given the directions, repeat what is left: the other inputs, and their overlap with the first k.
+    # Given the directions, repeat what is left: the other inputs, and their overlap with the first
+    # k.
     others = bartlett(rng, size * repeats, rows, n - k - (q - rows))
     others = others.reshape(size, repeats, rows, rows)
     a2 = np.linalg.solve(t(others), outside[:, None])
@@ -204,7 +208,8 @@ def brain(store: "Store", quick: bool, tolerance: float, minimum: int, cap: floa
         store.add("brain", cell, draws, error, seconds)
 
 
-# --- The task stage --------------------------------------------------------------------------------
+# --- The task stage
+# --------------------------------------------------------------------------------
 
 
 def traces(
@@ -212,9 +217,9 @@ def traces(
 ) -> tuple[np.ndarray, np.ndarray]:
     """tr (W + c)⁻¹ and tr (W + c)⁻², for W ~ Wishart_q(samples), shape (size, len(shifts)).
 
-    W = BᵀB with B bidiagonal and chi-distributed (Dumitriu and Edelman, 2002). The pivots of W + c come from
-    the stationary qd recursion; they and their derivatives in c are sums of positive terms, so that no
-    digit is lost, and no eigenvalue is needed.
+    W = BᵀB with B bidiagonal and chi-distributed (Dumitriu and Edelman, 2002). The pivots of W + c
+    come from the stationary qd recursion; they and their derivatives in c are sums of positive
+    terms, so that no digit is lost, and no eigenvalue is needed.
     """
     low, high = min(q, samples), max(q, samples)
     c = np.asarray(shifts, float)
@@ -256,7 +261,8 @@ def task(store: "Store", quick: bool, tolerance: float, minimum: int, cap: float
                 store.add_moments("task", cell, total, index)
 
 
-# --- Two penalties ---------------------------------------------------------------------------------
+# --- Two penalties
+# ---------------------------------------------------------------------------------
 
 
 def two_penalty_draw(
@@ -264,8 +270,8 @@ def two_penalty_draw(
 ) -> np.ndarray:
     """TWO_MEANS for one W and all pairs (c_in, c_out), shape (len(inside), len(outside), 5).
 
-    From G₀ = (W + c_out)⁻¹ by Woodbury's identity; a mean over all d // k blocks of k directions, any of which
-    may be the penalised ones.
+    From G₀ = (W + c_out)⁻¹ by Woodbury's identity; a mean over all d // k blocks of k directions,
+    any of which may be the penalised ones.
     """
     blocks = d // k
     factor = bartlett(rng, 1, d, n)[0]
@@ -323,7 +329,8 @@ def two_penalties(store: "Store", quick: bool, tolerance: float, minimum: int, c
                 store.add_moments("two_penalties", cell, total, index)
 
 
-# --- Moments, the file -----------------------------------------------------------------------------
+# --- Moments, the file
+# -----------------------------------------------------------------------------
 
 
 class Moments:
@@ -419,7 +426,8 @@ class Store:
 
 def meta() -> dict:
     return {
-        "what": "means over exact draws, se: their standard errors, error: the largest relative one that "
+        "what": "means over exact draws, se: their standard errors, "
+        "error: the largest relative one that "
         "counts; seconds: time spent on the cell (on its draws, where cells share them)",
         "brain": {
             "gains h_i²": "p/k geomspace(0.5, 2, k)",
@@ -440,7 +448,8 @@ def rounded(values) -> list:
     return [float(f"{v:.7g}") if isinstance(v, float) else v for v in values]
 
 
-# --- Checks ----------------------------------------------------------------------------------------
+# --- Checks
+# ----------------------------------------------------------------------------------------
 
 
 def check() -> None:
@@ -459,7 +468,8 @@ def check() -> None:
         z = z_scores(fast, raw)
         print(f"brain, d {d}, k {k}, p {p}, n {n}, in s.e.: {named(BRAIN_MEANS, z)}")
         print(
-            f"    relative errors of the raw draws: {named(BRAIN_MEANS, standard_error(raw) / raw.mean(0))}"
+            "    relative errors of the raw draws: "
+            f"{named(BRAIN_MEANS, standard_error(raw) / raw.mean(0))}"
         )
 
     for q, n in [(20, 15), (20, 20), (20, 21), (12, 60)]:
@@ -472,7 +482,8 @@ def check() -> None:
         identity = shifts * first**2 + (shifts + n - q - 1) * first - q + shifts * second
         exact = identity.mean(0) / standard_error(identity)
         print(
-            f"task, q {q}, N {n}, in s.e.: t1 {z[0].round(2)} t2 {z[1].round(2)} identity {exact.round(2)}"
+            f"task, q {q}, N {n}, in s.e.: t1 {z[0].round(2)} t2 {z[1].round(2)} identity "
+            f"{exact.round(2)}"
         )
 
     for d, k, n in [(12, 3, 30), (13, 3, 8), (12, 8, 12)]:
@@ -489,7 +500,10 @@ def noisy_anisotropy(k: int, p: int) -> tuple[np.ndarray, np.ndarray, float, np.
 
 
 def raw_draw(rng, d, p, n, gains, latent, recording, squares) -> np.ndarray:
-    """Inputs, recordings, reduced-rank regression in turned coordinates; one task in random signs."""
+    """Inputs, recordings, reduced-rank regression in turned coordinates.
+
+    There is one task in random signs.
+    """
     k = len(gains)
     basis = np.linalg.qr(rng.standard_normal((d, k + 1)))[0]
     encoder, missed = basis[:, :k], basis[:, k]

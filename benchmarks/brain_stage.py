@@ -2,8 +2,8 @@
 
     python -m benchmarks.brain_stage [--device gpu]
 
-The reference draws the recordings and fits them; the library draws the subspace that they would teach.
-Each case runs in a process of its own, so that its peak of memory is its own.
+The reference draws the recordings and fits them; the library draws the subspace that they would
+teach. Each case runs in a process of its own, so that its peak of memory is its own.
 """
 
 import os
@@ -148,7 +148,8 @@ def kernel_share(device: str) -> dict:
 
 def main() -> None:
     device = prepare(__doc__).device
-    # For both sides one thread of BLAS, read when a process starts: several only wait for each other here.
+    # For both sides one thread of BLAS, read when a process starts: several only wait for each
+    # other here.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     results = {
         "latents": LATENTS,

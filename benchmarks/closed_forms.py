@@ -1,4 +1,6 @@
-"""What the closed forms cost: value and its gradient over a grid, on the fMRI problem, against NumPy.
+"""What the closed forms cost.
+
+Value and its gradient over a grid, on the fMRI problem, against NumPy.
 
 python -m benchmarks.closed_forms [--device gpu]
 """

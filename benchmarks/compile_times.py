@@ -2,8 +2,8 @@
 
     python -m benchmarks.compile_times [--device gpu]
 
-Each case runs in fresh processes without a compilation cache. NumPy has nothing to compile: beside each
-first call stands the second, with other numbers, which compiles nothing.
+Each case runs in fresh processes without a compilation cache. NumPy has nothing to compile: beside
+each first call stands the second, with other numbers, which compiles nothing.
 """
 
 import statistics

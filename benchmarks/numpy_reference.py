@@ -1,7 +1,10 @@
-"""What the library does, in plain NumPy and SciPy: the simulation of the paper, and the closed forms.
+"""What the library does, in plain NumPy and SciPy.
 
-The simulation is written the way Lewis et al., arXiv:2605.09243, describe it: nothing is reduced, no
-factorisation is used twice, and every penalty has a solve of its own. Shares no code with the library.
+The simulation of the paper, and the closed forms.
+
+The simulation is written the way Lewis et al., arXiv:2605.09243, describe it: nothing is reduced,
+no factorisation is used twice, and every penalty has a solve of its own. Shares no code with the
+library.
 """
 
 import numpy as np
@@ -57,7 +60,7 @@ def draw_task(rng, task_weights, task_noise, n):
 
 
 def learned_basis(inputs, recordings, rank):
-    """Reduced-rank regression: least squares, its leading predicted directions, their input side."""
+    """Reduced-rank regression: the input side of the leading directions of least squares."""
     coefficients = np.linalg.lstsq(inputs, recordings, rcond=None)[0]
     directions = np.linalg.svd(inputs @ coefficients, full_matrices=False)[2][:rank].T
     return np.linalg.qr(coefficients @ directions)[0]

@@ -2,8 +2,8 @@
 
     python -m benchmarks.page
 
-Between marks of the form `<!-- NAME -->` and `<!-- end -->` the page is made here; its other words are
-written by hand.
+Between marks of the form `<!-- NAME -->` and `<!-- end -->` the page is made here; its other words
+are written by hand.
 """
 
 import json
@@ -59,12 +59,16 @@ def conditions() -> str:
     record = json.loads((RESULTS / "closed_forms.json").read_text())
     versions, limits = record["versions"], record["results"]["limits"]
     return (
-        f"{record['machine']['cores']} cores ({record['machine']['cpu']}), JAX {versions['jax']}, Python "
-        f"{'.'.join(versions['python'].split('.')[:2])}, NumPy {versions['numpy']}, double precision. Medians, "
+        f"{record['machine']['cores']} cores ({record['machine']['cpu']}), JAX "
+        f"{versions['jax']}, Python "
+        f"{'.'.join(versions['python'].split('.')[:2])}, NumPy {versions['numpy']}, double "
+        "precision. Medians, "
         "extremes in brackets. What the machine does at best, measured in the same run: "
         f"{limits['arithmetic_gflop_per_s']:.0f} GFLOP/s in a product of matrices, "
-        f"{limits['memory_gb_per_s']:.1f} GB/s through memory, {duration(limits['dispatch_s'])} for a program "
-        f"that does nothing, {limits['sum_over_latents_ns_per_term']:.2f} ns for a term of the sum over latents, "
+        f"{limits['memory_gb_per_s']:.1f} GB/s through memory, {duration(limits['dispatch_s'])} "
+        "for a program "
+        f"that does nothing, {limits['sum_over_latents_ns_per_term']:.2f} ns for a term of the "
+        "sum over latents, "
         "of which the closed forms consist."
     )
 
@@ -87,7 +91,8 @@ def closed_forms() -> str:
             f"value and its gradient, {cells:,} cells each on its own",
             timing(gradient["jaxbrain"]),
             duration(gradient["jaxbrain"]["first_s"]),
-            f"{duration(cells * gradient['numpy_one_cell']['median_s'])}, by differences, from one cell",
+            f"{duration(cells * gradient['numpy_one_cell']['median_s'])}, by differences, from "
+            "one cell",
             times(gradient["times_faster"]),
             f"{gradient['largest_relative_difference']:.0e}",
             f"{gradient['fraction_of_limit']:.1%}",
@@ -115,8 +120,10 @@ def closed_forms() -> str:
     head = ("what", "jaxbrain", "first call", "NumPy", "ratio", "difference", "of the limit")
     growth = found["growth"]
     return table(head, rows) + (
-        f"\n\nThe time grows with the number of cells to the power {growth['exponent_in_cells']:.2f} "
-        f"(in sizes timed on their own, 10 000 to a million of them: {duration(growth['cells']['times'][2]['median_s'])} to "
+        "\n\nThe time grows with the number of cells to the power "
+        f"{growth['exponent_in_cells']:.2f} "
+        "(in sizes timed on their own, 10 000 to a million of them: "
+        f"{duration(growth['cells']['times'][2]['median_s'])} to "
         f"{duration(growth['cells']['times'][-1]['median_s'])}), with that of latents to the power "
         f"{growth['exponent_in_latents']:.2f} (800 to 12 800). "
         f"Memory at its peak {found['peak_memory_gb']:.1f} GB, imports and gradients included."
@@ -139,12 +146,14 @@ def brain_stage() -> str:
         rows.append(
             [
                 f"{sides[0]['size']:,} to {sides[-1]['size']:,} {size}",
-                f"{duration(sides[0]['jaxbrain']['median_s'])} to {duration(sides[-1]['jaxbrain']['median_s'])}",
+                f"{duration(sides[0]['jaxbrain']['median_s'])} to "
+                f"{duration(sides[-1]['jaxbrain']['median_s'])}",
                 f"{exponent['jaxbrain']:.2f}",
                 f"{exponent['numpy']:.2f}",
                 f"{duration(largest['numpy']['median_s'])} at {largest['size']:,}",
                 times(largest["numpy"]["median_s"] / largest["jaxbrain"]["median_s"]),
-                f"{sides[-1]['jaxbrain']['peak_memory_gb']:.1f} GB; {largest['numpy']['peak_memory_gb']:.1f} GB",
+                f"{sides[-1]['jaxbrain']['peak_memory_gb']:.1f} GB; "
+                f"{largest['numpy']['peak_memory_gb']:.1f} GB",
                 f"{apart:.1f}",
             ]
         )
@@ -161,8 +170,10 @@ def brain_stage() -> str:
     dense = found["dense"]
     fmri = results("simulation")["fmri draw"]["slowest_over_fastest_n_brain"]["wall"] - 1
     return table(head, rows) + (
-        f"\n\nWith {dense['inputs']} inputs and as many channels the eigenvectors of one matrix, without which "
-        f"there is no draw, are {dense['fraction_of_limit']:.0%} of its time. At fMRI scale the slowest "
+        f"\n\nWith {dense['inputs']} inputs and as many channels the eigenvectors of one matrix, "
+        "without which "
+        f"there is no draw, are {dense['fraction_of_limit']:.0%} of its time. At fMRI scale the "
+        "slowest "
         f"number of recordings took {fmri:.0%} longer than the fastest.\n\n"
         "![Time of a draw against recordings, inputs and channels](plots/brain_stage.png)"
     )
@@ -222,9 +233,12 @@ def simulation() -> str:
     ]
     return (
         table(("what", "NumPy", "jaxbrain", "ratio"), rows)
-        + f"\n\nThe means agree within {apart['largest']:.1f} standard errors in all {apart['cells']} cells (root mean "
-        f"square {apart['root_mean_square']:.2f}). The eigenvectors without which there is no trial, those of one matrix "
-        f"for each number of recordings, are {equal['fraction_of_limit']:.0%} of the time of a trial with reduced draws. "
+        + f"\n\nThe means agree within {apart['largest']:.1f} standard errors "
+        f"in all {apart['cells']} cells (root mean "
+        f"square {apart['root_mean_square']:.2f}). The eigenvectors without which there is no "
+        "trial, those of one matrix "
+        f"for each number of recordings, are {equal['fraction_of_limit']:.0%} of the time of a "
+        "trial with reduced draws. "
         "How many times longer NumPy takes, by recordings (down) and labels "
         "(across), in the median over penalties:\n\n"
         + table(["n_brain \\ n_task", *map(str, grid["n_task"])], by_cell)
@@ -255,9 +269,12 @@ def fmri() -> str:
     )
     largest = max(abs(row["in_standard_errors"]) for row in found["by_n_brain"].values())
     return table(head, rows) + (
-        f"\n\n{found['draws']} draws for each number of recordings, {found['sweep_with_compilation']['wall_s']:.0f} s in "
-        f"all, run once, with compilation, {found['peak_memory_gb']:.1f} GB. The closed form lies within {largest:.1f} standard errors of every mean. "
-        f"The products of matrices in a draw, {draw['gflop_of_a_draw']:.0f} GFLOP, would take {draw['fraction_of_arithmetic']:.0%} "
+        f"\n\n{found['draws']} draws for each number of recordings, "
+        f"{found['sweep_with_compilation']['wall_s']:.0f} s in "
+        f"all, run once, with compilation, {found['peak_memory_gb']:.1f} GB. The closed form "
+        f"lies within {largest:.1f} standard errors of every mean. "
+        f"The products of matrices in a draw, {draw['gflop_of_a_draw']:.0f} GFLOP, would take "
+        f"{draw['fraction_of_arithmetic']:.0%} "
         "of its time at the machine's best rate."
     )
 
@@ -284,7 +301,8 @@ def estimators() -> str:
     exponents = found["growth"]["exponents"]
     grown = ", ".join(f"{name} {exponent:.2f}" for name, exponent in exponents.items())
     return table(head, rows) + (
-        f"\n\nExponents of the time in the number of inputs, with four rows and (`encode`) one channel for each, from "
+        "\n\nExponents of the time in the number of inputs, with four rows and (`encode`) one "
+        "channel for each, from "
         f"{found['growth']['inputs'][-3]} to {found['growth']['inputs'][-1]:,}: {grown}.\n\n"
         "![Time of the estimators as inputs grow](plots/estimators.png)"
     )
@@ -307,8 +325,10 @@ def tuning() -> str:
     apart = data["largest distance to scikit-learn's choice, in steps of its grid"]
     near = data["median distance to himalaya's choice, in steps of its grid"]
     return table(("what", "time", "first call", "accuracy"), rows) + (
-        f"\n\nOur choices by leave-one-out are within {apart:.2f} steps of scikit-learn's grid (the nearest point "
-        f"of a grid is up to half a step off); by five folds in the median {near:.2f} steps from himalaya's, whose folds are others. One Gram matrix and "
+        f"\n\nOur choices by leave-one-out are within {apart:.2f} steps of scikit-learn's grid "
+        "(the nearest point "
+        f"of a grid is up to half a step off); by five folds in the median {near:.2f} steps from "
+        "himalaya's, whose folds are others. One Gram matrix and "
         f"its eigenvectors are {data['fraction_of_limit']:.0%} of the time of leave-one-out."
     )
 
@@ -349,7 +369,8 @@ def command_line() -> str:
         "info": "`jaxbrain info`",
         "worth_from_a_cold_start": "`jaxbrain worth`",
         "plan_three_modalities": "`jaxbrain plan`, three modalities",
-        "fit_300_repeats_rank_given": f"`jaxbrain fit`, 300 repeats on {found['fit_data']} (150 × 2268)",
+        "fit_300_repeats_rank_given": f"`jaxbrain fit`, 300 repeats on {found['fit_data']} "
+        "(150 × 2268)",
     }
     rows = [
         [
@@ -378,7 +399,8 @@ def reproduction() -> str:
         )
     ]
     return table(("scale", "wall time", "processor time", "memory"), rows) + (
-        f"\n\nThe paper's simulations took some {found['cpu_hours_of_the_paper']:,} CPU hours, at small scale alone."
+        f"\n\nThe paper's simulations took some {found['cpu_hours_of_the_paper']:,} CPU hours, "
+        "at small scale alone."
     )
 
 

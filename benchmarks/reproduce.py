@@ -1,4 +1,6 @@
-"""What it costs to reproduce the paper: wall time and memory of `jaxbrain reproduce`, quick and full.
+"""What it costs to reproduce the paper.
+
+Wall time and memory of `jaxbrain reproduce`, quick and full.
 
 python -m benchmarks.reproduce [--device gpu]
 """

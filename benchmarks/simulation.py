@@ -96,7 +96,7 @@ def equal_error() -> dict:
 
 
 def eigenvectors_a_trial(model: jb.LinearGaussianModel) -> dict[str, float]:
-    """Seconds for the one factorisation of each number of recordings without which there is no trial."""
+    """Seconds for the factorisation of each number of recordings that no trial can do without."""
     size, trials = min(model.input_dim, model.recording_dim), 200
     matrices = np.random.default_rng(0).standard_normal((trials * len(N_BRAIN), size, size))
     matrices = jax.numpy.asarray(matrices @ matrices.swapaxes(1, 2))
@@ -179,10 +179,10 @@ def fmri_draw() -> dict:
 def gflop_of_a_draw(problem: jb.Problem) -> float:
     """Operations of the products of matrices in a draw, of which it mainly consists.
 
-    One round of the iteration with a polynomial of degree 6 (7 with many recordings): seven products with
-    the random matrix, whose blocks are those of two block diagonals and their transposes. Before and
-    after it the vectors are made orthonormal twice, and the matrix is projected on them; they and their images are
-    turned.
+    One round of the iteration with a polynomial of degree 6 (7 with many recordings): seven
+    products with the random matrix, whose blocks are those of two block diagonals and their
+    transposes. Before and after it the vectors are made orthonormal twice, and the matrix is
+    projected on them; they and their images are turned.
     """
     k, blocks = problem.latent_dim, -(-problem.input_dim // problem.latent_dim)
     columns = k + min(16 + k // 16, k)
@@ -366,8 +366,10 @@ def verdict(found: dict) -> str:
     share = found["share_of_cells_with_at_least_1000_times_less_wall_time"]
     apart = found["agreement_in_standard_errors"]
     return (
-        f"For the same standard error NumPy takes {times['median']:,.0f} times as long in the median of "
-        f"{apart['cells']} cells, at least {times['least']:,.0f} times; a thousand times in {share:.0%} of "
+        f"For the same standard error NumPy takes {times['median']:,.0f} times as long in the "
+        "median of "
+        f"{apart['cells']} cells, at least {times['least']:,.0f} times; a thousand times in "
+        f"{share:.0%} of "
         f"them. Means differ by {apart['largest']:.1f} standard errors at most."
     )
 

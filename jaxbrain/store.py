@@ -28,14 +28,14 @@ def write_table(table: xarray.Dataset, path: Path | str) -> list[Path]:
     >>> jb.read_table(folder / "small.nc").risk.equals(found.risk)
     True
 
-    Variables that share their dimensions share a CSV file, whose name says which where there are several.
-    Older files of the same names are replaced, and only once all new ones are complete. Attributes that
-    netCDF has no type for (lists of text, nested ones) are kept as JSON.
+    Variables that share their dimensions share a CSV file, whose name says which where there are
+    several. Older files of the same names are replaced, and only once all new ones are complete.
+    Attributes that netCDF has no type for (lists of text, nested ones) are kept as JSON.
 
     - `table`: an `xarray.Dataset`, as `sweep` and `empirical_value` return it.
 
-    Returns the files. **Raises** `ValueError` where `table` is no dataset or `path` ends in something else,
-    `OSError` where it cannot be written.
+    Returns the files. **Raises** `ValueError` where `table` is no dataset or `path` ends in
+    something else, `OSError` where it cannot be written.
     """
     import xarray
 
@@ -115,7 +115,10 @@ def _as_attribute(value):
 
 
 def write_whole(writers: Mapping[Path, Callable[[Path], object]]) -> None:
-    """Write files by these functions, each beside its place first: they appear complete or not at all."""
+    """Write files by these functions, each beside its place first.
+
+    They appear complete or not at all.
+    """
     # A name of its own length may be too long with anything added.
     partials = {
         path: path.with_name(f".jaxbrain-{os.getpid()}-{number}.partial")

@@ -1,4 +1,7 @@
-"""Every result of the paper, and what goes beyond it: tables, figures, and claims that the tables decide."""
+"""Every result of the paper, and what goes beyond it.
+
+Tables, figures, and claims that the tables decide.
+"""
 
 from .registry import RESULTS
 from .result import FULL, QUICK, VERDICTS, Claim, Scale

@@ -81,7 +81,7 @@ def agreement(scale: Scale) -> xarray.Dataset:
 
 
 def _lowest(x: np.ndarray, heights: np.ndarray) -> np.ndarray:
-    """Where a curve over an even grid is lowest, by the parabola through its three lowest points."""
+    """Where a curve over an even grid is lowest, by a parabola through three points."""
     place = np.clip(np.argmin(heights, axis=-1), 1, len(x) - 2)[..., None]
     left, middle, right = (
         np.take_along_axis(heights, place + step, axis=-1)[..., 0] for step in (-1, 0, 1)
@@ -177,7 +177,8 @@ def claims(tables: Tables) -> list[Claim]:
     def covering(name: str) -> str:
         off, share, _ = found[name]
         return (
-            f"to within {100 * largest(abs(off)):.2g} %: {100 * share:.0f} % of the 95 % intervals cover theory"
+            f"to within {100 * largest(abs(off)):.2g} %: {100 * share:.0f} % of the 95 % "
+            "intervals cover theory"
             if share < 0.9
             else ""
         )
@@ -218,6 +219,8 @@ RESULT = Result(
     tuple(TABLES),
     draw,
     claims,
-    "Four panels of the difference between simulation and closed form, in percent with 95 % intervals, over the "
-    "closed form: risk, best penalty, value and exchange rate. Points scatter about 0 by a few percent.",
+    "Four panels of the difference between simulation and closed form, in percent with 95 % "
+    "intervals, over the "
+    "closed form: risk, best penalty, value and exchange rate. Points scatter about 0 by a few "
+    "percent.",
 )

@@ -196,13 +196,14 @@ def claims(tables: Tables) -> list[Claim]:
             abs(first[-1] - 1) < 0.05,
             ""
             if first_ok
-            else f"within 10 % from n_brain = {close[0] / d:.1f} d on; at {n[0] / d:.2f} d it exceeds "
-            f"all of the task {near.first_order.values[0] / power:.1f} times over",
+            else f"within 10 % from n_brain = {close[0] / d:.1f} d on; at {n[0] / d:.2f} d it "
+            f"exceeds all of the task {near.first_order.values[0] / power:.1f} times over",
         ),
         claim(
             "The finite form holds at every n_brain > d + 1.",
             "expected_misalignment",
-            f"within {100 * np.abs(finite - 1).max():.2g} % of {grouped(near.attrs['draws'])} draws at "
+            f"within {100 * np.abs(finite - 1).max():.2g} % of {grouped(near.attrs['draws'])} "
+            "draws at "
             f"{len(n)} amounts from {n[0] / d:.2f} d to {n[-1] / d:.0f} d",
             np.all(np.abs(finite - 1) < np.maximum(0.03, slack)),
             source=OURS,
@@ -211,7 +212,8 @@ def claims(tables: Tables) -> list[Claim]:
             "The large-sample law of the risk gives the error at the numbers of labels in use.",
             "risk(order='first')",
             f"{ratio[0]:.2g} times the finite form at {curves.n_task.values[large][0]:.0f} labels, "
-            f"{np.interp(400, curves.n_task.values[large], ratio):.2f} times at 400, {ratio[-1]:.3f} times at "
+            f"{np.interp(400, curves.n_task.values[large], ratio):.2f} times at 400, "
+            f"{ratio[-1]:.3f} times at "
             f"{grouped(curves.n_task.values[-1])} ({d} inputs)",
             trusted.size > 0,
             f"within 10 % only from {from_here:.0f} labels on" if apart.size else "",
@@ -219,7 +221,8 @@ def claims(tables: Tables) -> list[Claim]:
         claim(
             "BEFS learns from fewer labels than inputs, where least squares does not exist.",
             "risk",
-            f"simulated risk finite at {low.sum()} numbers of labels from {simulated.n_task.values[0]} to "
+            f"simulated risk finite at {low.sum()} numbers of labels from "
+            f"{simulated.n_task.values[0]} to "
             f"{d}, closed form within {100 * off.max():.2g} % (Monte Carlo error up to "
             f"{100 * (error / mean)[low].max():.2g} %)",
             np.isfinite(mean[low]).all()
@@ -232,7 +235,8 @@ def claims(tables: Tables) -> list[Claim]:
         claim(
             "With two penalties recordings are never worse than ridge, however few the labels.",
             "two_penalty_risk",
-            f"risk {np.min(both / ridge):.2f} to {np.max(both / ridge):.2f} times that of ridge up to {d} "
+            f"risk {np.min(both / ridge):.2f} to {np.max(both / ridge):.2f} times that of ridge "
+            f"up to {d} "
             "labels",
             np.all(both <= ridge * (1 + 1e-6)),
             source=OURS,
@@ -245,7 +249,9 @@ RESULT = Result(
     tuple(TABLES),
     draw,
     claims,
-    "Two panels. Left: the part of the task outside the learned subspace over brain samples beyond input_dim; "
-    "the finite form goes through the simulated points, the first-order law rises far above 1. Right: risk "
+    "Two panels. Left: the part of the task outside the learned subspace over brain samples "
+    "beyond input_dim; "
+    "the finite form goes through the simulated points, the first-order law rises far above 1. "
+    "Right: risk "
     "over labels, where least squares diverges at 64 labels and the others go on below.",
 )

@@ -63,7 +63,7 @@ def _allocations(problem: Problem, budgets, cost_task) -> dict[str, np.ndarray]:
 
 
 def budget_curves(scale: Scale) -> xarray.Dataset:
-    """Best plans over the budget, in units of the price of a brain sample, for four prices of a label."""
+    """Best plans over the budget, for four prices of a label; a brain sample costs 1."""
     problem = fmri()
     unit = float(favourability(problem, 1.0, 1.0))
     prices = np.array(FAVOURABILITIES) / unit
@@ -103,7 +103,7 @@ def budget_favourability(scale: Scale) -> xarray.Dataset:
 
 
 def budget_simulated(scale: Scale) -> xarray.Dataset:
-    """The best of the simulated amounts at small scale, with intervals, beside the finite optimum."""
+    """The best of the simulated amounts, with intervals, beside the finite optimum."""
     found = small_sweep(scale)
     problem = small().problem()
     budgets = np.array([150.0, 250.0, 400.0, 600.0, 800.0])
@@ -264,15 +264,18 @@ def claims(tables: Tables) -> list[Claim]:
     stored = large.extra_budget_asymptotic.values[some] / whole
     return [
         claim(
-            "At large budgets, and with γ > 0, recordings are worth buying if, and only if, favourability is above 1.",
+            "At large budgets, and with γ > 0, recordings are worth buying if, and only if, "
+            "favourability is above 1.",
             "worth_collecting",
             f"bought from favourability {first:.2g} on at a budget of "
-            f"{over.budget_in_labels.values[-1]:.0e} labels, where the law buys {grouped(surely)} samples; at "
+            f"{over.budget_in_labels.values[-1]:.0e} labels, where the law buys "
+            f"{grouped(surely)} samples; at "
             f"{np.sum(bought[-1][grid <= 1])} of {np.sum(grid <= 1)} favourabilities up to 1",
             np.isfinite(first)
             and not np.any(bought[-1][grid <= 1])
             and np.all(bought[-1][grid >= 2]),
-            f"only from favourability {first:.2g} on: with the few samples that the law buys below it, hardly "
+            f"only from favourability {first:.2g} on: with the few samples that the law buys "
+            "below it, hardly "
             "more than there are inputs, a subspace is learned badly"
             if first > grid[grid > 1][0]
             else "",
@@ -280,15 +283,18 @@ def claims(tables: Tables) -> list[Claim]:
         claim(
             "With γ < 0 recordings are not worth buying, however cheap.",
             "worth_collecting",
-            f"bought by the finite optimum: {grouped(seldom)} to {grouped(most)} samples against least squares, "
-            f"saving up to {100 * float(harmful.saved.max(skipna=False)):.2g} %; {grouped(rival.max())} at most "
+            f"bought by the finite optimum: {grouped(seldom)} to {grouped(most)} samples against "
+            "least squares, "
+            f"saving up to {100 * float(harmful.saved.max(skipna=False)):.2g} %; "
+            f"{grouped(rival.max())} at most "
             "against ridge",
             harmful.attrs["gamma"] < 0
             and not harmful.attrs["worth_collecting"]
             and np.all(rival == 0)
             and most <= fewest
             and np.all(np.isfinite(harmful.saved)),
-            "against ridge; against least squares the fewest samples that can be used still pay, as shrinkage"
+            "against ridge; against least squares the fewest samples that can be used still pay, "
+            "as shrinkage"
             if most > 0
             else "",
         ),
@@ -352,7 +358,8 @@ def claims(tables: Tables) -> list[Claim]:
         claim(
             "Among the simulated amounts of recording the best plan saves what theory says.",
             "empirical_allocation",
-            f"largest difference {100 * largest(gap):.1f} percentage points in {known.sum()} budgets",
+            f"largest difference {100 * largest(gap):.1f} percentage points in {known.sum()} "
+            "budgets",
             largest(gap) < 0.05,
             source=OURS,
         ),
@@ -364,7 +371,9 @@ RESULT = Result(
     tuple(TABLES),
     draw,
     claims,
-    "Six panels. Share of the budget saved and best number of brain samples, over the budget, over favourability, and "
-    "by simulation. Savings fall as budgets grow; the number levels off at the asymptotic law; savings over "
+    "Six panels. Share of the budget saved and best number of brain samples, over the budget, "
+    "over favourability, and "
+    "by simulation. Savings fall as budgets grow; the number levels off at the asymptotic law; "
+    "savings over "
     "favourability start near 1; simulated points with intervals lie on the closed form.",
 )

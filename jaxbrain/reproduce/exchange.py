@@ -11,7 +11,17 @@ import xarray
 from ..figures.style import TWO_COLUMNS, grouped, ordered_colours
 from ..theory import AccuracyWarning, expected_misalignment, value
 from .result import OURS, Claim, Result, Scale, Tables, claim
-from .settings import BRAIN_SNR, N_BRAIN, RATE, TASK_SNR, altered, fmri, labels, with_latents
+from .settings import (
+    BRAIN_SNR,
+    N_BRAIN,
+    RATE,
+    TASK_SNR,
+    altered,
+    at_points,
+    fmri,
+    labels,
+    with_latents,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,9 +76,9 @@ def exchange_curves(scale: Scale) -> xarray.Dataset:
                 # Both curves at once: what takes the time is compiling for each number of latents.
                 recorded = np.concatenate([np.full(scale.points, n_brain), hours * RATE])
                 at_hand = np.concatenate([n_task, np.full(scale.points, beside)])
-                finite = np.asarray(value(problem, recorded, at_hand, baseline="ols"))
-                law = np.asarray(
-                    value(problem, recorded, np.inf * at_hand, baseline="ols", order="first")
+                finite = at_points(value, problem, recorded, at_hand, baseline="ols")
+                law = at_points(
+                    value, problem, recorded, np.inf, baseline="ols", order="first"
                 )
                 for name, worth in (("", finite), ("_asymptotic", law)):
                     over_labels, over_hours = np.split(worth, 2)
@@ -103,7 +113,7 @@ def exchange_curves(scale: Scale) -> xarray.Dataset:
 
 
 def exchange_limits(scale: Scale) -> xarray.Dataset:
-    """Value and its limits as recordings and labels abound, for tasks seen more and less by the brain."""
+    """Value and its limits as samples abound, for tasks seen more and less by the brain."""
     misalignments = np.array([0.0, 0.1, 0.5, 0.85, 0.95, 1.0])
     n_brain = np.array([6e3, 1.8e4, 1e5, 1e6, 1e8])
     rows = {
@@ -127,11 +137,9 @@ def exchange_limits(scale: Scale) -> xarray.Dataset:
         rows["gamma"].append(float(problem.gamma))
         rows["gamma_simple_form"].append(noise * (q * (1 - m) - k * m))
         rows["expected_misalignment"].append(np.asarray(expected_misalignment(problem, n_brain)))
-        rows["value_beside_unlimited_labels"].append(
-            np.asarray(value(problem, n_brain, np.inf, baseline="ols"))
-        )
+        rows["value_beside_unlimited_labels"].append(at_points(value, problem, n_brain, np.inf, baseline="ols"))
         rows["value_against_ridge"].append(
-            np.asarray(value(problem, n_brain, 1e6, baseline="ridge"))
+            at_points(value, problem, n_brain, 1e6, baseline="ridge")
         )
         rows["limit"].append(
             float(problem.task_noise) * q**2 / (d * m) if m > 0 else np.inf,
@@ -195,7 +203,8 @@ def draw(tables: Tables) -> Figure:
             grid[row, 0].set_yscale("log")
             grid[row, 0].set_ylim(1e-2, 1e4)
     figure.suptitle(
-        f"{grouped(N_BRAIN)} brain samples (10 h) or {grouped(N_TASK)} labels where neither is varied; "
+        f"{grouped(N_BRAIN)} brain samples (10 h) or {grouped(N_TASK)} labels where neither is "
+        "varied; "
         "dashed: asymptotic law",
         fontsize=8,
     )
@@ -232,7 +241,8 @@ def claims(tables: Tables) -> list[Claim]:
         for name in ("exchange_rate_over_hours", "exchange_rate_over_hours_asymptotic")
     )
     near = finite[0] / law[0]
-    # Of 10 hours and the misalignment of the study: savings s beside n labels are a value of n s/(1 - s).
+    # Of 10 hours and the misalignment of the study: savings s beside n labels are a value of n s/(1
+    # - s).
     finite_value, limit = (
         n * x / (1 - x)
         for x in (curves[name].sel(varied="misalignment").values[1] for name in _SAVINGS)
@@ -246,7 +256,8 @@ def claims(tables: Tables) -> list[Claim]:
         claim(
             "The exchange rate, labels a brain sample on average, falls with the amount recorded.",
             "exchange_rate",
-            f"falls from {hours[peak]:.1f} to {grouped(hours[-1])} h; slope at the end {slope[-1]:.3f}",
+            f"falls from {hours[peak]:.1f} to {grouped(hours[-1])} h; slope at the end "
+            f"{slope[-1]:.3f}",
             falling and peak < len(hours) // 2 and abs(slope[-1] + 1) < 0.05,
             f"from {n_brain[peak] / d:.1f} d samples on; closer to d the average still rises"
             if peak
@@ -261,7 +272,8 @@ def claims(tables: Tables) -> list[Claim]:
         claim(
             "The savings vanish as labels abound.",
             "savings",
-            f"{100 * saved[1, -1]:.2g} % at {n[-1]:.0e} labels, {100 * saved[1].max():.0f} % at most",
+            f"{100 * saved[1, -1]:.2g} % at {n[-1]:.0e} labels, {100 * saved[1].max():.0f} % at "
+            "most",
             saved[1, -1] < 0.01 and saved[1, -1] < saved[1, -2],
         ),
         claim(
@@ -274,7 +286,8 @@ def claims(tables: Tables) -> list[Claim]:
             np.all(np.diff(saved, axis=0) < 0),
         ),
         claim(
-            "The exchange rate is the larger, the lower the task SNR is relative to that of the brain.",
+            "The exchange rate is the larger, the lower the task SNR is relative to that of the "
+            "brain.",
             "exchange_rate",
             f"at 10⁵ labels and {hours[len(hours) // 2]:.0f} h: "
             + ", ".join(f"{x:.3g}" for x in by_snr[:, len(hours) // 2])
@@ -293,7 +306,8 @@ def claims(tables: Tables) -> list[Claim]:
             np.all(np.diff(by_latents) < 0),
         ),
         claim(
-            "With equally noisy latents γ = s [(d − k)‖Pβ‖² − k m], so that its sign is that of 1 − k/d less "
+            "With equally noisy latents γ = s [(d − k)‖Pβ‖² − k m], so that its sign is that of "
+            "1 − k/d less "
             "the relative misalignment.",
             "Problem.gamma",
             f"largest relative difference {np.max(abs(gamma / simple - 1)):.1e}; sign changes at "
@@ -301,7 +315,8 @@ def claims(tables: Tables) -> list[Claim]:
             np.allclose(gamma, simple, rtol=1e-8) and np.all((gamma > 0) == (m < share)),
         ),
         claim(
-            "With γ > 0 more recordings bring the learned subspace closer to the task, with γ < 0 they take "
+            "With γ > 0 more recordings bring the learned subspace closer to the task, with γ < "
+            "0 they take "
             "it away.",
             "expected_misalignment",
             "misalignment falls with n_brain for m = "
@@ -311,10 +326,12 @@ def claims(tables: Tables) -> list[Claim]:
             np.all((rises < 0) == (gamma > 0)),
         ),
         claim(
-            "Recordings of a brain that knows nothing of the task (m = ‖β‖²) still save labels against "
+            "Recordings of a brain that knows nothing of the task (m = ‖β‖²) still save labels "
+            "against "
             "least squares.",
             "savings",
-            f"{100 * wholly[half]:.0f} % at {grouped(n[half])} labels; against ridge beside 10⁶ labels "
+            f"{100 * wholly[half]:.0f} % at {grouped(n[half])} labels; against ridge beside 10⁶ "
+            "labels "
             f"they are worth {grouped(against_ridge[1])}",
             wholly.min() > 0,
             "that is shrinkage, not information: ridge regression does better without any recording"
@@ -355,8 +372,11 @@ RESULT = Result(
     tuple(TABLES),
     draw,
     claims,
-    "Sixteen panels. Savings over labels and over hours of recording, exchange rate over both: savings fall to zero "
-    "as labels abound and rise with hours, the exchange rate rises with labels and falls with hours. Misalignment, "
-    "SNR ratio, latent ratio and amounts are varied from left to right; dashed lines are the asymptotic law, which "
+    "Sixteen panels. Savings over labels and over hours of recording, exchange rate over both: "
+    "savings fall to zero "
+    "as labels abound and rise with hours, the exchange rate rises with labels and falls with "
+    "hours. Misalignment, "
+    "SNR ratio, latent ratio and amounts are varied from left to right; dashed lines are the "
+    "asymptotic law, which "
     "is too low near the least amount of recording.",
 )

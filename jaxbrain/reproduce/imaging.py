@@ -1,4 +1,4 @@
-"""Exact simulation at the scale of fMRI, which the paper calls infeasible, beside the closed forms."""
+"""Exact simulation at the scale of fMRI, which the paper calls infeasible; closed forms."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import xarray
 
 from ..figures.style import COLOURS, TWO_COLUMNS, grouped
 from ..simulation import empirical_value, mean_over_seeds, sweep
-from ..theory import exchange_rate, expected_misalignment, value
+from ..theory import expected_misalignment, value
 from .result import OURS, Claim, Result, Scale, Tables, claim
-from .settings import RATE, fmri, labels
+from .settings import RATE, at_points, fmri, labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,10 +55,11 @@ def imaging_curves(scale: Scale) -> xarray.Dataset:
     columns = {
         "misalignment": expected_misalignment(problem, n_brain),
         "misalignment_first_order": expected_misalignment(problem, n_brain, order="first"),
-        "exchange_rate": exchange_rate(problem, n_brain, float(N_TASK), baseline="ols"),
     }
     for baseline in _BASELINES:
-        columns[f"value_{baseline}"] = value(problem, n_brain, float(N_TASK), baseline=baseline)
+        worth = at_points(value, problem, n_brain, N_TASK, baseline=baseline)
+        columns[f"value_{baseline}"] = worth
+    columns["exchange_rate"] = columns["value_ols"] / n_brain
     return xarray.Dataset(
         {name: ("n_brain", np.asarray(x)) for name, x in columns.items()},
         coords={"n_brain": n_brain},
@@ -135,7 +136,8 @@ def claims(tables: Tables) -> list[Claim]:
     low, high = (float(simulated[f"value_ols_{end}"][one]) for end in ("low", "high"))
     return [
         claim(
-            "What recordings teach at fMRI scale can be simulated exactly, and is what the closed form says.",
+            "What recordings teach at fMRI scale can be simulated exactly, and is what the "
+            "closed form says.",
             "sample_misalignment",
             f"E‖K̂β‖² within {100 * off.max():.2g} % ({z.max():.1f} standard errors of "
             f"{simulated.attrs['draws']} draws) at {len(hours)} amounts",
@@ -145,9 +147,11 @@ def claims(tables: Tables) -> list[Claim]:
         claim(
             "The value of recordings at fMRI scale by simulation is that of theory.",
             "empirical_value",
-            f"{hours[one]:.0f} h are worth {grouped(float(simulated.value_ols[one]))} labels against "
+            f"{hours[one]:.0f} h are worth {grouped(float(simulated.value_ols[one]))} labels "
+            "against "
             f"least squares ({grouped(low)} to {grouped(high)}), closed form "
-            f"{grouped(float(there.value_ols[one]))}; largest difference {100 * worst['ols']:.2g} %, against "
+            f"{grouped(float(there.value_ols[one]))}; largest difference "
+            f"{100 * worst['ols']:.2g} %, against "
             f"ridge {100 * worst['ridge']:.2g} %",
             max(worst.values()) < 0.05,
             source=OURS,
@@ -160,7 +164,9 @@ RESULT = Result(
     tuple(TABLES),
     draw,
     claims,
-    "Two panels over hours of recording. Left: the part of the task outside the learned subspace falls; "
-    "simulated points lie on the closed form, the first-order law is far above near the least amount. "
+    "Two panels over hours of recording. Left: the part of the task outside the learned subspace "
+    "falls; "
+    "simulated points lie on the closed form, the first-order law is far above near the least "
+    "amount. "
     "Right: value against least squares and against ridge, points on lines.",
 )

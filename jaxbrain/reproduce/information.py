@@ -1,4 +1,4 @@
-"""Information against shrinkage: two penalties, the ridge baseline, and controls without information."""
+"""Information against shrinkage: two penalties, ridge regression, uninformative controls."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..theory import (
     value,
 )
 from .result import OURS, Claim, Result, Scale, Tables, claim
-from .settings import N_BRAIN, TASK_SNR, altered, fmri, labels, small
+from .settings import N_BRAIN, TASK_SNR, altered, at_points, fmri, labels, small
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,22 +39,21 @@ def information_curves(scale: Scale) -> xarray.Dataset:
     n_task = labels(1_000, 1e7, scale.points)
     misalignments = np.linspace(0, 1, 21)
     tasks = [altered(problem, misalignment=float(m)) for m in misalignments]
-    # As many labels in each call as in the curves above: no shape is compiled twice.
-    beside = np.full_like(n_task, 1e5)
+    beside = 1e5
 
-    def three(task: Problem, labels: np.ndarray) -> list[np.ndarray]:
+    def three(task: Problem, labels: np.ndarray | float) -> list[np.ndarray]:
         return [
-            np.asarray(found)
-            for found in (
-                value(task, N_BRAIN, labels, baseline="ols"),
-                value(task, N_BRAIN, labels, baseline="ridge"),
-                information_value(task, N_BRAIN, labels),
-            )
+            at_points(value, task, N_BRAIN, labels, baseline="ols"),
+            at_points(value, task, N_BRAIN, labels, baseline="ridge"),
+            at_points(information_value, task, N_BRAIN, labels),
         ]
 
-    ratios = [two_penalty_risk(task, N_BRAIN, beside) / ridge_risk(task, beside) for task in tasks]
+    ratios = [
+        at_points(two_penalty_risk, task, N_BRAIN, beside) / float(ridge_risk(task, beside))
+        for task in tasks
+    ]
     over_labels = dict(zip(MEASURES, three(problem, n_task), strict=True))
-    by_task = np.array([[found[0] for found in three(task, beside)] for task in tasks])
+    by_task = np.array([three(task, beside) for task in tasks])
     return xarray.Dataset(
         {name: ("n_task", found) for name, found in over_labels.items()}
         | {
@@ -62,7 +61,7 @@ def information_curves(scale: Scale) -> xarray.Dataset:
             for name, found in zip(MEASURES, by_task.T, strict=True)
         }
         # The value of information is never negative by definition; this ratio is not kept below 1.
-        | {"risk_over_ridge": ("misalignment", np.array(ratios)[:, 0])},
+        | {"risk_over_ridge": ("misalignment", np.array(ratios))},
         coords={"n_task": n_task, "misalignment": misalignments},
         attrs={
             "n_brain": N_BRAIN,
@@ -77,61 +76,68 @@ def _uninformed(problem: Problem) -> Problem:
     return altered(problem, misalignment=problem.outside_dim / problem.input_dim)
 
 
-def _estimator(problem: Problem, learned: str, n_task: list[int]):
-    """BEFS with one penalty or, where asked for 2, with both: best for what the subspace misses on average."""
-    known = problem if learned == "recordings" else _uninformed(problem)
+def _estimator(problem: Problem, n_task: list[int]):
+    """BEFS with what each of `LEARNED` teaches, with one penalty and with both.
+
+    The "penalty" tells which: they are 1 and 2 for the first of `LEARNED`, 3 and 4 for the second, …
+    As one estimator they are compiled once. Penalties are best for what the subspace misses on average.
+    """
     numbers = float(_SMALL_BRAIN), np.array(n_task, float)
     # Numbers by now: as formulas they would be compiled into each trial.
-    one = dict(zip(n_task, np.asarray(optimal_penalty(known, *numbers)), strict=True))
-    two = dict(zip(n_task, np.stack(optimal_penalties(known, *numbers), axis=1), strict=True))
+    found = {}
+    for known in (problem, _uninformed(problem)):
+        one = np.asarray(optimal_penalty(known, *numbers))
+        found[known is problem] = [(one, 0 * one), optimal_penalties(known, *numbers)]
+    each = np.array([found[learned == "recordings"] for learned in LEARNED])
+    # (learned and one or both, outside and inside, n_task)
+    strengths = dict(zip(n_task, np.moveaxis(each.reshape(-1, 2, len(n_task)), -1, 0), strict=True))
 
     def estimate(key, brain_inputs, recordings, task_inputs, targets, penalties):
-        if learned == "random subspace":
-            basis = random_subspace(key, brain_inputs.shape[1], problem.latent_dim)
-            basis = basis.astype(brain_inputs.dtype)
-        else:
-            if learned == "shuffled recordings":
-                recordings = shuffle_recordings(key, recordings)
-            basis = encode(brain_inputs, recordings, problem.latent_dim)
-        outside, inside = two[len(task_inputs)]
-        both = penalties > 1
-        return befs(
-            task_inputs,
-            targets,
-            basis,
-            jnp.where(both, outside, one[len(task_inputs)]),
-            jnp.where(both, inside, 0.0),
+        place = jnp.round(penalties).astype(int) - 1
+        learned = place // 2
+        recordings = jax.lax.cond(
+            learned == LEARNED.index("shuffled recordings"),
+            lambda: shuffle_recordings(key, recordings),
+            lambda: recordings,
         )
+        dim, dtype = problem.latent_dim, brain_inputs.dtype
+        basis = jax.lax.cond(
+            learned == LEARNED.index("random subspace"),
+            lambda: random_subspace(key, brain_inputs.shape[1], dim).astype(dtype),
+            lambda: encode(brain_inputs, recordings, dim),
+        )
+        outside, inside = jnp.asarray(strengths[len(task_inputs)], dtype)[place]
+        return befs(task_inputs, targets, basis, outside, inside)
 
     return estimate
 
 
 def information_simulated(scale: Scale) -> xarray.Dataset:
-    """Value against both baselines at small scale from drawn data, with one and with two penalties."""
+    """Value against both baselines from drawn data, with one and with two penalties."""
     model, problem = small(), small().problem()
     n_task = _FULL if scale.name == "full" else _QUICK
+    found = sweep(
+        model,
+        [_SMALL_BRAIN],
+        n_task,
+        np.arange(1.0, 1 + 2 * len(LEARNED)),
+        trials=scale.control_trials,
+        seeds=scale.seeds,
+        key=jax.random.key(3),
+        method="data",
+        estimator=_estimator(problem, n_task),
+        n_task_only=[30, 100, 200, 400, 800] if scale.name == "full" else [100, 400],
+    )
     parts = []
-    for learned in LEARNED:
-        found = sweep(
-            model,
-            [_SMALL_BRAIN],
-            n_task,
-            # To this estimator the penalty says how many there are.
-            [1.0, 2.0],
-            trials=scale.control_trials,
-            seeds=scale.seeds,
-            key=jax.random.key(3),
-            method="data",
-            estimator=_estimator(problem, learned, n_task),
-            n_task_only=[30, 100, 200, 400, 800] if scale.name == "full" else [100, 400],
-        )
+    for row in range(len(LEARNED)):
+        part = found.isel(penalty=slice(2 * row, 2 * row + 2)).assign_coords(penalty=[1.0, 2.0])
         worth = [
-            empirical_value(found, baseline)
+            empirical_value(part, baseline)
             .squeeze("n_brain", drop=True)[["value", "value_low", "value_high"]]
             .rename({f"value{end}": f"against_{baseline}{end}" for end in ("", "_low", "_high")})
             for baseline in ("ols", "ridge")
         ]
-        risk = found.risk.mean("seed").squeeze("n_brain", drop=True)
+        risk = part.risk.mean("seed").squeeze("n_brain", drop=True)
         parts.append(xarray.merge([*worth, risk]).rename(penalty="penalties"))
     joined = xarray.concat(parts, dim="learned").assign_coords(learned=list(LEARNED))
     joined["information_closed_form"] = (
@@ -245,11 +251,14 @@ def claims(tables: Tables) -> list[Claim]:
             source=OURS,
         ),
         claim(
-            "The information never does harm, and is worth nothing only where the subspace holds no more of the "
+            "The information never does harm, and is worth nothing only where the subspace holds "
+            "no more of the "
             "task than a random one.",
             "information_value",
-            f"risk with two penalties {ratio.min():.3f} to {ratio.max():.6f} times that of ridge over all "
-            f"misalignments; worth least at m = {m[np.argmin(by)]:.2f} (random: {share:.3f}), {100 * near:.2g} % of "
+            f"risk with two penalties {ratio.min():.3f} to {ratio.max():.6f} times that of ridge "
+            "over all "
+            f"misalignments; worth least at m = {m[np.argmin(by)]:.2f} (random: {share:.3f}), "
+            f"{100 * near:.2g} % of "
             "the most",
             ratio.max() <= 1 + 1e-6 and near < 0.01 and abs(m[np.argmin(by)] - share) < 0.03,
             source=OURS,
@@ -264,7 +273,8 @@ def claims(tables: Tables) -> list[Claim]:
             source=OURS,
         ),
         claim(
-            "Against ridge a random subspace, like shuffled recordings, is worth less than nothing.",
+            "Against ridge a random subspace, like shuffled recordings, is worth less than "
+            "nothing.",
             "random_subspace",
             "; ".join(
                 f"{name} {', '.join(_against_ridge(simulated, name))}" for name in LEARNED[1:]
@@ -310,7 +320,9 @@ RESULT = Result(
     tuple(TABLES),
     draw,
     claims,
-    "Three panels. Value against least squares, against ridge and of the information over labels; the same "
-    "over misalignment, where the value of the information touches 0 at that of a random subspace; simulated "
+    "Three panels. Value against least squares, against ridge and of the information over "
+    "labels; the same "
+    "over misalignment, where the value of the information touches 0 at that of a random "
+    "subspace; simulated "
     "values against ridge of recordings, shuffled recordings and random subspaces.",
 )

@@ -145,7 +145,8 @@ def claims(tables: Tables) -> list[Claim]:
             abs(slope[0] + 1) < 0.01 and abs(constant - 1) < 0.01,
         ),
         claim(
-            "With recordings and the best penalty the leading order is the same, and the gain of order 1/n_task², "
+            "With recordings and the best penalty the leading order is the same, and the gain of "
+            "order 1/n_task², "
             "once labels abound.",
             "risk",
             f"slope of the error {slope[1]:.3f}, of the gain {gain_slope:.3f}",
@@ -182,7 +183,8 @@ def claims(tables: Tables) -> list[Claim]:
             abs(plateau - 1) < 0.03,
         ),
         claim(
-            "The error at fMRI scale, at fixed penalties, is that of exact simulation at full scale.",
+            "The error at fMRI scale, at fixed penalties, is that of exact simulation at full "
+            "scale.",
             "sweep",
             f"largest difference {100 * off.max():.2g} %, Monte Carlo error "
             f"up to {100 * (error / mean).max():.2g} %",
@@ -197,6 +199,7 @@ RESULT = Result(
     tuple(TABLES),
     draw,
     claims,
-    "Test error over labels on logarithmic axes. Labels alone start far above all others; each fixed "
+    "Test error over labels on logarithmic axes. Labels alone start far above all others; each "
+    "fixed "
     "penalty levels off, the larger the earlier; the best penalty lies below all of them.",
 )

@@ -28,11 +28,12 @@ def reproduce(
     overwrite: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> dict[str, list[Claim]]:
-    """Reproduce results of the paper: their tables, figures drawn from these, and verdicts on its claims.
+    """Reproduce results of the paper: tables, figures drawn from these, verdicts on its claims.
 
     - `names`: some of `RESULTS`, in any order.
-    - `folder`: made if it is not there. Tables go into tables/ (netCDF and CSV), figures into figures/
-      (PNG and SVG), verdicts into claims.md and claims.json, beside those of results that are there already.
+    - `folder`: made if it is not there. Tables go into tables/ (netCDF and CSV), figures into
+      figures/ (PNG and SVG), verdicts into claims.md and claims.json, beside those of results that
+      are there already.
     - `scale`: how much is simulated, `FULL` or `QUICK`.
     - `resume`: take tables that are there already, and compute only what is missing; figures and
       verdicts are always made anew, from what the tables say.
@@ -41,14 +42,15 @@ def reproduce(
 
     Returns the claims of each result.
 
-    **Raises** `ValueError` for an unknown name, `FileExistsError` where results are there already and
-    neither `resume` nor `overwrite` is asked for, `ValueError` where a stored table was made at another
-    scale, or is none, or where a file stands in place of a folder.
+    **Raises** `ValueError` for an unknown name, `FileExistsError` where results are there already
+    and neither `resume` nor `overwrite` is asked for, `ValueError` where a stored table was made at
+    another scale, or is none, or where a file stands in place of a folder.
     """
     unknown = [name for name in names if name not in RESULTS]
     if unknown or not names:
         raise ValueError(
-            f"names must be some of {', '.join(RESULTS)}, but there is {', '.join(unknown) or 'none'}"
+            f"names must be some of {', '.join(RESULTS)}, but there is "
+            f"{', '.join(unknown) or 'none'}"
         )
     chosen = [name for name in RESULTS if name in names]
     paths = _Paths(Path(folder))
@@ -58,7 +60,8 @@ def reproduce(
         there = paths.existing(chosen, needed)
         if there:
             raise FileExistsError(
-                f"{there[0]} exists already: resume to take stored tables as they are, overwrite to compute "
+                f"{there[0]} exists already: resume to take stored tables as they are, overwrite "
+                "to compute "
                 "everything anew, or choose another folder"
             )
     kept: dict[str, xarray.Dataset] = {}
@@ -132,7 +135,8 @@ def _blamed_on(stored: list[Path]) -> Iterator[None]:
             raise
         files = ", ".join(map(str, stored))
         raise ValueError(
-            f"{files}: not what this version stores there ({error}): overwrite, or choose another folder"
+            f"{files}: not what this version stores there ({error}): overwrite, or choose "
+            "another folder"
         ) from error
 
 
@@ -201,13 +205,15 @@ def _stored(path: Path, name: str, scale: Scale) -> xarray.Dataset:
     content = table.attrs.get("table")
     if content != name:
         raise ValueError(
-            f"{path} holds {f'the table {content}' if content else 'something else'}: overwrite, or choose "
+            f"{path} holds {f'the table {content}' if content else 'something else'}: overwrite, "
+            "or choose "
             "another folder"
         )
     made = table.attrs.get("scale")
     if made != scale.name:
         raise ValueError(
-            f"{path} was made at the scale {made!r}, not {scale.name!r}: overwrite, or choose another folder"
+            f"{path} was made at the scale {made!r}, not {scale.name!r}: overwrite, or choose "
+            "another folder"
         )
     return table
 

@@ -137,7 +137,8 @@ def claims(tables: Tables) -> list[Claim]:
     of = numbers.attrs
     return [
         claim(
-            "In the fMRI study 40 % of the variance of a trial is driven by the stimulus, 20 % is neural "
+            "In the fMRI study 40 % of the variance of a trial is driven by the stimulus, 20 % "
+            "is neural "
             "variability, 40 % measurement noise.",
             "presets.fmri",
             " and ".join(
@@ -156,7 +157,9 @@ RESULT = Result(
     tuple(TABLES),
     draw,
     claims,
-    "Two diagrams. Inputs drive latents, which drive recordings, each with noise; inputs also make labels. The "
-    "estimator learns a subspace from recordings by reduced-rank regression, and then penalises weights that "
+    "Two diagrams. Inputs drive latents, which drive recordings, each with noise; inputs also "
+    "make labels. The "
+    "estimator learns a subspace from recordings by reduced-rank regression, and then penalises "
+    "weights that "
     "leave it when it learns from labels.",
 )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
+from jaxtyping import Array
 
 from ..models import LinearGaussianModel, Problem, presets
 
@@ -15,6 +18,11 @@ TASK_SNR = 0.1
 # 40 % of the variance of a trial is driven by the stimulus.
 BRAIN_SNR = 0.4 / 0.6
 SMALL_SNR = 1.0
+
+
+# Closed forms are asked for so many points at a time: one compiled program serves curves of any
+# length.
+_POINTS = 64
 
 
 @cache
@@ -32,7 +40,7 @@ def small() -> LinearGaussianModel:
 def altered(
     problem: Problem, *, misalignment: float | None = None, task_snr: float | None = None
 ) -> Problem:
-    """The same study with another task: ‖β‖ = 1, the same shares of the latents among themselves."""
+    """The same study with another task, ‖β‖ = 1, spread over the latents as before."""
     m = float(problem.relative_misalignment) if misalignment is None else misalignment
     snr = float(problem.task_snr) if task_snr is None else task_snr
     return Problem(
@@ -68,3 +76,17 @@ def with_latents(latent_dim: int) -> Problem:
 def labels(low: float, high: float, points: int) -> np.ndarray:
     """Numbers of samples, evenly spaced on a logarithmic axis."""
     return np.geomspace(low, high, points)
+
+
+def at_points(
+    function: Callable[..., Array], problem: Problem, n_brain: Any, n_task: Any, **options: Any
+) -> np.ndarray:
+    """`function(problem, n_brain, n_task, **options)`, whose numbers broadcast."""
+    grid = np.broadcast_arrays(np.asarray(n_brain, float), np.asarray(n_task, float))
+    size, shape = grid[0].size, grid[0].shape
+    # Where they do not fill the last call, the points stand again from the first on.
+    calls = [np.resize(x, (-(-size // _POINTS), _POINTS)) for x in grid]
+    found = [
+        np.asarray(function(problem, *points, **options)) for points in zip(*calls, strict=True)
+    ]
+    return np.concatenate(found)[:size].reshape(shape)

@@ -14,7 +14,7 @@ from ..models import BlockShift
 from ..simulation import empirical_value, sweep
 from ..theory import value
 from .result import OURS, Claim, Result, Scale, Tables, claim, largest
-from .settings import RATE, fmri, labels, small
+from .settings import RATE, at_points, fmri, labels, small
 
 # Under a shift the paper's comparison is the one that there is.
 ols_value = partial(value, baseline="ols")
@@ -37,32 +37,26 @@ def shift_curves(scale: Scale) -> xarray.Dataset:
     problem = fmri()
     d, k, q = problem.input_dim, problem.latent_dim, problem.outside_dim
     hours = labels(4_110 / RATE, 10_000, scale.points)
-    places = np.stack(
-        [
-            np.asarray(ols_value(problem, hours * RATE, 1e9, shift=BlockShift(*place)))
-            for place in PLACES.values()
-        ]
-    )
-    first = np.stack(
-        [
-            np.asarray(
-                ols_value(problem, hours * RATE, 1e9, shift=BlockShift(*place), order="first")
-            )
-            for place in PLACES.values()
-        ]
+    places, first = (
+        np.stack(
+            [
+                at_points(ols_value, problem, hours * RATE, 1e9, shift=BlockShift(*place), order=order)
+                for place in PLACES.values()
+            ]
+        )
+        for order in ("finite", "first")
     )
     # Total variance d, a share of it on the brain-sensitive subspace.
     shares = np.linspace(0.0, 1.0, scale.points)
     amounts = np.array([18_000.0, 180_000.0, 1.8e6])
     moved = np.array(
         [
-            np.asarray(
-                ols_value(
-                    problem,
-                    amounts,
-                    1e6,
-                    shift=BlockShift(s * d / k, (1 - s) * d / q, (1 - s) * d / q),
-                )
+            at_points(
+                ols_value,
+                problem,
+                amounts,
+                1e6,
+                shift=BlockShift(s * d / k, (1 - s) * d / q, (1 - s) * d / q),
             )
             for s in shares
         ]
@@ -71,14 +65,7 @@ def shift_curves(scale: Scale) -> xarray.Dataset:
     mass = labels(0.1, 20, scale.points)
     adversarial = np.array(
         [
-            float(
-                ols_value(
-                    problem,
-                    1e8,
-                    1e9,
-                    shift=BlockShift(1.0, x, (q - x) / (q - 1)),
-                )
-            )
+            at_points(ols_value, problem, 1e8, 1e9, shift=BlockShift(1.0, x, (q - x) / (q - 1)))
             for x in mass
         ]
     )
@@ -106,7 +93,7 @@ def shift_balanced(scale: Scale) -> xarray.Dataset:
     k, q = problem.latent_dim, problem.outside_dim
     noise, m = float(problem.task_noise), float(problem.misaligned_power)
     sensitive = np.array([0.0, 0.5, 1.0, 4.0])
-    found = [float(ols_value(problem, 1e9, 1e9, shift=BlockShift(a, 1.0, 1.0))) for a in sensitive]
+    found = [at_points(ols_value, problem, 1e9, 1e9, shift=BlockShift(a, 1.0, 1.0)) for a in sensitive]
     # With unlimited recordings K̂ is K, and ‖K̂β‖² is m.
     law = noise * q**2 / (m * (sensitive * k + q))
     return xarray.Dataset(
@@ -247,20 +234,24 @@ def claims(tables: Tables) -> list[Claim]:
     moved = curves.value_of_moved_mass.values
     return [
         claim(
-            "On the brain-sensitive subspace recordings are worth nothing in the end: what they leave "
+            "On the brain-sensitive subspace recordings are worth nothing in the end: what they "
+            "leave "
             "unpenalised, labels must teach.",
             "value(shift=)",
-            f"{100 * inside:.2g} % of the value without shift at {grouped(curves.hours[-1])} h, from "
+            f"{100 * inside:.2g} % of the value without shift at {grouped(curves.hours[-1])} h, "
+            "from "
             f"{grouped(sensitive.min())} to {grouped(sensitive.max())} labels before",
             abs(inside) < 0.01 and np.all(np.diff(abs(sensitive[-3:])) < 0),
-            f"only in the end: at 10 h {grouped(at_ten)} labels beside unlimited ones, where the first-order "
+            f"only in the end: at 10 h {grouped(at_ten)} labels beside unlimited ones, where the "
+            "first-order "
             f"law says {grouped(law_at_ten)}; within 1 % of the value without shift from "
             f"{grouped(settled)} h on"
             if np.any(abs(sensitive) > 0.01 * abs(free))
             else "",
         ),
         claim(
-            "On the brain-insensitive subspace they are worth more than without shift, by d/(d − k).",
+            "On the brain-insensitive subspace they are worth more than without shift, by d/(d − "
+            "k).",
             "value(shift=)",
             f"{outside:.4f} times as much; d/(d − k) = {d / (d - k):.4f}",
             abs(outside * (d - k) / d - 1) < 0.01,
@@ -272,7 +263,8 @@ def claims(tables: Tables) -> list[Claim]:
             np.all(np.diff(moved, axis=0) < 0),
         ),
         claim(
-            "Recordings do harm where test inputs have more than twice their mean outside variance along "
+            "Recordings do harm where test inputs have more than twice their mean outside "
+            "variance along "
             "what is missed.",
             "value(shift=)",
             f"value is 0 at {crossing:.3f} times the mean",
@@ -281,7 +273,8 @@ def claims(tables: Tables) -> list[Claim]:
         claim(
             "In the balanced case value is σ²(d − k) tr(K̂Σ)/(E‖K̂β‖² tr Σ).",
             "value(shift=)",
-            f"ratio {ratio.min():.4f} to {ratio.max():.4f}, sensitive variance 0 to 4 times the rest",
+            f"ratio {ratio.min():.4f} to {ratio.max():.4f}, sensitive variance 0 to 4 times the "
+            "rest",
             np.all(abs(ratio - 1) < 0.01),
         ),
         claim(
@@ -301,8 +294,11 @@ RESULT = Result(
     tuple(TABLES),
     draw,
     claims,
-    "Four panels. Value over hours of recording for test inputs in the brain-sensitive subspace (comes to 0 in the end), "
-    "outside it (highest) and along the missed direction (negative); value falling as variance moves to the "
-    "sensitive subspace; value turning negative beyond twice the mean variance along what is missed; "
+    "Four panels. Value over hours of recording for test inputs in the brain-sensitive subspace "
+    "(comes to 0 in the end), "
+    "outside it (highest) and along the missed direction (negative); value falling as variance "
+    "moves to the "
+    "sensitive subspace; value turning negative beyond twice the mean variance along what is "
+    "missed; "
     "simulated points on the closed form at small scale.",
 )

@@ -13,12 +13,12 @@ _HEADER = """\
 
 Made by `jaxbrain reproduce`; do not edit by hand.
 
-Each claim with the function that computes it, the number that was measured, and a verdict. The number is
-computed, and the verdict decided, from the tables that are stored beside the figures; intervals are 95 %
-bootstrap intervals over replicate seeds. *Confirmed with conditions*: it holds, but not everywhere that it is
-said of; the condition says where. Claims of the paper are those of Lewis, Wang, Schwab, Pitkow,
-"How Much is Brain Data Worth for Machine Learning?", arXiv:2605.09243 (2026), in our words; the others are
-ours.
+Each claim with the function that computes it, the number that was measured, and a verdict. The
+number is computed, and the verdict decided, from the tables that are stored beside the figures;
+intervals are 95 % bootstrap intervals over replicate seeds. *Confirmed with conditions*: it holds,
+but not everywhere that it is said of; the condition says where. Claims of the paper are those of
+Lewis, Wang, Schwab, Pitkow, "How Much is Brain Data Worth for Machine Learning?", arXiv:2605.09243
+(2026), in our words; the others are ours.
 """
 
 
@@ -55,6 +55,8 @@ def _summary(claims: list[Claim], scale: Scale) -> str:
     )
     of_paper = sum(claim.source == PAPER for claim in claims)
     return (
-        f"{len(claims)} claims, {of_paper} of them the paper's: {told}. Scale of the simulations: {scale.name}, "
-        f"{scale.seeds} seeds of {scale.trials} trials at small scale, {2 * scale.fmri_seeds} draws at fMRI scale."
+        f"{len(claims)} claims, {of_paper} of them the paper's: {told}. Scale of the "
+        f"simulations: {scale.name}, "
+        f"{scale.seeds} seeds of {scale.trials} trials at small scale, {2 * scale.fmri_seeds} "
+        "draws at fMRI scale."
     )

@@ -15,7 +15,8 @@ from ._trials import Progress
 PENALTIES = ("optimal", "empirical")
 # Beyond, the digits of a whole number of samples are lost in those of a float.
 _MOST = 1e15
-# In units of the penalty of ridge regression on the outside, σ²(d − k)/(n ‖β‖²): the best one lies above.
+# In units of the penalty of ridge regression on the outside, σ²(d − k)/(n ‖β‖²): the best one lies
+# above.
 _EMPIRICAL = np.logspace(-1, 3, 33)
 
 
@@ -104,7 +105,8 @@ def penalty_numbers(penalty: Any) -> tuple[np.ndarray, str]:
     if isinstance(penalty, str):
         if penalty not in PENALTIES:
             raise ValueError(
-                f"penalty must be a grid of numbers, 'optimal' or 'empirical', but it is {penalty!r}"
+                "penalty must be a grid of numbers, 'optimal' or 'empirical', but it is "
+                f"{penalty!r}"
             )
         return np.zeros(0), penalty
     penalties = _ascending("penalty", penalty)
@@ -167,7 +169,8 @@ def _counts(name: str, values: Any, least: int, reason: str) -> np.ndarray:
         )
     if numbers[-1] > _MOST:
         raise ValueError(
-            f"{name} must be at most {_MOST:g}, but it is as high as {numbers[-1]:g}: the closed forms "
+            f"{name} must be at most {_MOST:g}, but it is as high as {numbers[-1]:g}: the closed "
+            "forms "
             "take any number"
         )
     return numbers.astype(int)

@@ -30,11 +30,12 @@ class _State(NamedTuple):
 def leading_block(
     signal: Float[Array, "k k"], noise: BidiagonalBlocks, edge: Array
 ) -> tuple[Float[Array, "k k"], Array]:
-    """First k rows of the k leading eigenvectors of S = [T; 0][T; 0]ᵀ + B Bᵀ, and whether they are settled.
+    """First k rows of the k leading eigenvectors of S = [T; 0][T; 0]ᵀ + B Bᵀ; are they settled?
 
-    Subspace iteration with Chebyshev polynomials: everything below `edge`, and later below the smallest
-    Ritz value, is damped. A few more vectors than wanted are carried along, for directions that are
-    about to be lost in the noise. Settled means a residual below 1e-6 of the gap to what is left out.
+    Subspace iteration with Chebyshev polynomials: everything below `edge`, and later below the
+    smallest Ritz value, is damped. A few more vectors than wanted are carried along, for directions
+    that are about to be lost in the noise. Settled means a residual below 1e-6 of the gap to what
+    is left out.
 
     - `signal` T: acts on the first k coordinates.
     - `noise` B: blocks of k rows.

@@ -27,7 +27,8 @@ def sample_misalignment(
 ) -> np.ndarray:
     """Draw how much of the task n_brain recordings fail to teach: ‖K̂β‖², once for each trial.
 
-    `expected_misalignment` is the mean of it; this is the whole distribution, exact at every n_brain.
+    `expected_misalignment` is the mean of it; this is the whole distribution, exact at every
+    n_brain.
 
     >>> import jax, jaxbrain as jb
     >>> model = jb.presets.small()
@@ -37,11 +38,12 @@ def sample_misalignment(
 
     - `model`: a `LinearGaussianModel`, or its summary, a `Problem`.
     - `n_brain`: whole, above input_dim. `trials`: number of draws. `key`: as in `sweep`.
-    - `method="reduced"`: at a cost that does not depend on n_brain; `"data"`: recordings are drawn and
-      `encode` runs. Both have the same distribution.
+    - `method="reduced"`: at a cost that does not depend on n_brain; `"data"`: recordings are drawn
+      and `encode` runs. Both have the same distribution.
     - `mesh`: its devices share the trials.
 
-    Returns an array of shape (trials,), in the units of ‖β‖². NaN where an iteration has not settled.
+    Returns an array of shape (trials,), in the units of ‖β‖². NaN where an iteration has not
+    settled.
 
     **Raises** `ValueError` that names the argument and the remedy.
 
@@ -57,6 +59,6 @@ def sample_misalignment(
         sizes = data.Sizes(int(grids.n_brain[0]), "befs")
         return run_trials(data.brain_trial, sizes, key, numbers, (model,), mesh=mesh)[1]
     reduced, dimensions = reduce_model(model)
-    n = jnp.asarray(grids.n_brain, reduced.aligned.dtype)
+    n = jnp.asarray(n_brain, reduced.aligned.dtype)
     draws = run_trials(by_reduction.brain_trial, dimensions, key, numbers, (reduced, n), mesh=mesh)
-    return draws.misalignment[:, 0]
+    return draws.misalignment

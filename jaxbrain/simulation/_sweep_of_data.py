@@ -1,4 +1,7 @@
-"""`method="data"`: draw everything, run the estimators. Knows no formula; every sample number is a shape."""
+"""`method="data"`: draw everything, run the estimators.
+
+Knows no formula; every sample number is a shape.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,8 @@ def simulate(
     )
     if width > plan.max_bytes:
         raise ValueError(
-            f"max_bytes must be at least {width:.2g} for a single trial of these sample numbers: allow more, "
+            f"max_bytes must be at least {width:.2g} for a single trial of these sample numbers: "
+            "allow more, "
             "or use method='reduced'"
         )
     batch = plan.batch(width)

@@ -1,4 +1,8 @@
-"""`method="reduced"`: subspaces once for each n_brain, traces once for each n_task, and their products."""
+"""`method="reduced"`: subspaces for each n_brain, traces for each n_task, and their products.
+
+What is compiled does not depend on the grids: one program draws subspaces for one n_brain, another
+traces for eight n_task and four penalties, or eight, sixteen, …
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ from .brain_stage import (
     Dimensions,
     ReducedModel,
     SubspaceDraw,
-    draw_subspaces,
+    draw_subspace,
     is_dense,
     reduce_model,
 )
@@ -30,12 +34,16 @@ from .data_trials import stage_keys
 from .random_matrices import TraceDraws, trace_draws
 from .task_stage import DrawnMoments, block_risk, moments_of_draw
 
+# Sweeps over other grids run the same compiled programs: so many numbers of labels at a time, and
+# at least so many penalties.
+_ROWS, _FEWEST_PENALTIES = 8, 4
+
 
 def brain_trial(
     sizes: Dimensions, key: PRNGKeyArray, reduced: ReducedModel, n: Array
 ) -> SubspaceDraw:
-    """Learned subspaces for each n."""
-    return draw_subspaces(stage_keys(key)[0], reduced, sizes, n)
+    """The learned subspace of n recordings; for other n from the same random numbers."""
+    return draw_subspace(stage_keys(key)[0], reduced, sizes, n)
 
 
 def trace_trial(q: int, key: PRNGKeyArray, n: Array, penalties: Array) -> TraceDraws:
@@ -55,7 +63,8 @@ def simulate(
         raise ValueError("estimator: only 'befs' has reduced draws; use method='data' for others")
     if shift is not None and not isinstance(shift, BlockShift):
         raise ValueError(
-            "shift: reduced draws know a BlockShift alone; for a covariance matrix use method='data'"
+            "shift: reduced draws know a BlockShift alone; for a covariance matrix use "
+            "method='data'"
         )
     reduced, sizes = reduce_model(model)
     d, k, _ = sizes
@@ -67,7 +76,8 @@ def simulate(
     penalties = cell_penalties(model, plan, noise, power, q)
 
     subspaces = _subspaces(plan, reduced, sizes, shift)
-    # Under the rule "optimal" each n_brain has a penalty of its own, which to the traces is one more.
+    # Under the rule "optimal" each n_brain has a penalty of its own, which to the traces is one
+    # more.
     own = grids.rule == "optimal"
     strengths = (penalties[:, :, 0].T if own else penalties[0]) * n_task[:, None]
     traces = _traces(plan, q, n_task - k, strengths)
@@ -88,7 +98,7 @@ def simulate(
     if grids.rule == "empirical":
         risk, error, penalties = choose(risk, error, penalties)
     return {
-        "working_bytes": np.asarray(working_bytes(sizes, len(grids.n_brain))),
+        "working_bytes": np.asarray(working_bytes(sizes)),
         "risk": risk,
         "risk_standard_error": error,
         "penalty_used": penalties,
@@ -110,7 +120,8 @@ def cell_penalties(
             problem = model.problem() if isinstance(model, LinearGaussianModel) else model
         except ValueError as unequal:
             raise ValueError(
-                "penalty 'optimal' is a closed form, which knows equal channels alone: pass 'empirical' or "
+                "penalty 'optimal' is a closed form, which knows equal channels alone: pass "
+                "'empirical' or "
                 "a grid of penalties"
             ) from unequal
         best = optimal_penalty(problem, grids.n_brain[:, None] * 1.0, grids.n_task[None, :] * 1.0)
@@ -120,10 +131,10 @@ def cell_penalties(
     return np.broadcast_to(table, (len(grids.n_brain), len(grids.n_task), table.shape[-1]))
 
 
-def working_bytes(sizes: Dimensions, count: int) -> float:
-    """Memory of a draw for so many numbers of recordings, roughly."""
+def working_bytes(sizes: Dimensions) -> float:
+    """Memory of a draw of the brain stage, roughly."""
     d, k, spare = sizes
-    return 8.0 * (4 * count * min(d, k + spare) ** 2 if is_dense(sizes) else 30 * d * k)
+    return 8.0 * (4 * min(d, k + spare) ** 2 if is_dense(sizes) else 30 * d * k)
 
 
 def _subspaces(
@@ -132,51 +143,73 @@ def _subspaces(
     """Moments of the learned subspaces: (seeds, n_brain, the five of DrawnMoments)."""
     d, k, _ = sizes
     moments = Moments(plan.seeds)
-    n = jnp.asarray(plan.grids.n_brain, reduced.aligned.dtype)
-    working = working_bytes(sizes, len(n))
+    dtype, power = reduced.aligned.dtype, float(reduced.misaligned_power)
     variances = None if shift is None else jax.tree.map(float, shift)
-    chunks = plan.chunks(48.0 * len(n))
+    chunks = plan.chunks(48.0 * len(plan.grids.n_brain))
     for step, (seed, numbers) in enumerate(chunks):
-        draws = run_trials(
-            brain_trial,
-            sizes,
-            plan.key,
-            numbers,
-            (reduced, n),
-            mesh=plan.mesh,
-            batch=plan.batch(working),
-        )
-        draws = jax.tree.map(lambda x: x.astype(float), draws)
-        power = float(reduced.misaligned_power)
+        drawn = [
+            run_trials(
+                brain_trial,
+                sizes,
+                plan.key,
+                numbers,
+                (reduced, jnp.asarray(n, dtype)),
+                mesh=plan.mesh,
+                batch=plan.batch(working_bytes(sizes)),
+            )
+            for n in plan.grids.n_brain
+        ]
+        draws = jax.tree.map(lambda *x: np.stack(x, axis=1).astype(float), *drawn)
         moments.add(seed, np.stack(moments_of_draw(draws, power, k, d - k, variances), axis=-1))
         plan.report("subspaces", step + 1, len(chunks))
     return moments
 
 
 def _traces(plan: Plan, q: int, rows: np.ndarray, penalties: np.ndarray) -> Moments:
-    """Moments of the traces: (seeds, n, penalty, the three of TraceDraws); `penalties` is (n, penalty)."""
+    """Moments of the traces, (seeds, n, penalty, the three of TraceDraws); penalties by n."""
     moments = Moments(plan.seeds)
     dtype = jnp.zeros(()).dtype
-    arguments = jnp.asarray(rows, dtype), jnp.asarray(penalties, dtype)
     if plan.traces != "drawn":
+        arguments = jnp.asarray(rows, dtype), jnp.asarray(penalties, dtype)
         exact = np.stack(_closed_traces(q, *arguments), axis=-1).astype(float)
         for seed in range(plan.seeds):
             moments.add(seed, np.stack([exact, exact]))
         return moments
+    count, width = penalties.shape
+    blocks = _in_blocks(rows, penalties)
+    block_bytes = 8.0 * (4 * q * _ROWS + 10 * blocks[0][1].size)
     chunks = plan.chunks(8.0 * 3 * penalties.size)
     for step, (seed, numbers) in enumerate(chunks):
-        draws = run_trials(
-            trace_trial,
-            q,
-            plan.key,
-            numbers,
-            arguments,
-            mesh=plan.mesh,
-            batch=plan.batch(8.0 * (4 * q * len(rows) + 10 * penalties.size)),
-        )
+        drawn = [
+            run_trials(
+                trace_trial,
+                q,
+                plan.key,
+                numbers,
+                tuple(jnp.asarray(x, dtype) for x in block),
+                mesh=plan.mesh,
+                batch=plan.batch(block_bytes),
+            )
+            for block in blocks
+        ]
+        draws = [np.concatenate(x, axis=1)[:, :count, :width] for x in zip(*drawn, strict=True)]
         moments.add(seed, np.stack(draws, axis=-1).astype(float))
         plan.report("traces", step + 1, len(chunks))
     return moments
+
+
+def _in_blocks(rows: np.ndarray, penalties: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """A grid cut into blocks of canonical shapes.
+
+    Where it does not fill them its last entries stand again.
+    """
+    count, width = penalties.shape
+    wider = max(_FEWEST_PENALTIES, 1 << (width - 1).bit_length())
+    longer = (0, -count % _ROWS)
+    rows = np.pad(rows, longer, mode="edge")
+    penalties = np.pad(penalties, (longer, (0, wider - width)), mode="edge")
+    starts = range(0, len(rows), _ROWS)
+    return [(rows[start : start + _ROWS], penalties[start : start + _ROWS]) for start in starts]
 
 
 def _closed_traces(q: int, rows: Array, penalties: Array) -> TraceDraws:
@@ -192,7 +225,10 @@ def _of_means(
     traces: tuple[np.ndarray, np.ndarray],
     risk: Callable[[DrawnMoments, TraceDraws], np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Risk at the means, and its standard error. It is linear in the one and affine in the other."""
+    """Risk at the means, and its standard error.
+
+    It is linear in the one and affine in the other.
+    """
     (s, s_covariance), (t, t_covariance) = subspaces, traces
 
     def at(s: np.ndarray, t: np.ndarray) -> Any:
@@ -209,7 +245,10 @@ def _of_means(
 def _baselines(
     plan: Plan, sizes: Dimensions, noise: float, aligned: float, m: float, shift: BlockShift | None
 ) -> dict[str, np.ndarray]:
-    """Least squares and ridge regression at its best penalty for white test inputs: no subspace at all."""
+    """Least squares and ridge regression at its best penalty for white test inputs.
+
+    No subspace at all.
+    """
     d, k, _ = sizes
     n, power = plan.grids.n_task_only.astype(float), aligned + m
     traces = _traces(plan, d, n, np.broadcast_to([0.0, noise * d / power], (len(n), 2)))

@@ -9,20 +9,21 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._linalg import leading_eigenspace, map_factorisations, spectral_function
+from .._linalg import leading_eigenspace, spectral_function
 from ..models import LinearGaussianModel, Problem
 from ._iteration import leading_block
 from .random_matrices import bartlett, bartlett_degrees, blocks_degrees, draw_numbers, normal_blocks
 
-# Up to this size the eigenvectors of a whole matrix are cheap; beyond, only the leading ones are iterated.
+# Up to this size the eigenvectors of a whole matrix are cheap; beyond, only the leading ones are
+# iterated.
 LARGEST_DENSE = 512
 
 
 class ReducedModel(NamedTuple):
     """A model in the coordinates of its latents: what the reduced draws need.
 
-    Channels are rotated so that k of them carry the signal, or, where measurement noise differs between
-    channels, kept as they are.
+    Channels are rotated so that k of them carry the signal, or, where measurement noise differs
+    between channels, kept as they are.
     """
 
     coupling: Float[Array, "channels k"]
@@ -66,10 +67,23 @@ def reduce_model(model: LinearGaussianModel | Problem) -> tuple[ReducedModel, Di
         try:
             problem = model.problem()
         except ValueError:
-            return _unequal_channels(model)
+            if model.recording_dim > model.input_dim:
+                raise ValueError(
+                    "recording_noise differs between channels and there are more channels than "
+                    "inputs, "
+                    "for which there are no reduced draws: use method='data', or simulate "
+                    "model.whitened()"
+                ) from None
+            sizes = Dimensions(model.input_dim, model.latent_dim, 0)
+            return _unequal_channels(model), sizes
     else:
         problem = model.problem() if isinstance(model, LinearGaussianModel) else model
-    k = problem.latent_dim
+    spare = 0 if problem.recording_dim is None else problem.recording_dim - problem.latent_dim
+    return _equal_channels(problem), Dimensions(problem.input_dim, problem.latent_dim, spare)
+
+
+@jax.jit
+def _equal_channels(problem: Problem) -> ReducedModel:
     if problem.is_matrix_form:
         latent_noise, gain = problem.latent_noise, problem.gain
         coupling = jnp.linalg.cholesky(gain).T
@@ -81,43 +95,30 @@ def reduce_model(model: LinearGaussianModel | Problem) -> tuple[ReducedModel, Di
         # Signs of the coordinates cannot matter: latents with opposite sign are as likely.
         latent_noise, coupling = jnp.diag(problem.latent_noise), jnp.diag(jnp.sqrt(problem.gain))
         aligned = jnp.sqrt(problem.aligned_power)
-    measured = problem.recording_noise * jnp.eye(k, dtype=coupling.dtype)
-    noise = _factor(coupling @ latent_noise @ coupling.T + measured)
-    spare = 0 if problem.recording_dim is None else problem.recording_dim - k
-    return (
-        ReducedModel(
-            coupling,
-            noise,
-            jnp.sqrt(problem.recording_noise),
-            aligned,
-            problem.misaligned_power,
-            problem.task_noise,
-        ),
-        Dimensions(problem.input_dim, k, spare),
+    measured = problem.recording_noise * jnp.eye(problem.latent_dim, dtype=coupling.dtype)
+    return ReducedModel(
+        coupling,
+        _factor(coupling @ latent_noise @ coupling.T + measured),
+        jnp.sqrt(problem.recording_noise),
+        aligned,
+        problem.misaligned_power,
+        problem.task_noise,
     )
 
 
-def _unequal_channels(model: LinearGaussianModel) -> tuple[ReducedModel, Dimensions]:
-    d, k, p = model.input_dim, model.latent_dim, model.recording_dim
-    if p > d:
-        raise ValueError(
-            "recording_noise differs between channels and there are more channels than inputs, for which "
-            "there are no reduced draws: use method='data', or simulate model.whitened()"
-        )
+@jax.jit
+def _unequal_channels(model: LinearGaussianModel) -> ReducedModel:
     neural = model.latent_noise
     if neural.ndim == 0:
-        neural = neural * jnp.eye(k, dtype=neural.dtype)
+        neural = neural * jnp.eye(model.latent_dim, dtype=neural.dtype)
     covariance = model.readout @ neural @ model.readout.T + model.recording_noise
-    return (
-        ReducedModel(
-            model.readout,
-            _factor(covariance),
-            jnp.zeros_like(model.task_noise),
-            model.encoder.T @ model.task_weights,
-            model.misalignment,
-            model.task_noise,
-        ),
-        Dimensions(d, k, 0),
+    return ReducedModel(
+        model.readout,
+        _factor(covariance),
+        jnp.zeros_like(model.task_noise),
+        model.encoder.T @ model.task_weights,
+        model.misalignment,
+        model.task_noise,
     )
 
 
@@ -131,17 +132,6 @@ def _root(values: Array) -> Array:
     return jnp.where(some, jnp.sqrt(jnp.where(some, values, 1.0)), 0.0)
 
 
-def draw_subspaces(
-    key: PRNGKeyArray, reduced: ReducedModel, sizes: Dimensions, n: Float[Array, " m"]
-) -> SubspaceDraw:
-    """Learned subspaces for several numbers of recordings, from the same random numbers."""
-
-    def one(n: Array) -> SubspaceDraw:
-        return draw_subspace(key, reduced, sizes, n)
-
-    return map_factorisations(one, n, len(n) if is_dense(sizes) else 1)
-
-
 def is_dense(sizes: Dimensions) -> bool:
     """Whether all eigenvectors are computed."""
     return sizes.spare == 0 or min(sizes.inputs, sizes.spare + sizes.latents) <= LARGEST_DENSE
@@ -152,9 +142,9 @@ def draw_subspace(
 ) -> SubspaceDraw:
     """One learned subspace from n recordings, n >= d, drawn exactly.
 
-    With X = QR, the first k inputs those that latents respond to, the recordings are QᵀR = [R11 Hᵀ; 0] plus
-    noise, a matrix of d rows whatever n is. Its leading left singular vectors U span R Â; only the
-    first k rows of U, and the Gram matrix of the others, matter.
+    With X = QR, the first k inputs those that latents respond to, the recordings are QᵀR = [R11 Hᵀ;
+    0] plus noise, a matrix of d rows whatever n is. Its leading left singular vectors U span R Â;
+    only the first k rows of U, and the Gram matrix of the others, matter.
 
     **Source.** Derived here: docs/theory.md, "Simulation".
     """
@@ -237,7 +227,10 @@ def _spare_noise(key: PRNGKeyArray, d: int, spare: int, dtype) -> Float[Array, "
 
 
 def _by_all_eigenvectors(above: Array, below: Array, noise: Array) -> tuple[Array, Array]:
-    """Leading left singular vectors of [T, N]: their first k rows, and the Gram matrix of the others."""
+    """Leading left singular vectors of [T, N], in two parts.
+
+    Their first k rows, and the Gram matrix of the others.
+    """
     (d, _), k = noise.shape, above.shape[0]
     signal = jnp.zeros((d, k), above.dtype).at[:k].set(above)
     signal = signal.at[k : k + below.shape[0]].set(below)
@@ -253,8 +246,8 @@ def _by_all_eigenvectors(above: Array, below: Array, noise: Array) -> tuple[Arra
 def _facing(basis: Array, reference: Array) -> Array:
     """The basis turned so that it depends on its span alone.
 
-    In which basis the span comes cannot matter to the distribution, but a draw is to move smoothly with
-    the numbers of the model, as its derivative does, and not with eigenvectors.
+    In which basis the span comes cannot matter to the distribution, but a draw is to move smoothly
+    with the numbers of the model, as its derivative does, and not with eigenvectors.
     """
     return basis @ jnp.linalg.qr(basis.T @ reference)[0]
 
@@ -262,7 +255,7 @@ def _facing(basis: Array, reference: Array) -> Array:
 def _by_iteration(
     key: PRNGKeyArray, above: Array, below: Array, spare_noise: Array, sizes: Dimensions
 ) -> tuple[Array, Array, Array]:
-    """The same without a matrix of d rows, which is too large; and whether the iteration has settled."""
+    """The same without a matrix of d rows, too large; and whether the iteration settled."""
     d, k, spare = sizes
     q, rows, dtype = d - k, below.shape[0], above.dtype
     further = min(rows, q - rows)
@@ -273,15 +266,16 @@ def _by_iteration(
         dtype,
     )
     eye = jnp.eye(k, dtype=dtype)
-    # Turn the coordinates so that all signal is in the first k, where the noise is as random as before.
+    # Turn the coordinates so that all signal is in the first k, where the noise is as random as
+    # before.
     signal = jnp.linalg.cholesky(above.T @ above + below.T @ below).T
     seen = jax.scipy.linalg.solve_triangular(signal, above.T, trans="T").T
     noise = normal_blocks(chi_blocks, normal[0], d, spare)
     noise = jax.tree.map(lambda block: spare_noise * block, noise)
     edge = (spare_noise * (spare**0.5 + d**0.5)) ** 2
     leading, settled = leading_block(signal, noise, edge)
-    # Beyond the first k coordinates the directions are uniformly random, given their Gram matrix. Turned
-    # back, a part of them is in the first k.
+    # Beyond the first k coordinates the directions are uniformly random, given their Gram matrix.
+    # Turned back, a part of them is in the first k.
     turn, rest = normal[1], bartlett(chi_further, normal[2])
     lower = jnp.linalg.cholesky(turn.T @ turn + rest.T @ rest)
     uniform = jax.scipy.linalg.solve_triangular(lower, turn.T, lower=True).T

@@ -1,4 +1,4 @@
-"""Trials with data: draw inputs, recordings and labels, run the estimators, evaluate the exact test risk."""
+"""Trials with data: draw inputs, recordings and labels, run estimators, evaluate their risk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..models import LinearGaussianModel, Problem
 from .brain_stage import reduce_model
 
 Estimator = Callable[..., Array]
-"""`estimator(key, brain_inputs, recordings, task_inputs, targets, penalty)` → weights, shape (d,)."""
+"""`estimator(key, brain_inputs, recordings, task_inputs, targets, penalty)` → weights (d,)."""
 
 SUBSPACES = tuple(
     variant.name for variant in VARIANTS if variant.source and variant.n_penalties == 1
@@ -54,7 +54,7 @@ class Sizes(NamedTuple):
 
 
 def stage_keys(key: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKeyArray]:
-    """Keys of the brain stage and of the task stage of a trial: independent of all sample numbers."""
+    """Keys of the brain stage and of the task stage of a trial, whatever the sample numbers."""
     return jr.fold_in(key, 0), jr.fold_in(key, 1)
 
 

@@ -16,10 +16,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 def draw_numbers(
     key: PRNGKeyArray, degrees: Sequence[Array], shapes: Sequence[tuple[int, ...]], dtype
 ) -> tuple[list[Array], list[Array]]:
-    """Chi-distributed numbers of these degrees of freedom, and standard normal numbers of these shapes.
+    """Chi-distributed numbers of these degrees of freedom, normal ones of these shapes.
 
-    All of a kind come from one call, since each call is a program that takes long to compile. 0 where
-    there are no degrees of freedom left.
+    All of a kind come from one call, since each call is a program that takes long to compile. 0
+    where there are no degrees of freedom left.
     """
     key_chi, key_normal = jr.split(key)
     together = jnp.concatenate([x.ravel().astype(dtype) for x in degrees])
@@ -53,7 +53,10 @@ def bartlett(chi: Float[Array, " rows"], normal: Float[Array, "rows columns"]) -
 
 
 class BidiagonalBlocks(NamedTuple):
-    """A block lower-bidiagonal matrix: `diagonal` blocks in place, `below` each the one under it."""
+    """A block lower-bidiagonal matrix.
+
+    `diagonal` blocks in place, `below` each the one under it.
+    """
 
     diagonal: Float[Array, "blocks k k"]
     below: Float[Array, "blocks_less_1 k k"]
@@ -71,9 +74,9 @@ def normal_blocks(
     """B of d rows with B Bᵀ distributed as Z Zᵀ, Z a d × n matrix of standard normal numbers.
 
     Rotating columns so that the first k rows of Z become lower triangular leaves the rest normal;
-    rotating rows k + 1, … so that the first k of their columns become upper triangular leaves the rest
-    normal, and so on: nothing but triangles remain. B Bᵀ equals Z Zᵀ up to a rotation of rows beyond
-    the first k, which must not matter to the caller. Rows beyond d are zero.
+    rotating rows k + 1, … so that the first k of their columns become upper triangular leaves the
+    rest normal, and so on: nothing but triangles remain. B Bᵀ equals Z Zᵀ up to a rotation of rows
+    beyond the first k, which must not matter to the caller. Rows beyond d are zero.
 
     - `chi`: of `blocks_degrees`. `normal`: standard normal numbers, 2 ceil(d/k) − 1 blocks.
 
@@ -107,17 +110,21 @@ class TraceDraws(NamedTuple):
 
 
 def trace_draws(key: PRNGKeyArray, q: int, n: Array, penalties: Float[Array, " l"]) -> TraceDraws:
-    """Traces of (W + c)⁻¹ and its square, W ~ Wishart_q(n), for each c of `penalties`, c > 0 or n > q.
+    """Traces of (W + c)⁻¹ and its square for each c of `penalties`, W ~ Wishart_q(n).
 
-    W is drawn as BᵀB, B bidiagonal with chi-distributed entries. The pivots of the factors of W + c, and
-    their derivatives in c, follow from the stationary qd recursion: sums of positive terms, so that no
-    digit is lost at any c. q steps, O(q) random numbers, no eigenvalue.
+    Either c > 0 or n > q.
 
-    **Source.** Dumitriu and Edelman (2002) for the model; the recursion: docs/theory.md, "Simulation".
+    W is drawn as BᵀB, B bidiagonal with chi-distributed entries. The pivots of the factors of W +
+    c, and their derivatives in c, follow from the stationary qd recursion: sums of positive terms,
+    so that no digit is lost at any c. q steps, O(q) random numbers, no eigenvalue.
+
+    **Source.** Dumitriu and Edelman (2002) for the model; the recursion: docs/theory.md,
+    "Simulation".
     """
     dtype = penalties.dtype
     n = n.astype(dtype)
-    # With n < q there are q − n zero eigenvalues, and the others are those of rows and columns exchanged.
+    # With n < q there are q − n zero eigenvalues, and the others are those of rows and columns
+    # exchanged.
     low, high = jnp.minimum(q, n), jnp.maximum(q, n)
     place = jnp.arange(q, dtype=dtype)
     exists, follows = place < low, place < low - 1

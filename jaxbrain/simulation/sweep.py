@@ -60,38 +60,40 @@ def sweep(
     True
 
     - `model`: a `LinearGaussianModel`, or its summary, a `Problem`.
-    - `n_brain`, `n_task`: ascending numbers of recordings, each above input_dim, and of labels, each at
-      least latent_dim + 2 (below it the error has no mean).
+    - `n_brain`, `n_task`: ascending numbers of recordings, each above input_dim, and of labels,
+      each at least latent_dim + 2 (below it the error has no mean).
     - `penalty`: ascending penalties a sample, infinity allowed; or `"optimal"`, the closed form
-      `optimal_penalty` of each cell; or `"empirical"`, the best in each cell of a grid of 33, from a tenth
-      to a thousand times that of ridge regression on the outside, by the mean of all trials.
+      `optimal_penalty` of each cell; or `"empirical"`, the best in each cell of a grid of 33, from
+      a tenth to a thousand times that of ridge regression on the outside, by the mean of all
+      trials.
     - `trials`, `seeds`: each seed is a replicate of so many trials.
-    - `key`: of trial t of seed s it takes `fold_in(key, s · trials + t)`; so a cell depends neither on
-      the rest of the grid, nor on chunks, nor on devices.
-    - `method="reduced"`: exact draws of what n_brain recordings teach and of the task stage, at a cost that
-      does not depend on the sample numbers. `method="data"`: inputs, recordings and labels are drawn
-      and the estimators run; each new sample number compiles anew.
-    - `n_task_only`: labels for the baselines, which see no recordings; by default a grid wide enough to
-      read values off it (for `"data"`, up to eight times the largest of `n_task`).
+    - `key`: of trial t of seed s it takes `fold_in(key, s · trials + t)`; so a cell depends neither
+      on the rest of the grid, nor on chunks, nor on devices.
+    - `method="reduced"`: exact draws of what n_brain recordings teach and of the task stage, at a
+      cost that does not depend on the sample numbers. `method="data"`: inputs, recordings and
+      labels are drawn and the estimators run; each new sample number compiles anew.
+    - `n_task_only`: labels for the baselines, which see no recordings; by default a grid wide
+      enough to read values off it (for `"data"`, up to eight times the largest of `n_task`).
     - `estimator`: for `"data"`, `"befs"`, a control (`"random_subspace"`, `"shuffled_recordings"`,
-      `"oracle"`), or a function `f(key, brain_inputs, recordings, task_inputs, targets, penalty)` that
-      returns weights.
-    - `traces`: of the task stage, for `"reduced"`: `"drawn"`, or the `"closed form"`, which draws only the
-      brain stage (good to about 1e-3 where n_task is near input_dim, better elsewhere).
+      `"oracle"`), or a function `f(key, brain_inputs, recordings, task_inputs, targets, penalty)`
+      that returns weights.
+    - `traces`: of the task stage, for `"reduced"`: `"drawn"`, or the `"closed form"`, which draws
+      only the brain stage (good to about 1e-3 where n_task is near input_dim, better elsewhere).
     - `shift`: covariance of the test inputs, a `BlockShift`, or for `"data"` any (d, d) matrix.
     - `mesh`: the devices of a `jax.sharding.Mesh` share the trials.
     - `max_bytes`: memory for the arrays of the trials that run at the same time.
     - `progress`: called with the numbers of steps done and in all.
 
-    Returns a labelled dataset. `risk` and `risk_standard_error` over (n_brain, n_task, penalty, seed): mean
-    over the trials of a seed, and its standard error; `misalignment`, its standard error, over
-    (n_brain, seed): ‖K̂β‖²; `penalty_used` over (n_brain, n_task, penalty); `task_only_risk` and `ridge_risk`
-    (at its best penalty), with standard errors, over (n_task_only, seed). A cell that fails, or whose mean
-    does not exist, is NaN and counted in the attribute `failed_cells`. The other attributes hold the
-    configuration, versions, device and wall time.
+    Returns a labelled dataset. `risk` and `risk_standard_error` over (n_brain, n_task, penalty,
+    seed): mean over the trials of a seed, and its standard error; `misalignment`, its standard
+    error, over (n_brain, seed): ‖K̂β‖²; `penalty_used` over (n_brain, n_task, penalty);
+    `task_only_risk` and `ridge_risk` (at its best penalty), with standard errors, over
+    (n_task_only, seed). A cell that fails, or whose mean does not exist, is NaN and counted in the
+    attribute `failed_cells`. The other attributes hold the configuration, versions, device and wall
+    time.
 
-    **Raises** `ValueError` that names the argument and the remedy; it names `method="data"` where there are
-    no reduced draws.
+    **Raises** `ValueError` that names the argument and the remedy; it names `method="data"` where
+    there are no reduced draws.
 
     **Source.** Reduced draws: derived here, docs/theory.md, "Simulation".
     """

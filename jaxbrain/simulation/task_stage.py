@@ -1,4 +1,7 @@
-"""The task stage on drawn subspaces and drawn traces: what is left of it once everything is averaged."""
+"""The task stage on drawn subspaces and drawn traces, once all that can be is averaged.
+
+It repeats algebra of `theory.task_stage` on purpose: written anew, one checks the other.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from .random_matrices import TraceDraws
 
 
 class DrawnMoments(NamedTuple):
-    """Of one learned subspace, averaged over how it is turned outside of the brain-sensitive one."""
+    """Of a learned subspace, averaged over how it is turned outside the brain-sensitive one."""
 
     misalignment: Any
     """‖K̂β‖²."""
@@ -55,7 +58,8 @@ def moments_of_draw(
 def block_risk(moments: DrawnMoments, traces: TraceDraws, noise, k: int, q: int, n) -> Any:
     """E (β̂ − β)ᵀΣ(β̂ − β), given n labels: linear in the moments, and linear in the traces.
 
-    Hence means of both give the mean of the risk, if they are independent. k = 0 is ridge regression.
+    Hence means of both give the mean of the risk, if they are independent. k = 0 is ridge
+    regression.
 
     **Source.** docs/theory.md, eq. 18.
     """

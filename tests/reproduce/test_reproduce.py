@@ -1,10 +1,11 @@
-"""All results at the quick scale, once; everything else is decided by what that has stored."""
+"""Results at the quick scale, once; everything else is decided by what that has stored.
+
+Two results that are computed quickly stand for all; the study computes all of them.
+"""
 
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import matplotlib.image
@@ -14,27 +15,19 @@ import pytest
 import jaxbrain as jb
 from jaxbrain import reproduce as package
 from jaxbrain.reproduce import QUICK, RESULTS, registry, run
+from tests.helpers.cli import refused
 
-pytestmark = pytest.mark.long
-PROGRAM = "from jaxbrain.cli import main; main()"
 DOCS = Path(__file__).parents[2] / "docs"
-
-
-def command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, "reproduce", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+SOME, ALL = ("model", "agreement"), tuple(RESULTS)
+EVERYTHING = pytest.param(ALL, marks=pytest.mark.study, id="all")
+BOTH = pytest.mark.parametrize("quick", [pytest.param(SOME, id="some"), EVERYTHING], indirect=True)
 
 
 @pytest.fixture(scope="module")
-def quick(tmp_path_factory):
+def quick(request, tmp_path_factory):
+    """A folder of results: some of them, or those that a test asks for."""
     folder = tmp_path_factory.mktemp("reproduce") / "results"
-    done = command("all", "--quick", "--out", folder)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    package.reproduce(getattr(request, "param", SOME), folder, scale=QUICK)
     return folder
 
 
@@ -59,33 +52,43 @@ def stored_verdicts(folder):
     return verdicts(json.loads((folder / "claims.json").read_text()))
 
 
+def results_in(folder):
+    return [path.stem for path in (folder / "figures").glob("*.png")]
+
+
+@BOTH
 def test_every_result_has_its_tables_and_figures(quick):
-    for name, result in RESULTS.items():
+    for name in results_in(quick):
         for suffix in ("png", "svg"):
             assert (quick / "figures" / f"{name}.{suffix}").stat().st_size > 10_000
-        for table in result.tables:
+        for table in RESULTS[name].tables:
             assert (quick / "tables" / f"{table}.nc").exists()
             assert list((quick / "tables").glob(f"{table}*.csv"))
-    assert {path.stem for path in (quick / "tables").glob("*.nc")} == set(registry.TABLES)
+    expected = {table for name in results_in(quick) for table in RESULTS[name].tables}
+    assert {path.stem for path in (quick / "tables").glob("*.nc")} == expected
+    assert set(registry.TABLES) == {table for result in RESULTS.values() for table in result.tables}
 
 
-@pytest.mark.parametrize("name", RESULTS)
-def test_a_figure_shows_something(quick, name):
-    pixels = matplotlib.image.imread(quick / "figures" / f"{name}.png")[..., :3]
-    dark = pixels.min(axis=-1) < 0.8
-    # Something in each quarter, and nothing cut off at the edges.
-    rows, columns = (np.array_split(np.arange(size), 2) for size in dark.shape)
-    for upper in rows:
-        for left in columns:
-            assert dark[np.ix_(upper, left)].mean() > 0.002
-    for edge in (dark[0], dark[-1], dark[:, 0], dark[:, -1]):
-        assert not edge.any()
+@BOTH
+def test_a_figure_shows_something(quick):
+    for name in results_in(quick):
+        pixels = matplotlib.image.imread(quick / "figures" / f"{name}.png")[..., :3]
+        dark = pixels.min(axis=-1) < 0.8
+        # Something in each quarter, and nothing cut off at the edges.
+        rows, columns = (np.array_split(np.arange(size), 2) for size in dark.shape)
+        for upper in rows:
+            for left in columns:
+                assert dark[np.ix_(upper, left)].mean() > 0.002
+        for edge in (dark[0], dark[-1], dark[:, 0], dark[:, -1]):
+            assert not edge.any()
 
 
+@BOTH
 def test_claims_are_many_and_say_what_was_measured(quick):
     claims = json.loads((quick / "claims.json").read_text())
+    assert set(claims) == set(results_in(quick))
     of_paper = [c for row in claims.values() for c in row if c["source"] == "paper"]
-    assert len(of_paper) >= 20
+    assert len(of_paper) >= (20 if set(claims) == set(ALL) else 4)
     for row in claims.values():
         for c in row:
             assert re.search(r"\d", c["measured"])
@@ -101,13 +104,16 @@ def test_claims_are_many_and_say_what_was_measured(quick):
     assert all(c["statement"] in page and c["measured"] in page for c in of_paper)
 
 
+@BOTH
 def test_the_page_in_the_documentation_tells_the_same_claims(quick):
     page = (DOCS / "claims.md").read_text()
     told = set(re.findall(r"^\| (.*?) \| (?:paper|here) \|", page, re.MULTILINE))
-    assert told == {statement.replace("|", "\\|") for statement in stored_verdicts(quick)}
+    here = {statement.replace("|", "\\|") for statement in stored_verdicts(quick)}
+    assert here == told if set(results_in(quick)) == set(ALL) else here < told
     assert "Scale of the simulations: full" in page
 
 
+@pytest.mark.parametrize("quick", [EVERYTHING], indirect=True)
 def test_numbers_in_the_claims_are_those_of_the_library(quick):
     # By another road than the tables: the library, asked anew.
     told = (quick / "claims.md").read_text()
@@ -122,6 +128,7 @@ def test_numbers_in_the_claims_are_those_of_the_library(quick):
     )
 
 
+@BOTH
 @pytest.mark.usefixtures("no_computing")
 def test_figures_come_from_stored_tables_alone(copy):
     before = {path.name: path.read_bytes() for path in (copy / "figures").iterdir()} | {
@@ -130,7 +137,8 @@ def test_figures_come_from_stored_tables_alone(copy):
     shutil.rmtree(copy / "figures")
     (copy / "claims.md").unlink()
     (copy / "claims.json").unlink()
-    run.reproduce(list(RESULTS), copy, scale=QUICK, resume=True)
+    run.reproduce([Path(name).stem for name in before if name.endswith(".png")], copy,
+                  scale=QUICK, resume=True)  # fmt: skip
     after = {path.name: path.read_bytes() for path in (copy / "figures").iterdir()} | {
         "claims": (copy / "claims.md").read_bytes()
     }
@@ -148,9 +156,9 @@ def test_only_what_is_missing_is_computed(copy, monkeypatch):
         return wrapped
 
     monkeypatch.setattr(run, "TABLES", {n: counted(n, f) for n, f in registry.TABLES.items()})
-    (copy / "tables" / "shift_balanced.nc").unlink()
-    run.reproduce(["shift"], copy, scale=QUICK, resume=True)
-    assert asked == ["shift_balanced"]
+    (copy / "tables" / "setting.nc").unlink()
+    run.reproduce(["model"], copy, scale=QUICK, resume=True)
+    assert asked == ["setting"]
 
 
 DOCTORED = [
@@ -190,7 +198,16 @@ DOCTORED = [
 
 
 @pytest.mark.usefixtures("no_computing")
-@pytest.mark.parametrize(("table", "variable", "factor", "result", "start"), DOCTORED)
+@pytest.mark.parametrize(
+    ("quick", "table", "variable", "factor", "result", "start"),
+    [
+        pytest.param(SOME, *case)
+        if case[3] in SOME
+        else pytest.param(ALL, *case, marks=pytest.mark.study)
+        for case in DOCTORED
+    ],
+    indirect=["quick"],
+)
 def test_a_doctored_table_changes_the_verdict(copy, table, variable, factor, result, start):
     path = copy / "tables" / f"{table}.nc"
     doctored = jb.read_table(path)
@@ -207,27 +224,24 @@ def test_a_doctored_table_changes_the_verdict(copy, table, variable, factor, res
 @pytest.mark.usefixtures("no_computing")
 def test_results_that_are_there_keep_their_verdicts(copy):
     before = json.loads((copy / "claims.json").read_text())
-    found = run.reproduce(["learning"], copy, scale=QUICK, resume=True)
-    assert list(found) == ["learning"]
+    found = run.reproduce(["model"], copy, scale=QUICK, resume=True)
+    assert list(found) == ["model"]
     assert json.loads((copy / "claims.json").read_text()) == before
-    assert RESULTS["shift"].title in (copy / "claims.md").read_text()
+    assert RESULTS["agreement"].title in (copy / "claims.md").read_text()
 
 
-def test_a_table_of_another_content_is_named(copy):
+def test_a_table_of_another_content_is_named(copy, capsys):
     tables = copy / "tables"
-    shutil.copy(tables / "shift_curves.nc", tables / "learning_curves.nc")
-    done = command("learning", "--quick", "--resume", "--out", copy)
-    assert done.returncode == 2
-    assert "learning_curves.nc holds the table shift_curves" in done.stderr
-    assert "Traceback" not in done.stderr
+    shutil.copy(tables / "agreement.nc", tables / "setting.nc")
+    said = refused(capsys, "reproduce", "model", "--quick", "--resume", "--out", str(copy))
+    assert "setting.nc holds the table agreement" in said
 
 
-def test_nothing_is_overwritten_unasked(copy):
+def test_nothing_is_overwritten_unasked(copy, capsys):
     before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
-    done = command("model", "--quick", "--out", copy)
-    assert done.returncode == 2
-    assert "exists already" in done.stderr
-    assert "--resume" in done.stderr
+    said = refused(capsys, "reproduce", "model", "--quick", "--out", str(copy))
+    assert "exists already" in said
+    assert "--resume" in said
     assert before == {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
 
 
@@ -240,28 +254,27 @@ def test_a_csv_file_of_the_same_name_is_not_replaced_either(tmp_path):
     assert list(mine.parent.iterdir()) == [mine]
 
 
-def test_tables_of_another_scale_are_not_taken(copy):
-    done = command("shift", "--resume", "--out", copy)
-    assert done.returncode == 2
-    assert "made at the scale 'quick', not 'full'" in done.stderr
+def test_tables_of_another_scale_are_not_taken(copy, capsys):
+    said = refused(capsys, "reproduce", "model", "--resume", "--out", str(copy))
+    assert "made at the scale 'quick', not 'full'" in said
 
 
-def test_a_broken_table_is_named_and_nothing_is_written(copy):
+def test_a_broken_table_is_named_and_nothing_is_written(copy, capsys):
     (copy / "tables" / "agreement.nc").write_bytes(b"\x80\x04K\x01.")
     figures = {path: path.stat().st_mtime_ns for path in (copy / "figures").iterdir()}
-    done = command("agreement", "--quick", "--resume", "--out", copy)
-    assert done.returncode == 2
-    assert "agreement.nc is damaged, or no netCDF 3 file" in done.stderr
+    options = ("--quick", "--resume", "--out", str(copy))
+    said = refused(capsys, "reproduce", "agreement", *options)
+    assert "agreement.nc is damaged, or no netCDF 3 file" in said
     assert figures == {path: path.stat().st_mtime_ns for path in (copy / "figures").iterdir()}
 
 
-def test_all_that_is_wrong_is_said_at_once(tmp_path):
+def test_all_that_is_wrong_is_said_at_once(tmp_path, capsys):
     file = tmp_path / "file"
     file.write_text("mine")
-    done = command("modle", "figure2", "--quick", "--resume", "--overwrite", "--out", file)
-    assert done.returncode == 2
+    wrong = ("modle", "figure2", "--quick", "--resume", "--overwrite")
+    said = refused(capsys, "reproduce", *wrong, "--out", str(file))
     for part in ("'modle'", "'figure2'", "exclude each other", "is a file"):
-        assert part in done.stderr
+        assert part in said
     assert file.read_text() == "mine"
     with pytest.raises(ValueError, match="some of model, learning"):
         package.reproduce(["modle"], tmp_path / "new")

@@ -14,11 +14,11 @@ GRID = dict(n_brain=[30, 60, 200], n_task=[10, 30, 100, 300])
 
 @pytest.fixture(scope="module")
 def dataset():
-    return jb.sweep(STUDY, **GRID, trials=100, seeds=25, key=KEY)
+    return jb.sweep(STUDY, **GRID, trials=104, seeds=25, key=KEY)
 
 
 def made_up(risk, curve, n_task_only=(25, 50, 100), **attributes):
-    """A sweep of one n_brain = 50 and n_task = 10, with the risks given: (penalty, seed) and (n, seed)."""
+    """A sweep of n_brain = 50 and n_task = 10; risks: (penalty, seed) and (n, seed)."""
     import xarray
 
     risk, curve = np.asarray(risk, float), np.asarray(curve, float)
@@ -43,7 +43,8 @@ def test_values_are_those_of_the_closed_form(dataset, baseline):
     assert ok.sum() >= 10
     half = ((found.value_high - found.value_low) / 2).values[..., 0]
     off = np.abs(found.value.values[..., 0] - claim)
-    # Intervals are of 1.96 standard errors; the closed form itself is good to 0.5 % of the labels at hand.
+    # Intervals are of 1.96 standard errors; the closed form itself is good to 0.5 % of the labels
+    # at hand.
     assert np.all((off < 2.2 * half + 0.005 * (n_task + claim))[ok])
     np.testing.assert_allclose(
         found.exchange_rate.values, found.value.values / n_brain[:, None, None], rtol=1e-12
