@@ -121,7 +121,7 @@ def test_closed_forms_of_the_reference_are_those_of_the_library(n_brain):
 
     reference = numpy_problem(problem)
     for n_task in (20.0, 80.0, 1000.0):
-        expected = float(jb.value(problem, n_brain, n_task))
+        expected = float(jb.value(problem, n_brain, n_task, baseline="ols"))
         found = numpy_reference.value(*reference, n_brain, n_task)
         assert found == pytest.approx(expected, rel=5e-5)
         wrong = numpy_reference.value(*reference, 1.01 * n_brain, n_task)

@@ -11,10 +11,9 @@ from .._arguments import ESTIMATORS, check_problem
 from .._checks import check_choice, check_integer, check_key, is_concrete, kind_of
 from ..models import LinearGaussianModel, Problem
 from ..models.linear_gaussian import check_model
-from ..theory.brain_stage import subspace_moments
-from ..theory.resolvent import resolvent
-from ..theory.task_stage import TaskStage
-from ..theory.two_penalties import two_penalty_stage_of_sizes
+from ..theory.brain_stage import SubspaceMoments, subspace_moments
+from ..theory.task_stage import TaskStage, penalised_regression
+from ..theory.two_penalties import two_penalty_stage
 from ..tuning.risks import MonteCarloRisk
 
 
@@ -63,16 +62,18 @@ class ClosedFormDesign(eqx.Module):
         k = jnp.sum(jnp.where(bought, sizes, 0.0))
         q = d - k
         possible = q >= 1
-        q = jnp.where(possible, q, 1.0)
+        q, k = jnp.where(possible, q, 1.0), jnp.where(possible, k, d - 1.0)
         tiny = jnp.finfo(relative.dtype).tiny
         odds = (1 - relative) / jnp.maximum(relative, tiny) * (d - sizes) / q
         missed = problem.total_power / (1 + jnp.sum(jnp.where(bought, odds, 0.0)))
         if self.estimator == "befs_two_penalties":
-            stage = two_penalty_stage_of_sizes(problem, k, q, missed, n_task)
+            stage = two_penalty_stage(problem, missed, n_task, k)
             best = jnp.full_like(missed, jnp.nan)
         else:
-            stage = _isotropic_stage(problem.task_noise, k, q, missed, n_task)
+            white = SubspaceMoments(missed, k, q, missed)
+            stage = penalised_regression(white, problem.task_noise, k, d, n_task, None)
             best = problem.task_noise * q / (n_task * missed)
+        possible &= stage.risk < jnp.inf
         return TaskStage(
             jnp.where(possible, stage.risk, jnp.inf),
             jnp.where(possible, stage.extra_samples, -jnp.inf),
@@ -87,20 +88,6 @@ class ClosedFormDesign(eqx.Module):
             for j, problem in enumerate(self.problems)
         ]
         return self.of_misalignments(bought, jnp.stack(relative), n_task)[0]
-
-
-def _isotropic_stage(noise: Array, k: Array, q: Array, missed: Array, n: Array) -> TaskStage:
-    """`penalised_regression` at its best penalty, with dimensions that may be traced."""
-    learnable = n > k + 1
-    n = jnp.where(learnable, n, k + q + 2)
-    moments = resolvent(noise * q, missed, q, n - k)
-    spread = 1 + k / (n - k - 1)
-    block = missed * moments.c2_t2 / q + noise * moments.noise
-    risk = block * spread + noise * k / (n - k - 1)
-    gain = noise * moments.noise_excess - (n - k - q - 1) * moments.c2_t2 * missed / q
-    return TaskStage(
-        jnp.where(learnable, risk, jnp.inf), jnp.where(learnable, gain * spread / risk, -jnp.inf)
-    )
 
 
 class MonteCarloDesign(eqx.Module):

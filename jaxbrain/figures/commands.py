@@ -46,7 +46,7 @@ def draw_savings(
         axes.plot(labels, against["ridge"][row], color=colour, linestyle="--")
     # With too few labels to read the subspace out there is nothing to compare.
     if np.isfinite(risk(problem, n_brain, n_task)):
-        marked = float(savings(problem, n_brain, n_task))
+        marked = float(savings(problem, n_brain, n_task, baseline="ols"))
         axes.plot(n_task, 100 * marked, "o", color="black", label="this study")
     axes.set_xscale("log")
     axes.set_ylim(-25, 100)

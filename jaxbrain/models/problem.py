@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -19,8 +21,93 @@ from .._checks import (
 )
 from .._typing import AnyArray, Real
 
+MANY_LATENTS = 1 / 8
+"""From this share of the inputs on latents are many: in channel space their noise lifts each other."""
 
-class Problem(eqx.Module):
+
+class ProblemNumbers(eqx.Module):
+    """The numbers of a problem and all that follows from them, whatever kind of number its sizes are."""
+
+    latent_noise: Float[Array, "..."]
+    gain: Float[Array, "..."]
+    recording_noise: Float[Array, "..."]
+    aligned_power: Float[Array, "..."]
+    misaligned_power: Float[Array, "..."]
+    task_noise: Float[Array, "..."]
+    input_dim: eqx.AbstractVar[Any]
+    latent_dim: eqx.AbstractVar[int]
+    recording_dim: eqx.AbstractVar[Any]
+
+    @property
+    def is_matrix_form(self) -> bool:
+        """Whether latent noise, gain and aligned power are matrices instead of spectra."""
+        return self.aligned_power.ndim == 2
+
+    @property
+    def outside_dim(self) -> Any:
+        """Dimension q = d − k of the brain-insensitive space."""
+        return self.input_dim - self.latent_dim
+
+    @property
+    def encoding_noise(self) -> Float[Array, "..."]:
+        """Latent noise left after the best linear read-out: s = v + σr²/h², (k,) or (k, k)."""
+        if self.is_matrix_form:
+            return self.latent_noise + self.recording_noise * jnp.linalg.inv(self.gain)
+        return self.latent_noise + self.recording_noise / self.gain
+
+    @property
+    def total_aligned_power(self) -> Float[Array, ""]:
+        """‖Pβ‖², the squared length of the task weights inside the brain-sensitive subspace."""
+        return jnp.trace(self.aligned_power) if self.is_matrix_form else jnp.sum(self.aligned_power)
+
+    @property
+    def total_power(self) -> Float[Array, ""]:
+        """‖β‖², the squared length of the task weights."""
+        return self.total_aligned_power + self.misaligned_power
+
+    @property
+    def relative_misalignment(self) -> Float[Array, ""]:
+        """m/‖β‖², the share of the task that no recording can reach; in [0, 1]."""
+        return self.misaligned_power / self.total_power
+
+    @property
+    def task_snr(self) -> Float[Array, ""]:
+        """‖β‖²/σ², variance of the predictable part of a label over that of its noise."""
+        return self.total_power / self.task_noise
+
+    @property
+    def gamma(self) -> Float[Array, ""]:
+        """The constant γ = (d − k) βᵀA Σenc Aᵀβ − m tr Σenc of the paper's Appendix C.2.
+
+        Its sign says whether the learned subspace is, to first order, worse (γ > 0) or better
+        (γ < 0) than the true one for this task.
+        """
+        noise = self.encoding_noise
+        total = jnp.trace(noise) if self.is_matrix_form else jnp.sum(noise)
+        return (
+            self.outside_dim * jnp.sum(self.aligned_power * noise) - self.misaligned_power * total
+        )
+
+
+class TracedProblem(ProblemNumbers):
+    """A problem whose sizes are traced: one compiled program serves all numbers of inputs and channels.
+
+    Closed forms compute with this one; users never meet it. The number of latents is a shape, and
+    what depends on sizes in another way than by arithmetic is decided before: `latents_repel`. An
+    unknown number of channels is that of the latents, with which directions are estimated as well.
+    """
+
+    input_dim: AnyArray
+    latent_dim: int = eqx.field(static=True)
+    recording_dim: AnyArray
+    latents_repel: bool = eqx.field(static=True)
+
+    def with_traced_sizes(self) -> TracedProblem:
+        """Itself."""
+        return self
+
+
+class Problem(ProblemNumbers):
     """What the closed forms need to know about recordings and task, and nothing else.
 
     A `Problem` holds a few scalars and the spectra of a linear-Gaussian model, so that planning
@@ -65,12 +152,6 @@ class Problem(eqx.Module):
     derived in docs/theory.md.
     """
 
-    latent_noise: Float[Array, "..."]
-    gain: Float[Array, "..."]
-    recording_noise: Float[Array, "..."]
-    aligned_power: Float[Array, "..."]
-    misaligned_power: Float[Array, "..."]
-    task_noise: Float[Array, "..."]
     input_dim: int = eqx.field(static=True)
     latent_dim: int = eqx.field(static=True)
     recording_dim: int | None = eqx.field(static=True)
@@ -201,53 +282,28 @@ class Problem(eqx.Module):
         )
 
     @property
-    def is_matrix_form(self) -> bool:
-        """Whether latent noise, gain and aligned power are matrices instead of spectra."""
-        return self.aligned_power.ndim == 2
+    def latents_repel(self) -> bool:
+        """Whether latents, seen through a known number of channels, are more than `MANY_LATENTS`."""
+        return self.recording_dim is not None and self.latent_dim > MANY_LATENTS * self.input_dim
 
-    @property
-    def outside_dim(self) -> int:
-        """Dimension q = d − k of the brain-insensitive space."""
-        return self.input_dim - self.latent_dim
+    def with_traced_sizes(self) -> TracedProblem:
+        """The same problem for a closed form to compile once: its sizes are numbers like the others.
 
-    @property
-    def encoding_noise(self) -> Float[Array, "..."]:
-        """Latent noise left after the best linear read-out: s = v + σr²/h², (k,) or (k, k)."""
-        if self.is_matrix_form:
-            return self.latent_noise + self.recording_noise * jnp.linalg.inv(self.gain)
-        return self.latent_noise + self.recording_noise / self.gain
-
-    @property
-    def total_aligned_power(self) -> Float[Array, ""]:
-        """‖Pβ‖², the squared length of the task weights inside the brain-sensitive subspace."""
-        return jnp.trace(self.aligned_power) if self.is_matrix_form else jnp.sum(self.aligned_power)
-
-    @property
-    def total_power(self) -> Float[Array, ""]:
-        """‖β‖², the squared length of the task weights."""
-        return self.total_aligned_power + self.misaligned_power
-
-    @property
-    def relative_misalignment(self) -> Float[Array, ""]:
-        """m/‖β‖², the share of the task that no recording can reach; in [0, 1]."""
-        return self.misaligned_power / self.total_power
-
-    @property
-    def task_snr(self) -> Float[Array, ""]:
-        """‖β‖²/σ², variance of the predictable part of a label over that of its noise."""
-        return self.total_power / self.task_noise
-
-    @property
-    def gamma(self) -> Float[Array, ""]:
-        """The constant γ = (d − k) βᵀA Σenc Aᵀβ − m tr Σenc of the paper's Appendix C.2.
-
-        Its sign says whether the learned subspace is, to first order, worse (γ > 0) or better
-        (γ < 0) than the true one for this task.
+        Call it after all checks, on the way into `jax.jit`.
         """
-        noise = self.encoding_noise
-        total = jnp.trace(noise) if self.is_matrix_form else jnp.sum(noise)
-        return (
-            self.outside_dim * jnp.sum(self.aligned_power * noise) - self.misaligned_power * total
+        dtype = self.task_noise.dtype
+        channels = self.latent_dim if self.recording_dim is None else self.recording_dim
+        return TracedProblem(
+            self.latent_noise,
+            self.gain,
+            self.recording_noise,
+            self.aligned_power,
+            self.misaligned_power,
+            self.task_noise,
+            input_dim=np.asarray(self.input_dim, dtype),
+            latent_dim=self.latent_dim,
+            recording_dim=np.asarray(channels, dtype),
+            latents_repel=self.latents_repel,
         )
 
 

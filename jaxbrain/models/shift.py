@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 from .._checks import as_floats, check_finite, check_positive, check_shape, is_concrete, kind_of
 from .._typing import Real
 from . import Problem
+from .problem import ProblemNumbers
 
 
 class BlockShift(eqx.Module):
@@ -20,7 +21,8 @@ class BlockShift(eqx.Module):
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 1.0, 0.1, 0.54)
     >>> off_brain = jb.BlockShift(sensitive=0.0, missed=1.0, insensitive=1.0)
-    >>> round(float(jb.value(problem, n_brain=36_000, n_task=10_000, shift=off_brain)))
+    >>> worth = jb.value(problem, 36_000, 10_000, baseline="ols", shift=off_brain)
+    >>> round(float(worth))
     26837
 
     - `sensitive`: variance a_P along each of the k directions that the brain responds to.
@@ -56,7 +58,7 @@ class BlockShift(eqx.Module):
             check_finite(name, variance)
             check_positive(name, variance, zero_allowed=True)
 
-    def trace(self, problem: Problem) -> Float[Array, ""]:
+    def trace(self, problem: ProblemNumbers) -> Float[Array, ""]:
         """tr Σ, the total variance of a test input."""
         k, q = problem.latent_dim, problem.outside_dim
         return k * self.sensitive + self.missed + (q - 1) * self.insensitive

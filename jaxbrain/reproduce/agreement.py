@@ -60,7 +60,7 @@ def agreement(scale: Scale) -> xarray.Dataset:
     closed = {
         "risk": risk(problem, *grid),
         "penalty": optimal_penalty(problem, *grid),
-        "value": value(problem, *grid),
+        "value": value(problem, *grid, baseline="ols"),
         "first_order_risk": risk(problem, *grid, order="first"),
     }
     measured = {"risk": least, "penalty": np.exp(penalty)}

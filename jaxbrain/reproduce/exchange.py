@@ -66,8 +66,10 @@ def exchange_curves(scale: Scale) -> xarray.Dataset:
                 # Both curves at once: what takes the time is compiling for each number of latents.
                 recorded = np.concatenate([np.full(scale.points, n_brain), hours * RATE])
                 at_hand = np.concatenate([n_task, np.full(scale.points, beside)])
-                finite = np.asarray(value(problem, recorded, at_hand))
-                law = np.asarray(value(problem, recorded, np.inf * at_hand, order="first"))
+                finite = np.asarray(value(problem, recorded, at_hand, baseline="ols"))
+                law = np.asarray(
+                    value(problem, recorded, np.inf * at_hand, baseline="ols", order="first")
+                )
                 for name, worth in (("", finite), ("_asymptotic", law)):
                     over_labels, over_hours = np.split(worth, 2)
                     here = row, column
@@ -125,7 +127,9 @@ def exchange_limits(scale: Scale) -> xarray.Dataset:
         rows["gamma"].append(float(problem.gamma))
         rows["gamma_simple_form"].append(noise * (q * (1 - m) - k * m))
         rows["expected_misalignment"].append(np.asarray(expected_misalignment(problem, n_brain)))
-        rows["value_beside_unlimited_labels"].append(np.asarray(value(problem, n_brain, np.inf)))
+        rows["value_beside_unlimited_labels"].append(
+            np.asarray(value(problem, n_brain, np.inf, baseline="ols"))
+        )
         rows["value_against_ridge"].append(
             np.asarray(value(problem, n_brain, 1e6, baseline="ridge"))
         )

@@ -55,7 +55,7 @@ def imaging_curves(scale: Scale) -> xarray.Dataset:
     columns = {
         "misalignment": expected_misalignment(problem, n_brain),
         "misalignment_first_order": expected_misalignment(problem, n_brain, order="first"),
-        "exchange_rate": exchange_rate(problem, n_brain, float(N_TASK)),
+        "exchange_rate": exchange_rate(problem, n_brain, float(N_TASK), baseline="ols"),
     }
     for baseline in _BASELINES:
         columns[f"value_{baseline}"] = value(problem, n_brain, float(N_TASK), baseline=baseline)

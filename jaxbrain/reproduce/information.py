@@ -46,7 +46,7 @@ def information_curves(scale: Scale) -> xarray.Dataset:
         return [
             np.asarray(found)
             for found in (
-                value(task, N_BRAIN, labels),
+                value(task, N_BRAIN, labels, baseline="ols"),
                 value(task, N_BRAIN, labels, baseline="ridge"),
                 information_value(task, N_BRAIN, labels),
             )

@@ -34,7 +34,7 @@ def empirical_value(
     >>> model = jb.presets.small(task_snr=1.0)
     >>> found = jb.sweep(model, [800], [100], trials=50, seeds=20, key=jax.random.key(0))
     >>> worth = jb.empirical_value(found)
-    >>> claim = float(jb.value(model.problem(), 800, 100))
+    >>> claim = float(jb.value(model.problem(), 800, 100, baseline="ols"))
     >>> bool(worth.value_low.squeeze() < claim < worth.value_high.squeeze())
     True
 

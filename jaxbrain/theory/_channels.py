@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -12,7 +13,7 @@ import numpy as np
 from jaxtyping import Array
 
 from .._linalg import map_factorisations
-from ..models import Problem
+from ..models.problem import TracedProblem
 
 _NODES = 24
 # Weight of the condition that keeps the level where the count is flat, relative to the count.
@@ -20,19 +21,18 @@ _ANCHOR = 1e-5
 _MAX_STEPS = 1500
 
 
-def effective_noise(problem: Problem, n: Array, channels: Array | int) -> tuple[Array, Array]:
+def effective_noise(problem: TracedProblem, n: Array) -> tuple[Array, Array]:
     """Encoding noise with that of directions estimated in channel space, s' = top/bottom.
 
     Returns the pair (top, bottom), spectra or matrices as the problem has them; matrices commute.
     Lost directions have bottom 0. NaN where the equations could not be solved.
 
     - `n`: number of recordings, more than d + 1.
-    - `channels`: their number p >= k, which may be traced.
 
     **Source.** Derived here, docs/theory.md, "The brain stage".
     """
     k, q = problem.latent_dim, problem.outside_dim
-    xi = _missed_in_sample(problem, n, channels)
+    xi = _missed_in_sample(problem, n)
     if problem.is_matrix_form:
         total, one = jnp.trace(xi), jnp.eye(k, dtype=xi.dtype)
     else:
@@ -55,26 +55,37 @@ class _Unknowns(NamedTuple):
 
 
 class _System(NamedTuple):
-    """Γ⁻¹ and Σenc, the noise of a channel, and the numbers n and p − k, for the equations below."""
+    """Γ⁻¹ and Σenc, the noise of a channel, and the numbers n, d and p − k, for what follows."""
 
     inverse_gain: Array
     encoding_noise: Array
     noise: Array
     n: Array
+    d: Array
     spare: Array
     anchor: Array
 
+    @property
+    def k(self) -> int:
+        """Number of latents."""
+        return self.inverse_gain.shape[-1]
 
-def _missed_in_sample(problem: Problem, n: Array, channels: Array | int) -> Array:
+    @property
+    def q(self) -> Array:
+        """Number of inputs beside them."""
+        return self.d - self.k
+
+
+def _missed_in_sample(problem: TracedProblem, n: Array) -> Array:
     """ξ = E AᵀW^½ K_U W^½A / n: what the top k directions of the recorded channels miss."""
-    d, k = problem.input_dim, problem.latent_dim
     gain = problem.gain
     system = _System(
         jnp.linalg.inv(gain) if problem.is_matrix_form else 1 / gain,
         problem.encoding_noise,
         problem.recording_noise,
         n,
-        jnp.asarray(channels, n.dtype) - k,
+        jnp.asarray(problem.input_dim),
+        jnp.asarray(problem.recording_dim) - problem.latent_dim,
         jnp.zeros_like(n),
     )
     fixed = jax.lax.stop_gradient(system)
@@ -85,18 +96,18 @@ def _missed_in_sample(problem: Problem, n: Array, channels: Array | int) -> Arra
         commuting = fixed._replace(inverse_gain=gains, encoding_noise=values)
     else:
         commuting = fixed
-    commuting = commuting._replace(anchor=_anchor(commuting, d, k))
+    commuting = commuting._replace(anchor=_anchor(commuting))
     fixed = fixed._replace(anchor=commuting.anchor)
-    start, settled = _solve(commuting, d, k, _first_guess(commuting, d, k))
+    start, settled = _solve(commuting, _first_guess(commuting))
     if problem.is_matrix_form:
-        start, settled = _solve(fixed, d, k, start)
+        start, settled = _solve(fixed, start)
     system = system._replace(anchor=fixed.anchor)
 
     def residual(unknowns: _Unknowns) -> _Unknowns:
-        return _residual(system, d, k, unknowns)
+        return _residual(system, unknowns)
 
-    unknowns = jax.lax.custom_root(residual, start, lambda _, x: x, partial(_arrow_solve, d - k))
-    return jnp.where(settled, _xi(system, d, k, unknowns), jnp.nan)
+    unknowns = jax.lax.custom_root(residual, start, lambda _, x: x, partial(_arrow_solve, system.q))
+    return jnp.where(settled, _xi(system, unknowns), jnp.nan)
 
 
 def _quadrature(dtype) -> tuple[Array, Array]:
@@ -154,11 +165,12 @@ def _sums(system: _System, z, D, T, nu) -> tuple[Array, Array, Array]:
     return kept, jnp.sum(inverse, axis=1), jnp.sum(noises * inverse, axis=1)
 
 
-def _mismatch(system: _System, d: int, k: int, z, D, T) -> tuple[Array, Array]:
+def _mismatch(system: _System, z, D, T) -> tuple[Array, Array]:
     """Of the two equations for D and T; τ is eliminated by ν = n − d + TD."""
+    d = _as_complex(system.d)
     nu = _as_complex(system.n) - d + T * D
     kept, _, noisy = _sums(system, z, D, T, nu)
-    first = (T * D - (d - k) - kept) / d
+    first = (T * D - _as_complex(system.q) - kept) / d
     return first, T * (1 + noisy) - 1 + _spare_noise(system, z, D)
 
 
@@ -168,25 +180,23 @@ def _spare_noise(system: _System, z, D) -> Array:
     return _as_complex(system.spare) * noise / (z - D * noise)
 
 
-def _count_excess(system: _System, d: int, k: int, level, D) -> Array:
+def _count_excess(system: _System, level, D) -> Array:
     """Relative excess of tr K_U over q, with the anchor that decides where the count is flat."""
     _, weights = _quadrature(level.dtype)
-    return jnp.sum(weights * D.real) / (d - k) - 1 + _ANCHOR * (level - system.anchor)
+    return jnp.sum(weights * D.real) / system.q - 1 + _ANCHOR * (level - system.anchor)
 
 
-def _residual(system: _System, d: int, k: int, unknowns: _Unknowns) -> _Unknowns:
+def _residual(system: _System, unknowns: _Unknowns) -> _Unknowns:
     level, D, T = unknowns
-    return _Unknowns(
-        _count_excess(system, d, k, level, D), *_mismatch(system, d, k, _circle(level), D, T)
-    )
+    return _Unknowns(_count_excess(system, level, D), *_mismatch(system, _circle(level), D, T))
 
 
-def _xi(system: _System, d: int, k: int, unknowns: _Unknowns) -> Array:
+def _xi(system: _System, unknowns: _Unknowns) -> Array:
     # (1/π) ∫ Re (ν/n) A R⁻¹ dθ. The parts of A are summed apart: then k × k products are few.
     level, D, T = unknowns
     z = _circle(level)
     _, weights = _quadrature(level.dtype)
-    nu = _as_complex(system.n) - d + T * D
+    nu = _as_complex(system.n - system.d) + T * D
     weighted, inverse = _resolvent(system, z, D, T, nu)
     c = _as_complex(weights / system.n) * nu
     if system.inverse_gain.ndim == 1:
@@ -203,7 +213,7 @@ def _two_by_two(column_D, column_T, right):
     return (d * x - b * y) / determinant, (a * y - c * x) / determinant
 
 
-def _arrow_solve(q: int, linear: Callable[[_Unknowns], _Unknowns], right: _Unknowns) -> _Unknowns:
+def _arrow_solve(q: Array, linear: Callable[[_Unknowns], _Unknowns], right: _Unknowns) -> _Unknowns:
     # Nodes know each other through the level alone: three probes tell the Jacobian.
     one, zero = jnp.ones_like(right.D), jnp.zeros_like(right.D)
     no_level, unit_level = jnp.zeros_like(right.level), jnp.ones_like(right.level)
@@ -220,28 +230,30 @@ def _arrow_solve(q: int, linear: Callable[[_Unknowns], _Unknowns], right: _Unkno
     return _Unknowns(level, free_D - shift * with_D, free_T - shift * with_T)
 
 
-def _anchor(system: _System, d: int, k: int) -> Array:
+def _anchor(system: _System) -> Array:
     """log of a level between noise and signal, if there is a gap: above noise, but not far above."""
     size = system.n.dtype.type
+    d, k = system.d, system.k
     signal = jnp.min(
         (
             system.n * (1 - jnp.sqrt(k / system.n)) ** 2
-            + (np.sqrt(d) - np.sqrt(k)) ** 2 * system.encoding_noise
+            + (jnp.sqrt(d) - math.sqrt(k)) ** 2 * system.encoding_noise
         )
         / system.inverse_gain
     )
-    noise = system.noise * (np.sqrt(d) + jnp.sqrt(system.spare)) ** 2
+    noise = system.noise * (jnp.sqrt(d) + jnp.sqrt(system.spare)) ** 2
     noise = jnp.where(system.spare > 0, noise, 0.0)
-    mean = (d - k) * jnp.mean(system.encoding_noise / system.inverse_gain)
+    mean = system.q * jnp.mean(system.encoding_noise / system.inverse_gain)
     floor = 0.1 * jnp.minimum(mean, signal)
     noise = jnp.maximum(jnp.maximum(noise, floor), size(1e-6) * signal)
     return jnp.log(jnp.minimum(jnp.sqrt(signal * noise), 3 * noise))
 
 
-def _first_guess(system: _System, d: int, k: int) -> _Unknowns:
+def _first_guess(system: _System) -> _Unknowns:
     z = _circle(system.anchor)
     power = jnp.sum(system.encoding_noise / system.inverse_gain) + system.spare * system.noise
-    return _Unknowns(system.anchor, jnp.full_like(z, d), 1 - _as_complex(power) / z)
+    inputs = _as_complex(system.d) * jnp.ones_like(z)
+    return _Unknowns(system.anchor, inputs, 1 - _as_complex(power) / z)
 
 
 class _Search(NamedTuple):
@@ -257,13 +269,12 @@ class _Search(NamedTuple):
     done: Array
 
 
-def _solve(system: _System, d: int, k: int, start: _Unknowns) -> tuple[_Unknowns, Array]:
+def _solve(system: _System, start: _Unknowns) -> tuple[_Unknowns, Array]:
     """Newton's method at all nodes, held by a damped fixed point, and a bracketed one for the level."""
     dtype = system.n.dtype
     eps = float(jnp.finfo(dtype).eps)
     tolerance, close = 1e3 * eps, 1e4 * eps
-    n = _as_complex(system.n)
-    q = d - k
+    n, d, q = (_as_complex(number) for number in (system.n, system.d, system.q))
     angles, weights = _quadrature(dtype)
 
     def slaved(D, T):
@@ -295,7 +306,7 @@ def _solve(system: _System, d: int, k: int, start: _Unknowns) -> tuple[_Unknowns
 
         # Newton's step at the trial point, and how the solution moves with the level.
         def equations(D, T, z):
-            return _mismatch(system, d, k, z, D, T)
+            return _mismatch(system, z, D, T)
 
         ones, zeros = jnp.ones_like(D), jnp.zeros_like(D)
         height, by_D = jax.jvp(equations, (D, T, z), (ones, zeros, zeros))
@@ -317,8 +328,8 @@ def _solve(system: _System, d: int, k: int, start: _Unknowns) -> tuple[_Unknowns
         following = tuple(jnp.where(jump, a, b) for a, b in zip(shifted, following, strict=True))
 
         settled = jnp.all(error < tolerance)
-        excess = _count_excess(system, d, k, state.level, point[0])
-        slope = jnp.maximum(-jnp.sum(weights * move_D.real) / q, 0.0) + _ANCHOR
+        excess = _count_excess(system, state.level, point[0])
+        slope = jnp.maximum(-jnp.sum(weights * move_D.real) / system.q, 0.0) + _ANCHOR
         low = jnp.where(settled & (excess <= 0), state.level, state.low)
         high = jnp.where(settled & (excess >= 0), state.level, state.high)
         proposal = state.level - jnp.clip(excess / slope, -3.0, 3.0)

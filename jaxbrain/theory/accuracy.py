@@ -9,8 +9,7 @@ from jaxtyping import Array
 
 from .._checks import is_concrete
 from ..models import Problem
-
-MANY_LATENTS = 1 / 8
+from ..models.problem import MANY_LATENTS
 
 
 class AccuracyWarning(UserWarning):

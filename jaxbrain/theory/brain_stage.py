@@ -9,18 +9,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._arguments import ORDERS, check_n_brain
+from .._arguments import ORDERS, Order, check_n_brain
 from .._checks import check_choice
 from .._linalg import implicit_root, spectral_function
 from .._typing import Real
 from ..models import Problem
+from ..models.problem import ProblemNumbers, TracedProblem
 from ..models.shift import BlockShift
 from ._channels import effective_noise
-from .accuracy import MANY_LATENTS, warn_outside_validated
+from .accuracy import warn_outside_validated
 
 
 def expected_misalignment(
-    problem: Problem, n_brain: Real, *, order: str = "finite"
+    problem: Problem, n_brain: Real, *, order: Order = "finite"
 ) -> Float[Array, "..."]:
     """How much of the task lies outside the subspace that n_brain recordings teach: E‖K̂β‖².
 
@@ -56,7 +57,7 @@ def expected_misalignment(
     n_brain = check_n_brain(problem, n_brain)
     if order == "finite":
         warn_outside_validated(problem, n_brain)
-    return _misalignment(problem, n_brain, order)
+    return _misalignment(problem.with_traced_sizes(), n_brain, order)
 
 
 class SubspaceMoments(NamedTuple):
@@ -76,7 +77,7 @@ class SubspaceMoments(NamedTuple):
     """βᵀK̂ΣK̂β."""
 
 
-def white_moments(problem: Problem, misalignment: Array) -> SubspaceMoments:
+def white_moments(problem: ProblemNumbers, misalignment: Array) -> SubspaceMoments:
     """What the task stage needs where test inputs are as white as those trained on."""
     like = jnp.ones_like(misalignment)
     return SubspaceMoments(
@@ -85,18 +86,10 @@ def white_moments(problem: Problem, misalignment: Array) -> SubspaceMoments:
 
 
 def subspace_moments(
-    problem: Problem,
-    n_brain: Array,
-    shift: BlockShift | None,
-    order: str,
-    channels: Array | int | None = None,
+    problem: Problem | TracedProblem, n_brain: Array, shift: BlockShift | None, order: str
 ) -> SubspaceMoments:
-    """Expectations over recordings, each of the shape of `n_brain`; NaN for n_brain <= d + 1.
-
-    `channels` stands in for the problem's own number, which is static, where a derivative with
-    respect to it is wanted.
-    """
-    channels = problem.recording_dim if channels is None else channels
+    """Expectations over recordings, each of the shape of `n_brain`; NaN for n_brain <= d + 1."""
+    problem = problem.with_traced_sizes()
     defined = n_brain > problem.input_dim + 1
     infinite = jnp.isinf(n_brain)
     n = jnp.where(defined & ~infinite, n_brain, 2.0 * problem.input_dim + 2)
@@ -104,9 +97,7 @@ def subspace_moments(
     def at(n: Array, infinite: Array) -> SubspaceMoments:
         lost, lost_twice, turned = jax.tree.map(
             lambda moment: jnp.where(infinite, 0.0, moment),
-            (_first_moments if order == "first" else _moments)(
-                problem, n, channels, shift is not None
-            ),
+            (_first_moments if order == "first" else _moments)(problem, n, shift is not None),
         )
         return _expectations(problem, lost, lost_twice, turned, shift)
 
@@ -115,12 +106,12 @@ def subspace_moments(
 
 
 @partial(jax.jit, static_argnames="order")
-def _misalignment(problem: Problem, n_brain: Array, order: str) -> Array:
+def _misalignment(problem: TracedProblem, n_brain: Array, order: str) -> Array:
     return subspace_moments(problem, n_brain, None, order).misalignment
 
 
 def _expectations(
-    problem: Problem, lost: Array, lost_twice: Array, turned: Array, shift: BlockShift | None
+    problem: TracedProblem, lost: Array, lost_twice: Array, turned: Array, shift: BlockShift | None
 ) -> SubspaceMoments:
     # Outside span(A) nothing distinguishes one direction from another: what P lacks, tr K̂P, is
     # what P̂ holds there, evenly, q directions sharing it.
@@ -138,7 +129,7 @@ def _expectations(
     kept = 1 - total / q
     through = missed_aligned - jnp.sum(problem.aligned_power * lost_twice)
     kept_twice = kept - turned
-    own = kept_twice if q == 1 else (q * kept**2 + 2 * kept_twice) / (q + 2)
+    own = jnp.where(q == 1, kept_twice, (q * kept**2 + 2 * kept_twice) / (q + 2))
     return SubspaceMoments(
         misalignment=misalignment,
         inside=a_sensitive * (k - total) + outer * total / q,
@@ -149,27 +140,22 @@ def _expectations(
     )
 
 
-def _first_moments(
-    problem: Problem, n: Array, channels: Array | int | None, second: bool
-) -> tuple[Array, Array, Array]:
+def _first_moments(problem: TracedProblem, n: Array, second: bool) -> tuple[Array, Array, Array]:
     trace = jnp.trace if problem.is_matrix_form else jnp.sum
     tilt = problem.encoding_noise / (n - problem.input_dim - 1)
     return problem.outside_dim * tilt, jnp.zeros_like(tilt), trace(tilt)
 
 
-def _moments(
-    problem: Problem, n: Array, channels: Array | int | None, second: bool
-) -> tuple[Array, Array, Array]:
+def _moments(problem: TracedProblem, n: Array, second: bool) -> tuple[Array, Array, Array]:
     """E AᵀK̂A and E AᵀK̂PK̂A, spectra or matrices as the problem has them, and E vᵀK̂PK̂v outside A.
 
     The two second moments are zeros unless asked for.
     """
-    if channels is not None and problem.latent_dim > MANY_LATENTS * problem.input_dim:
-        shrinkage = _many_shrinkage(problem, n, channels)
+    if problem.latents_repel:
+        shrinkage_of = _many_shrinkage
     else:
-        shrinkage = (_matrix_shrinkage if problem.is_matrix_form else _spectrum_shrinkage)(
-            problem, n, _spread(problem, channels)
-        )
+        shrinkage_of = _matrix_shrinkage if problem.is_matrix_form else _spectrum_shrinkage
+    shrinkage = shrinkage_of(problem, n)
     equivalent = partial(_equivalent, problem, n, shrinkage)
     untilted = jnp.zeros_like(n)
     if not second:
@@ -180,7 +166,7 @@ def _moments(
     return lost, -inner, -outer
 
 
-def _equivalent(problem: Problem, n: Array, shrinkage, tilt: Array) -> tuple[Array, Array]:
+def _equivalent(problem: TracedProblem, n: Array, shrinkage, tilt: Array) -> tuple[Array, Array]:
     # E K̂(τ) = F/(ω + τ) on span(A) and 1/ω outside. With tr K̂(τ)(I + τP) = q and T = tr K̂(τ),
     # a = (ω + τ) T t1/(d − y), where y = (ω − 1) T = b t1(b; d, n) gives t1 without b: leading order
     # first, then its finite-size term.
@@ -190,7 +176,7 @@ def _equivalent(problem: Problem, n: Array, shrinkage, tilt: Array) -> tuple[Arr
     def outer_weight(total):
         # Positive root of q ω² − h ω − q τ = 0; at τ = 0 it is 1 + tr F/q.
         h = q + (1 + tilt) * total - q * tilt
-        return (h + jnp.sqrt(h**2 + 4 * float(q) ** 2 * tilt)) / (2 * q)
+        return (h + jnp.sqrt(h**2 + 4 * q**2 * tilt)) / (2 * q)
 
     def mismatch(a):
         total = trace(shrinkage(a))
@@ -207,7 +193,7 @@ def _equivalent(problem: Problem, n: Array, shrinkage, tilt: Array) -> tuple[Arr
     return lost / (omega + tilt), 1 / omega
 
 
-def _confusion(spread: Array | float, strength: Array, noise: Array) -> Array:
+def _confusion(spread: Array, strength: Array, noise: Array) -> Array:
     """ε = 1 − α², the squared sine between estimated and true channel direction.
 
     `strength`: eigenvalues of G = Hk(n I + d Σz)Hkᵀ. At ε = 1 the direction is lost in the noise.
@@ -215,32 +201,32 @@ def _confusion(spread: Array | float, strength: Array, noise: Array) -> Array:
     return jnp.minimum(spread * (noise / strength) ** 2, 1.0)
 
 
-def _spread(problem: Problem, channels: Array | int | None) -> Array | float:
-    return 0.0 if channels is None else float(problem.input_dim) * (channels - problem.latent_dim)
+def _spread(problem: TracedProblem) -> Array:
+    return jnp.asarray(problem.input_dim * (problem.recording_dim - problem.latent_dim))
 
 
-def _spectrum_shrinkage(problem: Problem, n: Array, spread: Array | float):
+def _spectrum_shrinkage(problem: TracedProblem, n: Array):
     """F = aΣ'(I + aΣ')⁻¹ as a function of a, Σ' the encoding noise with that of channel space."""
     # s' = s + (g + e) ε/(1 − ε) is infinite for lost directions: kept as a ratio s' = top/bottom.
     d, v = problem.input_dim, problem.latent_noise
     e = problem.recording_noise / problem.gain
     g = n / d + v
-    confusion = _confusion(spread, problem.gain * g * d, problem.recording_noise)
+    confusion = _confusion(_spread(problem), problem.gain * g * d, problem.recording_noise)
     bottom = 1 - confusion
     top = (v + e) * bottom + (g + e) * confusion
 
     return lambda a: a * top / (bottom + a * top)
 
 
-def _many_shrinkage(problem: Problem, n: Array, channels: Array | int):
+def _many_shrinkage(problem: TracedProblem, n: Array):
     # Eq. 12 is for few spikes; many of them repel each other and lift the noise.
-    top, bottom = effective_noise(problem, n, channels)
+    top, bottom = effective_noise(problem, n)
     if problem.is_matrix_form:
         return lambda a: jnp.linalg.solve(bottom + a * top, a * top)
     return lambda a: a * top / (bottom + a * top)
 
 
-def _matrix_shrinkage(problem: Problem, n: Array, spread: Array | float):
+def _matrix_shrinkage(problem: TracedProblem, n: Array):
     # Σ' = Σenc + Hk⁻¹ ψ χ⁻¹ ψ Hk⁻ᵀ with ψ² = (G/d + σr² I) ε and χ = 1 − ε, both functions of
     # G = Hk(n I + d Σz)Hkᵀ, HkᵀHk = HᵀH. Lost directions have χ = 0, hence Woodbury.
     d = problem.input_dim
@@ -257,7 +243,7 @@ def _matrix_shrinkage(problem: Problem, n: Array, spread: Array | float):
     def chi(g, noise, spread):
         return 1 - _confusion(spread, g, noise)
 
-    parameters = problem.recording_noise, jnp.asarray(spread, n.dtype)
+    parameters = problem.recording_noise, _spread(problem)
     weight = parameters[1] * parameters[0] ** 2
     outer = jnp.linalg.solve(lower.T, spectral_function(psi, strength, *parameters))
     chi_matrix = spectral_function(chi, strength, *parameters)

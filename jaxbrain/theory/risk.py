@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._arguments import ORDERS, check_n_brain, check_n_task, check_penalty
+from .._arguments import ORDERS, Order, check_n_brain, check_n_task, check_penalty
 from .._checks import (
     as_floats,
     check_broadcast,
@@ -26,13 +26,12 @@ from ..models.shift import BlockShift, check_shift
 from .accuracy import warn_outside_validated
 from .brain_stage import SubspaceMoments, subspace_moments
 from .task_stage import (
-    _best_under_shift,
-    _least_squares_risk,
     best_penalty,
+    best_penalty_under_shift,
+    least_squares_risk,
     penalised_regression,
     ridge_stage,
     task_stage,
-    without_subspace,
 )
 
 
@@ -49,7 +48,7 @@ def risk(
     penalty: Real | None = None,
     *,
     shift: BlockShift | None = None,
-    order: str = "finite",
+    order: Order = "finite",
 ) -> Float[Array, "..."]:
     """Test error of learning a task with the help of brain recordings: excess risk E‖β̂ − β‖²_Σ.
 
@@ -94,7 +93,7 @@ def risk(
     check_broadcast(n_brain=n_brain, n_task=n_task, penalty=penalty)
     if order == "finite":
         warn_outside_validated(problem, n_brain)
-    return _risk(problem, n_brain, n_task, penalty, shift, order)
+    return _risk(problem.with_traced_sizes(), n_brain, n_task, penalty, shift, order)
 
 
 def optimal_penalty(
@@ -103,7 +102,7 @@ def optimal_penalty(
     n_task: Real,
     *,
     shift: BlockShift | None = None,
-    order: str = "finite",
+    order: Order = "finite",
 ) -> Float[Array, "..."]:
     """The penalty a sample that minimises the test error: λ* = σ² (d − k) / (n_task E‖K̂β‖²).
 
@@ -128,7 +127,7 @@ def optimal_penalty(
     check_broadcast(n_brain=n_brain, n_task=n_task)
     if order == "finite":
         warn_outside_validated(problem, n_brain)
-    return _optimal_penalty(problem, n_brain, n_task, shift, order)
+    return _optimal_penalty(problem.with_traced_sizes(), n_brain, n_task, shift, order)
 
 
 @partial(jax.jit, static_argnames="order")
@@ -146,7 +145,7 @@ def _optimal_penalty(problem, n_brain, n_task, shift, order):
     learnable = n_task > k + 1
     some = subspace._replace(misalignment=jnp.where(nothing, 1.0, subspace.misalignment))
     n = jnp.where(learnable & ~unlimited, n_task, k + 2.0)
-    found = jnp.where(unlimited, 0.0, _best_under_shift(some, noise, k, q, n))
+    found = jnp.where(unlimited, 0.0, best_penalty_under_shift(some, noise, k, q, n))
     return jnp.where(learnable, jnp.where(nothing, jnp.inf, found), jnp.nan)
 
 
@@ -239,13 +238,11 @@ def task_only_risk(
 
     **Source.** Mean of the inverse of a Wishart matrix; docs/theory.md, "Baselines".
     """
-    return _task_only_risk(problem, check_n_task(problem, n_task), check_shift(problem, shift))
+    n_task, shift = check_n_task(problem, n_task), check_shift(problem, shift)
+    return _task_only_risk(problem.with_traced_sizes(), n_task, shift)
 
 
-@jax.jit
-def _task_only_risk(problem, n_task, shift):
-    total = without_subspace(problem, shift).outside
-    return _least_squares_risk(problem.task_noise * total, problem.input_dim, n_task)
+_task_only_risk = jax.jit(least_squares_risk)
 
 
 def ridge_risk(
@@ -276,7 +273,8 @@ def ridge_risk(
     """
     n_task, penalty = check_n_task(problem, n_task), check_penalty(problem, penalty)
     check_broadcast(n_task=n_task, penalty=penalty)
-    return _ridge_risk(problem, n_task, penalty, check_shift(problem, shift))
+    shift = check_shift(problem, shift)
+    return _ridge_risk(problem.with_traced_sizes(), n_task, penalty, shift)
 
 
 @jax.jit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import equinox as eqx
 import jax
@@ -14,12 +14,14 @@ from .._arguments import check_n_brain, check_n_task
 from .._checks import check_choice, check_finite
 from .._typing import Real
 from ..models import LinearGaussianModel, Problem
+from ..models.problem import ProblemNumbers, TracedProblem
 from .accuracy import warn_outside_validated
 from .brain_stage import subspace_moments
 from .task_stage import task_stage
 from .value import information_value_of
 
-MEASURES = ("value", "information_value")
+Measure = Literal["value", "information_value"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 
 class Elasticities(NamedTuple):
@@ -50,7 +52,7 @@ def elasticities(
     n_brain: Real,
     n_task: Real,
     *,
-    measure: str = "value",
+    measure: Measure = "value",
 ) -> Elasticities:
     """What would raise the value of recordings most: its percent change for one percent of each.
 
@@ -87,7 +89,10 @@ def elasticities(
         if number.ndim:
             raise ValueError(f"{name} must be one number: map over several with jax.vmap")
     warn_outside_validated(summary, numbers[0])
-    return _elasticities(problem, *numbers, measure)
+    if isinstance(problem, Problem):
+        problem = problem.with_traced_sizes()
+    known = summary.recording_dim is not None
+    return _elasticities(problem, *numbers, measure, known)
 
 
 def _differentiable(model: LinearGaussianModel) -> LinearGaussianModel:
@@ -100,19 +105,12 @@ def _differentiable(model: LinearGaussianModel) -> LinearGaussianModel:
     return eqx.tree_at(lambda model: model.latent_noise, model, full)
 
 
-@partial(jax.jit, static_argnames="measure")
-def _elasticities(problem, n_brain, n_task, measure):
+@partial(jax.jit, static_argnames=("measure", "channels_known"))
+def _elasticities(problem, n_brain, n_task, measure, channels_known):
     def amount(logs: Elasticities) -> Array:
         scale = jax.tree.map(jnp.exp, logs)
-        summary = _summary(problem, scale)
-        channels = summary.recording_dim
-        subspace = subspace_moments(
-            summary,
-            n_brain * scale.n_brain,
-            None,
-            "finite",
-            None if channels is None else channels * scale.channels,
-        )
+        summary = _summary(problem, scale, channels_known)
+        subspace = subspace_moments(summary, n_brain * scale.n_brain, None, "finite")
         labels = n_task * scale.n_task
         if measure == "value":
             return task_stage(summary, subspace, labels, None, "finite").extra_samples
@@ -126,13 +124,15 @@ def _elasticities(problem, n_brain, n_task, measure):
     return changes._replace(misalignment=misalignment)
 
 
-def _is_partly_aligned(problem: Problem) -> Array:
+def _is_partly_aligned(problem: ProblemNumbers) -> Array:
     """Whether more of the task than rounding leaves lies inside the brain-sensitive subspace."""
     total = problem.total_aligned_power
     return total > 1e6 * jnp.finfo(total.dtype).eps ** 2 * problem.total_power
 
 
-def _summary(problem: Problem | LinearGaussianModel, scale: Elasticities) -> Problem:
+def _summary(
+    problem: TracedProblem | LinearGaussianModel, scale: Elasticities, channels_known: bool
+) -> TracedProblem:
     """The summary of the problem with every ingredient times its scale."""
     noise = (
         problem.latent_noise * scale.latent_noise,
@@ -141,18 +141,22 @@ def _summary(problem: Problem | LinearGaussianModel, scale: Elasticities) -> Pro
     )
     # More channels of the same kind: HᵀH in proportion, if there are channels.
     if isinstance(problem, LinearGaussianModel):
-        scaled = eqx.tree_at(
-            lambda model: (
-                model.readout,
-                model.latent_noise,
-                model.recording_noise,
-                model.task_noise,
-            ),
-            problem,
-            (problem.readout * jnp.sqrt(scale.channels), *noise),
-        ).problem()
+        scaled = (
+            eqx.tree_at(
+                lambda model: (
+                    model.readout,
+                    model.latent_noise,
+                    model.recording_noise,
+                    model.task_noise,
+                ),
+                problem,
+                (problem.readout * jnp.sqrt(scale.channels), *noise),
+            )
+            .problem()
+            .with_traced_sizes()
+        )
     else:
-        more = problem.gain if problem.recording_dim is None else problem.gain * scale.channels
+        gain = problem.gain * scale.channels if channels_known else problem.gain
         scaled = eqx.tree_at(
             lambda summary: (
                 summary.gain,
@@ -161,8 +165,11 @@ def _summary(problem: Problem | LinearGaussianModel, scale: Elasticities) -> Pro
                 summary.task_noise,
             ),
             problem,
-            (more, *noise),
+            (gain, *noise),
         )
+    if channels_known:
+        more = scaled.recording_dim * scale.channels
+        scaled = eqx.tree_at(lambda summary: summary.recording_dim, scaled, more)
     # What is missed grows at the expense of what is not, in proportion.
     grown = scaled.misaligned_power * (scale.misalignment - 1)
     some = _is_partly_aligned(scaled)

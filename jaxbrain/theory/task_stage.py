@@ -10,6 +10,7 @@ from jaxtyping import Array
 
 from .._linalg import implicit_minimum
 from ..models import Problem
+from ..models.problem import TracedProblem
 from ..models.shift import BlockShift
 from .brain_stage import SubspaceMoments
 from .resolvent import resolvent
@@ -23,7 +24,11 @@ class TaskStage(NamedTuple):
 
 
 def task_stage(
-    problem: Problem, subspace: SubspaceMoments, n_task: Array, penalty: Array | None, order: str
+    problem: Problem | TracedProblem,
+    subspace: SubspaceMoments,
+    n_task: Array,
+    penalty: Array | None,
+    order: str,
 ) -> TaskStage:
     """Risk given the learned subspace; `penalty=None` is the best one for white test inputs."""
     solve = _first_order if order == "first" else penalised_regression
@@ -33,12 +38,19 @@ def task_stage(
 
 
 def penalised_regression(
-    subspace: SubspaceMoments, noise: Array, k: int, d: int, n_task: Array, penalty: Array | None
+    subspace: SubspaceMoments,
+    noise: Array,
+    k: Array | int,
+    d: Array | int,
+    n_task: Array,
+    penalty: Array | None,
 ) -> TaskStage:
     """Risk of regression in d dimensions that leaves k of them unpenalised; k = 0 is ridge."""
+    # Floats: as 32-bit integers the products below overflow at imaging scale.
+    k, d = jnp.asarray(k, noise.dtype), jnp.asarray(d, noise.dtype)
     q = d - k
     unlimited = jnp.isinf(n_task)
-    learnable = ~unlimited & ((n_task > k + 1) if k else (n_task >= 0))
+    learnable = ~unlimited & jnp.where(k > 0, n_task > k + 1, n_task >= 0)
     n = jnp.where(learnable, n_task, 2.0 * d + 2)
     # Profiling out the k unpenalised directions leaves ridge in q dimensions with n − k rows, and
     # c = n λ. At the optimum c = σ² q / E‖K̂β‖², infinite when nothing is missed.
@@ -49,15 +61,12 @@ def penalised_regression(
 
     # Error in the penalised block, and how it spreads over its directions: c² E Gββ'G = c² (b + a ββ').
     block = subspace.misalignment * moments.c2_t2 / q + noise * moments.noise
-    if q == 1:
-        along, across = moments.c2_t2, jnp.zeros_like(moments.c2_t2)
-    else:
-        # Floats: as 32-bit integers such products overflow at imaging scale.
-        pairs = float(q * (q + 2))
-        along = (moments.c2_t11 + 2 * moments.c2_t2) / pairs
-        across = jnp.maximum(q * moments.c2_t2 - moments.c2_t11, 0.0) / (pairs * (q - 1))
+    single, pairs = q == 1, q * (q + 2)
+    along = jnp.where(single, moments.c2_t2, (moments.c2_t11 + 2 * moments.c2_t2) / pairs)
+    apart = jnp.where(single, 0.0, jnp.maximum(q * moments.c2_t2 - moments.c2_t11, 0.0))
+    across = apart / (pairs * jnp.where(single, 1.0, q - 1))
     bias = across * subspace.misalignment * subspace.outside + (along - across) * subspace.missed
-    profiled = subspace.inside / (n - k - 1) if k else jnp.zeros_like(n)
+    profiled = jnp.where(k > 0, subspace.inside / jnp.where(k > 0, n - k - 1, 1.0), 0.0)
     risk = (noise + block) * profiled + noise * moments.noise / q * subspace.outside + bias
 
     # (n − d − 1)(R_TOS − R), by t1(0) − t1(c) rather than by the difference of two risks.
@@ -84,7 +93,7 @@ def penalised_regression(
 
 
 def _unlimited_labels(
-    subspace: SubspaceMoments, noise: Array, q: int, penalty: Array | None
+    subspace: SubspaceMoments, noise: Array, q: Array, penalty: Array | None
 ) -> TaskStage:
     # With c fixed the error dies out and the gain stays; with a fixed λ what is missed is shrunk by
     # 1/(1 + λ) for ever.
@@ -97,12 +106,12 @@ def _unlimited_labels(
     return TaskStage(risk, jnp.where(risk > 0, -jnp.inf, 0.0))
 
 
-def _lasting_gain(subspace: SubspaceMoments, noise: Array, q: int) -> Array:
+def _lasting_gain(subspace: SubspaceMoments, noise: Array, q: Array) -> Array:
     # (2 σ² c tr K̂Σ − c² βᵀK̂ΣK̂β)/(σ² tr Σ) at c = σ² q/E‖K̂β‖².
     something = subspace.misalignment > 0
     missed = jnp.where(something, subspace.misalignment, 1.0)
     gain = 2 * subspace.outside / q - subspace.missed / missed
-    gain *= noise * float(q) ** 2 / (missed * (subspace.inside + subspace.outside))
+    gain *= noise * q**2 / (missed * (subspace.inside + subspace.outside))
     return jnp.where(something, gain, jnp.inf)
 
 
@@ -116,8 +125,14 @@ def _ratio(optimal_top: Array, optimal_bottom: Array, n: Array, penalty: Array |
 
 
 def _first_order(
-    subspace: SubspaceMoments, noise: Array, k: int, d: int, n: Array, penalty: Array | None
+    subspace: SubspaceMoments,
+    noise: Array,
+    k: Array | int,
+    d: Array | int,
+    n: Array,
+    penalty: Array | None,
 ) -> TaskStage:
+    k, d = jnp.asarray(k, noise.dtype), jnp.asarray(d, noise.dtype)
     # R = R_TOS − gain, gain = (2 σ² c tr K̂Σ − c² βᵀK̂ΣK̂β)/n², worth n² gain/(σ² tr Σ) samples.
     total = noise * (subspace.inside + subspace.outside)
     risk = _least_squares_risk(total, d, n)
@@ -134,14 +149,24 @@ def _first_order(
     return TaskStage(risk - gain, jnp.where(unlimited, lasting, extra))
 
 
-def _least_squares_risk(noise: Array, d: int, n: Array) -> Array:
+def _least_squares_risk(noise: Array, d: Array, n: Array) -> Array:
     excess = n - d - 1
     safe = jnp.where(excess > 0, excess, 1.0)
     return jnp.where(excess > 0, noise / safe, jnp.inf)
 
 
-def without_subspace(problem: Problem, shift: BlockShift | None) -> SubspaceMoments:
+def least_squares_risk(
+    problem: Problem | TracedProblem, n_task: Array, shift: BlockShift | None
+) -> Array:
+    """Risk of ordinary least squares, σ² tr Σ/(n − d − 1)."""
+    problem = problem.with_traced_sizes()
+    total = without_subspace(problem, shift).outside
+    return _least_squares_risk(problem.task_noise * total, jnp.asarray(problem.input_dim), n_task)
+
+
+def without_subspace(problem: Problem | TracedProblem, shift: BlockShift | None) -> SubspaceMoments:
     """The case of no learned subspace: P̂ = 0, everything is missed, as for ridge regression."""
+    problem = problem.with_traced_sizes()
     power = problem.total_power
     if shift is None:
         total, missed = jnp.full_like(power, problem.input_dim), power
@@ -152,14 +177,18 @@ def without_subspace(problem: Problem, shift: BlockShift | None) -> SubspaceMome
     return SubspaceMoments(power, jnp.zeros_like(power), total, missed)
 
 
-def best_penalty(problem: Problem, subspace: SubspaceMoments, n_task: Array) -> Array:
+def best_penalty(
+    problem: Problem | TracedProblem, subspace: SubspaceMoments, n_task: Array
+) -> Array:
     """λ* = σ² q/(n E‖K̂β‖²), infinite where nothing is missed."""
     nothing = subspace.misalignment == 0
     missed = jnp.where(nothing, 1.0, subspace.misalignment)
     return jnp.where(nothing, jnp.inf, problem.task_noise * problem.outside_dim / missed / n_task)
 
 
-def _best_under_shift(subspace: SubspaceMoments, noise: Array, k: int, q: int, n: Array) -> Array:
+def best_penalty_under_shift(
+    subspace: SubspaceMoments, noise: Array, k: Array | int, q: Array | int, n: Array
+) -> Array:
     """The penalty that minimises the risk under the covariance that `subspace` was averaged for."""
     shape = jnp.broadcast_shapes(*(jnp.shape(x) for x in (*subspace, n)))
     flat = [jnp.broadcast_to(x, shape).ravel() for x in (*subspace, n)]
@@ -181,7 +210,7 @@ def _best_under_shift(subspace: SubspaceMoments, noise: Array, k: int, q: int, n
 
 
 def ridge_stage(
-    problem: Problem, n_task: Array, penalty: Array | None, shift: BlockShift | None
+    problem: Problem | TracedProblem, n_task: Array, penalty: Array | None, shift: BlockShift | None
 ) -> TaskStage:
     """Ridge regression as the task stage of a subspace without dimensions."""
     nothing = without_subspace(problem, shift)

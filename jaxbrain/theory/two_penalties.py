@@ -15,6 +15,7 @@ from .._checks import as_float_like, check_broadcast, check_positive
 from .._linalg import implicit_root
 from .._typing import Real
 from ..models import Problem
+from ..models.problem import TracedProblem
 from .accuracy import warn_outside_validated
 from .brain_stage import subspace_moments
 from .task_stage import TaskStage
@@ -81,7 +82,7 @@ def two_penalty_risk(
     outside, inside = penalties
     check_broadcast(n_brain=n_brain, n_task=n_task, penalty=outside, inside_penalty=inside)
     warn_outside_validated(problem, n_brain)
-    return _two_penalty_risk(problem, n_brain, n_task, outside, inside)
+    return _two_penalty_risk(problem.with_traced_sizes(), n_brain, n_task, outside, inside)
 
 
 def optimal_penalties(problem: Problem, n_brain: Real, n_task: Real) -> Penalties:
@@ -103,7 +104,7 @@ def optimal_penalties(problem: Problem, n_brain: Real, n_task: Real) -> Penaltie
     n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
     check_broadcast(n_brain=n_brain, n_task=n_task)
     warn_outside_validated(problem, n_brain)
-    return _optimal_penalties(problem, n_brain, n_task)
+    return _optimal_penalties(problem.with_traced_sizes(), n_brain, n_task)
 
 
 @jax.jit
@@ -131,7 +132,7 @@ def _two_penalty_risk(problem, n_brain, n_task, penalty, inside_penalty):
 
 
 def risk_at_penalties(
-    problem: Problem,
+    problem: Problem | TracedProblem,
     missed: Array,
     n_task: Array,
     penalty: Array | None,
@@ -177,7 +178,8 @@ def _risk(sizes, noise, c_in, c_out, power_in, power_out, n):
 
 def _risk_of_ratios(sizes, noise, top_in, top_out, bottom_in, bottom_out, power_in, power_out, n):
     top, bottom = jnp.stack([top_in, top_out]), jnp.stack([bottom_in, bottom_out])
-    counts, powers = jnp.asarray(sizes, n.dtype), jnp.stack([power_in, power_out])
+    counts = jnp.stack([jnp.asarray(size, n.dtype) for size in sizes])
+    powers = jnp.stack([power_in, power_out])
     unpenalised = jnp.sum(jnp.where(top > 0, 0.0, counts))
     solvable = (unpenalised == 0) | (n > unpenalised + 1)
     blocks = _blocks(jnp.where(solvable, top, 1.0), bottom, counts, n)
@@ -186,21 +188,23 @@ def _risk_of_ratios(sizes, noise, top_in, top_out, bottom_in, bottom_out, power_
     return jnp.where(solvable, risk, jnp.inf)
 
 
-def two_penalty_stage(problem: Problem, misalignment: Array, n_task: Array) -> TaskStage:
-    """The task stage with the two best penalties, whose risk is σ² E tr (XᵀX + C)⁻¹."""
-    sizes = problem.latent_dim, problem.outside_dim
-    return two_penalty_stage_of_sizes(problem, *sizes, misalignment, n_task)
-
-
-def two_penalty_stage_of_sizes(
-    problem: Problem, k: Array | int, q: Array | int, misalignment: Array, n_task: Array
+def two_penalty_stage(
+    problem: Problem | TracedProblem,
+    misalignment: Array,
+    n_task: Array,
+    subspace_dim: Array | None = None,
 ) -> TaskStage:
-    """The same for a subspace of k dimensions and q beside it, which may be traced."""
-    noise = problem.task_noise
+    """The task stage with the two best penalties, whose risk is σ² E tr (XᵀX + C)⁻¹.
+
+    The learned subspace has as many dimensions as the problem has latents, or `subspace_dim`.
+    """
+    problem, noise = problem.with_traced_sizes(), problem.task_noise
+    d = jnp.asarray(problem.input_dim)
+    k = jnp.asarray(problem.latent_dim if subspace_dim is None else subspace_dim, d.dtype)
+    q = d - k
     limited = ~jnp.isinf(n_task)
     n = jnp.where(limited, n_task, 1.0)
     kept = problem.total_power - misalignment
-    k, q = jnp.asarray(k, noise.dtype), jnp.asarray(q, noise.dtype)
     cells = jnp.broadcast_arrays(kept, misalignment, n, k, q)
 
     def stage(kept, missed, n, k, q):
@@ -210,7 +214,7 @@ def two_penalty_stage_of_sizes(
 
     total, extra = (x.reshape(cells[0].shape) for x in jax.vmap(stage)(*(x.ravel() for x in cells)))
     # tr C/d, what the penalties are worth against least squares when labels abound.
-    limit = (k * _best(noise, k, kept) + q * _best(noise, q, misalignment)) / problem.input_dim
+    limit = (k * _best(noise, k, kept) + q * _best(noise, q, misalignment)) / d
     return TaskStage(jnp.where(limited, noise * total, 0.0), jnp.where(limited, extra, limit))
 
 

@@ -9,17 +9,25 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._arguments import BASELINES, ORDERS, check_n_brain, check_n_task, check_penalty
+from .._arguments import (
+    BASELINES,
+    ORDERS,
+    Baseline,
+    Order,
+    check_n_brain,
+    check_n_task,
+    check_penalty,
+)
 from .._checks import check_broadcast, check_choice
 from .._linalg import implicit_root
 from .._typing import Real
 from ..models import Problem
+from ..models.problem import TracedProblem
 from ..models.shift import BlockShift, check_shift
 from .accuracy import warn_outside_validated
 from .brain_stage import subspace_moments
 from .resolvent import resolvent
-from .risk import ridge_risk, task_only_risk
-from .task_stage import TaskStage, best_penalty, task_stage
+from .task_stage import TaskStage, best_penalty, least_squares_risk, ridge_stage, task_stage
 from .two_penalties import two_penalty_stage
 
 
@@ -29,9 +37,9 @@ def value(
     n_task: Real,
     penalty: Real | None = None,
     *,
-    baseline: str = "ols",
+    baseline: Baseline = "ridge",
     shift: BlockShift | None = None,
-    order: str = "finite",
+    order: Order = "finite",
 ) -> Float[Array, "..."]:
     """How many extra labels the recordings are worth.
 
@@ -76,9 +84,9 @@ def exchange_rate(
     n_task: Real,
     penalty: Real | None = None,
     *,
-    baseline: str = "ols",
+    baseline: Baseline = "ridge",
     shift: BlockShift | None = None,
-    order: str = "finite",
+    order: Order = "finite",
 ) -> Float[Array, "..."]:
     """How many labels one recorded sample is worth, on average: value / n_brain.
 
@@ -103,9 +111,9 @@ def savings(
     n_task: Real,
     penalty: Real | None = None,
     *,
-    baseline: str = "ols",
+    baseline: Baseline = "ridge",
     shift: BlockShift | None = None,
-    order: str = "finite",
+    order: Order = "finite",
 ) -> Float[Array, "..."]:
     """Share of the labels that recordings make superfluous: value / (n_task + value).
 
@@ -123,7 +131,7 @@ def savings(
     **Source.** docs/theory.md, "Value"; sources of the value: see `value`.
     """
     worth = _checked_value(problem, n_brain, n_task, penalty, baseline, shift, order)
-    return _share(problem, worth, check_n_task(problem, n_task))
+    return _share(problem.with_traced_sizes(), worth, check_n_task(problem, n_task))
 
 
 def _checked_value(
@@ -131,9 +139,9 @@ def _checked_value(
     n_brain: Real,
     n_task: Real,
     penalty: Real | None,
-    baseline: str,
+    baseline: Baseline,
     shift: BlockShift | None,
-    order: str,
+    order: Order,
 ) -> Array:
     check_choice("baseline", baseline, BASELINES)
     check_choice("order", order, ORDERS)
@@ -147,10 +155,11 @@ def _checked_value(
         )
     if order == "finite":
         warn_outside_validated(problem, n_brain, stacklevel=4)
-    return _value(problem, n_brain, n_task, penalty, shift, baseline, order)
+    return _value(problem.with_traced_sizes(), n_brain, n_task, penalty, shift, baseline, order)
 
 
-def _share(problem: Problem, worth: Array, n_task: Array) -> Array:
+@jax.jit
+def _share(problem: TracedProblem, worth: Array, n_task: Array) -> Array:
     # Next to unlimited labels a finite value is nothing; an infinite one, where nothing is missed, is that
     # of regression in k dimensions instead of d.
     limited = ~jnp.isinf(n_task)
@@ -217,7 +226,7 @@ def worth(problem: Problem, n_brain: Real, n_task: Real, penalty: Real | None = 
     penalty = check_penalty(problem, penalty)
     check_broadcast(n_brain=n_brain, n_task=n_task, penalty=penalty)
     warn_outside_validated(problem, n_brain)
-    return _worth(problem, n_brain, n_task, penalty)
+    return _worth(problem.with_traced_sizes(), n_brain, n_task, penalty)
 
 
 @jax.jit
@@ -230,10 +239,10 @@ def _worth(problem, n_brain, n_task, penalty):
         n_task=n_task,
         penalty=best_penalty(problem, subspace, n_task) if penalty is None else penalty,
         risk=stage.risk,
-        task_only_risk=task_only_risk(problem, n_task),
-        ridge_risk=ridge_risk(problem, n_task),
+        task_only_risk=least_squares_risk(problem, n_task, None),
+        ridge_risk=ridge_stage(problem, n_task, None, None).risk,
         value=against_ols,
-        value_vs_ridge=_against_ridge(problem, stage, n_task),
+        value_vs_ridge=against_ridge(problem, stage, n_task),
         information_value=information_value_of(problem, subspace.misalignment, n_task),
         exchange_rate=against_ols / n_brain,
         savings=_share(problem, against_ols, n_task),
@@ -249,7 +258,7 @@ def _value(problem, n_brain, n_task, penalty, shift, baseline, order):
         return stage.extra_samples
     if order == "first":
         return stage.extra_samples - _ridge_gain(problem)
-    return _against_ridge(problem, stage, n_task)
+    return against_ridge(problem, stage, n_task)
 
 
 def information_value(problem: Problem, n_brain: Real, n_task: Real) -> Float[Array, "..."]:
@@ -274,7 +283,7 @@ def information_value(problem: Problem, n_brain: Real, n_task: Real) -> Float[Ar
     n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
     check_broadcast(n_brain=n_brain, n_task=n_task)
     warn_outside_validated(problem, n_brain)
-    return _information_value(problem, n_brain, n_task)
+    return _information_value(problem.with_traced_sizes(), n_brain, n_task)
 
 
 @jax.jit
@@ -283,35 +292,39 @@ def _information_value(problem, n_brain, n_task):
     return information_value_of(problem, missed, n_task)
 
 
-def information_value_of(problem: Problem, misalignment: Array, n_task: Array) -> Array:
+def information_value_of(
+    problem: Problem | TracedProblem, misalignment: Array, n_task: Array
+) -> Array:
     """Labels that optimal ridge needs beyond `n_task` to be as good as the two best penalties."""
     stage = two_penalty_stage(problem, misalignment, n_task)
     # A Bayesian with more knowledge is never worse; below 0 is what the closed forms neglect.
-    return jnp.maximum(_against_ridge(problem, stage, n_task), 0.0)
+    return jnp.maximum(against_ridge(problem, stage, n_task), 0.0)
 
 
-def labels_without_brain(problem: Problem, risk: Array, baseline: str) -> Array:
+def labels_without_brain(problem: Problem | TracedProblem, risk: Array, baseline: str) -> Array:
     """How many labels the baseline needs for this risk, without any recordings."""
+    problem = problem.with_traced_sizes()
     least_squares = problem.input_dim + 1 + problem.task_noise * problem.input_dim / risk
     if baseline == "ols":
         return least_squares
-    return _against_ridge(problem, TaskStage(risk, least_squares), jnp.zeros_like(risk))
+    return against_ridge(problem, TaskStage(risk, least_squares), jnp.zeros_like(risk))
 
 
-def _ridge_gain(problem: Problem) -> Array:
+def _ridge_gain(problem: TracedProblem) -> Array:
     # What ridge regression is worth against least squares when labels abound.
     return problem.task_noise * problem.input_dim / problem.total_power
 
 
-def _ridge_extra(c: Array, d: int, n: Array) -> Array:
+def _ridge_extra(c: Array, d: Array, n: Array) -> Array:
     # q − (n − q − 1) t1 = excess makes d/t1 + d + 1 − n this, free of the difference of large numbers.
     ridge = resolvent(c, jnp.ones_like(c), d, n)
     return ridge.excess / ridge.t1
 
 
-def _against_ridge(problem: Problem, stage: TaskStage, n_task: Array) -> Array:
+def against_ridge(problem: Problem | TracedProblem, stage: TaskStage, n_task: Array) -> Array:
     """Labels that optimal ridge needs beyond `n_task` to be as good as this stage."""
-    d, noise, power = problem.input_dim, problem.task_noise, problem.total_power
+    problem = problem.with_traced_sizes()
+    d, noise, power = jnp.asarray(problem.input_dim), problem.task_noise, problem.total_power
     c = noise * d / power
     unlimited = jnp.isinf(n_task)
     hopeless = (stage.risk >= power) | unlimited

@@ -44,7 +44,7 @@ def test_worth_as_json_is_what_the_library_says(capsys):
 
 def test_worth_of_the_fmri_study_in_words(capsys):
     text = run(capsys, "worth")
-    value = float(jb.value(jb.presets.fmri().problem(), 18_000, 100_000))
+    value = float(jb.value(jb.presets.fmri().problem(), 18_000, 100_000, baseline="ols"))
     labels = f"{round(value, -3):,.0f}".replace(",", " ")
     assert f"18 000 brain samples (10.0 h) are worth {labels} extra labels" in text
     verdict = text.splitlines()[-1]
@@ -52,7 +52,7 @@ def test_worth_of_the_fmri_study_in_words(capsys):
     few = run(capsys, "worth", "--n-task", "5000")
     assert "worse than predicting 0" in few
     assert "which is mere shrinkage, since the error stays above" in few.splitlines()[-1]
-    knowledge = jb.information_value(jb.presets.fmri().problem(), 18_000, 100_000)
+    knowledge = jb.information_value(jb.presets.fmri().problem(), 18_000, 100_000, baseline="ols")
     found = re.search(r"measured against ridge regression, is worth ([\d ]+) labels", verdict)
     assert int(found.group(1).replace(" ", "")) == pytest.approx(float(knowledge), rel=5e-3)
 
@@ -157,7 +157,9 @@ def test_a_config_describes_a_study_and_flags_take_precedence(capsys, tmp_path):
         task_noise=2.0,
     )
     assert answer["n_brain"] == 3_000
-    assert answer["value"] == pytest.approx(float(jb.value(problem, 3_000, 500)), rel=1e-12)
+    assert answer["value"] == pytest.approx(
+        float(jb.value(problem, 3_000, 500, baseline="ols")), rel=1e-12
+    )
 
 
 def test_every_fault_of_a_config_is_told_at_once(capsys, tmp_path):
@@ -323,7 +325,7 @@ def test_a_study_whose_value_is_undefined_is_not_marked(capsys, tmp_path, monkey
     monkeypatch.undo()
     plt.close("all")
     assert [len(lines) for lines in marked.values()] == [0, 0, 1]
-    savings = float(jb.savings(jb.presets.small().problem(), 500, 100))
+    savings = float(jb.savings(jb.presets.small().problem(), 500, 100, baseline="ols"))
     np.testing.assert_allclose(marked["100"][0].get_xydata(), [[100, 100 * savings]])
 
 

@@ -153,7 +153,9 @@ def test_simulation_is_a_sweep_by_the_seed(small):
     assert (high - low) / 2 == pytest.approx(1.965 * errors, abs=1e-4)
     value, low, high = numbers(table["value against least squares"]["simulation (95 %)"])
     assert low <= value <= high
-    assert value == pytest.approx(float(jb.value(model.problem(), 500, 100)), rel=0.01)
+    assert value == pytest.approx(
+        float(jb.value(model.problem(), 500, 100, baseline="ols")), rel=0.01
+    )
     assert (
         "500 exact draws (10 replicates of 50, seed 0) of recordings and of labels" in small[1].text
     )
@@ -179,7 +181,7 @@ def test_sensitivities_and_break_even_prices_are_those_of_the_library(small):
     for row, expected in {
         "all of these, shrinkage apart": information(500.0) / 500,
         "one more beside all of these, shrinkage apart": jax.grad(information)(500.0),
-        "all of these, against least squares": jb.exchange_rate(problem, 500, 100),
+        "all of these, against least squares": jb.exchange_rate(problem, 500, 100, baseline="ols"),
     }.items():
         assert first_number(table[row]["labels a sample"]) == pytest.approx(
             float(expected), rel=6e-3

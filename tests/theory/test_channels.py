@@ -10,7 +10,12 @@ import jaxbrain as jb
 from jaxbrain.theory import brain_stage
 from jaxbrain.theory._channels import effective_noise
 
-noise_pair = jax.jit(effective_noise)
+one_pair = jax.jit(effective_noise)
+many_pairs = jax.jit(jax.vmap(effective_noise, (None, 0)))
+
+
+def noise_pair(setting, n):
+    return one_pair(setting.with_traced_sizes(), jnp.asarray(float(n)))
 
 
 def problem(d, k, p, v, r):
@@ -103,11 +108,11 @@ def by_fixed_point(setting, n, nodes=60):
 
 @pytest.mark.parametrize(
     ("d", "k", "p", "v", "r", "n"),
-    [(60, 30, 300, 0.1, 4.0, 120), (60, 20, 40, 0.5, 16.0, 75), (40, 24, 600, 0.5, 16.0, 160)],
+    [(60, 30, 300, 0.1, 4.0, 120), (90, 30, 60, 0.5, 16.0, 112), (50, 30, 750, 0.5, 16.0, 200)],
 )
 def test_agrees_with_a_plain_fixed_point(d, k, p, v, r, n):
     setting = problem(d, k, p, v, r)
-    _, bottom = noise_pair(setting, jnp.asarray(float(n)), jnp.asarray(float(p)))
+    _, bottom = noise_pair(setting, n)
     np.testing.assert_allclose(1 - bottom, by_fixed_point(setting, n), rtol=5e-4)
 
 
@@ -143,7 +148,7 @@ def test_agrees_with_raw_draws_where_finitely_many_spikes_do_not(k, p, v, r, n, 
         return float(brain_stage.subspace_moments(setting, number, None, "finite").misalignment[0])
 
     assert abs(claim() - mean) < allowed
-    monkeypatch.setattr(brain_stage, "MANY_LATENTS", 1.0)
+    monkeypatch.setattr(jb.Problem, "latents_repel", False)
     assert abs(claim() - mean) > allowed
 
 
@@ -151,10 +156,7 @@ def test_agrees_with_raw_draws_where_finitely_many_spikes_do_not(k, p, v, r, n, 
 def test_matrices_and_spectra_agree(n):
     spectral = problem(60, 30, 90, 0.1, 4.0)
     turn, full = as_matrices(spectral)
-    arguments = jnp.asarray(n), jnp.asarray(90.0)
-    for one, other in zip(
-        noise_pair(spectral, *arguments), noise_pair(full, *arguments), strict=True
-    ):
+    for one, other in zip(noise_pair(spectral, n), noise_pair(full, n), strict=True):
         np.testing.assert_allclose(turn(one), other, atol=1e-10 * np.max(np.abs(one)))
 
 
@@ -162,12 +164,12 @@ def test_matrices_and_spectra_agree(n):
 @pytest.mark.parametrize("n", [62.0, 120.0, 1e9])
 def test_without_spare_noise_it_is_the_encoding_noise(p, r, n):
     setting = problem(60, 30, p, 0.5, r)
-    top, bottom = noise_pair(setting, jnp.asarray(n), jnp.asarray(float(p)))
+    top, bottom = noise_pair(setting, n)
     np.testing.assert_allclose(top / bottom, setting.encoding_noise, rtol=1e-5)
 
 
-def weighted_noise(setting, n, channels):
-    top, bottom = effective_noise(setting, n, channels)
+def weighted_noise(setting, n):
+    top, bottom = effective_noise(setting, n)
     ratio = jnp.linalg.solve(bottom, top) if setting.is_matrix_form else top / bottom
     return jnp.sum(setting.aligned_power * ratio)
 
@@ -181,14 +183,21 @@ def test_derivatives_agree_with_differences_and_with_each_other(setting):
         x = 0.1 * random.standard_normal(x.shape)
         return jnp.asarray((x + x.T) / 2 if x.ndim == 2 else x)
 
-    where = lambda s: (s.gain, s.latent_noise, s.recording_noise)  # noqa: E731
-    numbers = (*where(setting), jnp.asarray(100.0), jnp.asarray(30.0))
-    toward = (*(direction(x) for x in where(setting)), jnp.asarray(3.0), jnp.asarray(1.0))
+    setting = setting.with_traced_sizes()
+    where = lambda s: (  # noqa: E731
+        s.gain,
+        s.latent_noise,
+        s.recording_noise,
+        s.recording_dim,
+        s.input_dim,
+    )
+    numbers = (*where(setting), jnp.asarray(100.0))
+    toward = (*(direction(x) for x in where(setting)[:3]), *jnp.array([1.0, 0.5, 3.0]))
 
     @jax.jit
     def along(t):
         moved = [x + t * change for x, change in zip(numbers, toward, strict=True)]
-        return weighted_noise(eqx.tree_at(where, setting, tuple(moved[:3])), *moved[3:])
+        return weighted_noise(eqx.tree_at(where, setting, tuple(moved[:5])), moved[5])
 
     zero, step = jnp.asarray(0.0), 1e-3
     forward = jax.jvp(along, (zero,), (jnp.ones_like(zero),))[1]
@@ -199,8 +208,8 @@ def test_derivatives_agree_with_differences_and_with_each_other(setting):
 def test_maps_over_sample_numbers():
     setting = problem(40, 12, 30, 0.5, 8.0)
     numbers = jnp.asarray([42.0, 60.0, 1e4, 1e9])
-    mapped = jax.jit(jax.vmap(effective_noise, (None, 0, None)))(setting, numbers, 30.0)
-    single = [noise_pair(setting, n, jnp.asarray(30.0)) for n in numbers]
+    mapped = many_pairs(setting.with_traced_sizes(), numbers)
+    single = [noise_pair(setting, n) for n in numbers]
     for i in range(2):
         np.testing.assert_allclose(mapped[i], np.stack([s[i] for s in single]), rtol=1e-5)
 
@@ -208,9 +217,8 @@ def test_maps_over_sample_numbers():
 @pytest.mark.parametrize("p", [12, 13, 30, 2000])
 def test_answers_everywhere(p):
     numbers = jnp.asarray([42.0, 100.0, 1e4, 4e10])
-    solve = jax.jit(jax.vmap(effective_noise, (None, 0, None)))
     for v, r in [(0.1, 0.3), (30.0, 3.0), (1.0, 1e4), (0.0, 0.0), (0.0, 1e-6)]:
-        top, bottom = solve(problem(40, 12, p, v, r), numbers, float(p))
+        top, bottom = many_pairs(problem(40, 12, p, v, r).with_traced_sizes(), numbers)
         assert np.all(np.isfinite(top))
         assert np.all((bottom > -1e-2) & (bottom <= 1 + 1e-9))
 
@@ -219,7 +227,7 @@ def test_single_precision(single_precision):
     setting = problem(40, 12, 30, 0.5, 8.0)
     assert setting.gain.dtype == jnp.float32
     numbers = jnp.asarray([42.0, 100.0, 1e4])
-    top, bottom = jax.jit(jax.vmap(effective_noise, (None, 0, None)))(setting, numbers, 30.0)
+    top, bottom = many_pairs(setting.with_traced_sizes(), numbers)
     for i, n in enumerate((42, 100, 10_000)):
         np.testing.assert_allclose(1 - bottom[i], by_fixed_point(setting, n), rtol=2e-3)
     assert np.all(np.isfinite(top))

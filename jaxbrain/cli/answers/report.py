@@ -108,7 +108,7 @@ def _break_even(
     # subspace takes at least.
     amounts = np.geomspace(problem.input_dim + 2, 1e4 * problem.input_dim, 400)
     with accuracy_noted([]):
-        best = float(np.max(np.asarray(value(problem, amounts, np.inf)) / amounts))
+        best = float(np.max(np.asarray(value(problem, amounts, np.inf, baseline="ols")) / amounts))
     return BreakEven(
         all_recordings=rate,
         # The elasticity is the value of the next sample over that of an average one.

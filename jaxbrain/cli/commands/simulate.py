@@ -7,6 +7,7 @@ import math
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -331,7 +332,7 @@ def _rows(found: xarray.Dataset, problem: Any, worth: xarray.Dataset) -> list[di
     inside = np.maximum(grid[0], problem.input_dim + 2), grid[1], np.where(unknown, 0.0, grid[2])
     claims = {
         name: np.where(unknown, np.nan, law(problem, *inside))
-        for name, law in (("risk", risk), ("value", value))
+        for name, law in (("risk", risk), ("value", partial(value, baseline="ols")))
     }
     simulated, error = (x.values for x in mean_over_seeds(found, "risk"))
     rows = []

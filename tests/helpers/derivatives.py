@@ -1,0 +1,49 @@
+"""One check of derivatives: forward, reverse, by differences and by hand, jitted and mapped."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+
+def check_derivatives(
+    function, points, *, digits=1e-14, tolerance=1e-6, forward_tolerance=1e-9, by_hand=None
+):
+    """Compare all derivatives of `function(*point)` at each of the points, a list of tuples.
+
+    - `digits`: relative rounding of the function, which is the most that differences may lose.
+    - `tolerance`: relative error of differences besides; `forward_tolerance`: of forward against reverse.
+    - `by_hand`: a function of the point that returns the Jacobian, NaN where it is not known.
+
+    Three programs in all, whatever the number of points, so these must agree in shapes.
+    """
+    _, restore = ravel_pytree(points[0])
+
+    def flat_function(flat):
+        return ravel_pytree(function(*restore(flat)))[0]
+
+    mapped = jax.jit(jax.vmap(flat_function))
+    forward_mode = jax.jit(lambda flat: (flat_function(flat), jax.jacfwd(flat_function)(flat)))
+    reverse_mode = jax.jit(jax.jacrev(flat_function))
+    for point in points:
+        flat = ravel_pytree(point)[0]
+        step = 1e-5 * np.maximum(np.abs(flat), 0.01)
+        moves = np.diag(step)
+        values = np.asarray(mapped(jnp.concatenate([flat + moves, flat - moves, flat[None]])))
+        above, below, here = values[: len(flat)], values[len(flat) : -1], values[-1]
+        value, forward = (np.asarray(x) for x in forward_mode(flat))
+        assert np.all(np.isfinite(forward)), point
+        np.testing.assert_allclose(here, value, rtol=1e3 * digits, err_msg=str(point))
+        scale = 1e-12 + 100 * digits * np.abs(value)[:, None]
+        reverse = np.asarray(reverse_mode(flat))
+        off = np.abs(reverse - forward)
+        assert np.all(off <= forward_tolerance * np.abs(forward) + scale), (point, off.max())
+        differences = ((above - below) / (2 * step[:, None])).T
+        lost = digits * np.maximum(np.abs(above), np.abs(below)).T / step
+        off = np.abs(differences - forward)
+        assert np.all(off <= tolerance * np.abs(forward) + lost), (point, off.max())
+        if by_hand is not None:
+            expected = np.asarray(by_hand(*point))
+            known = ~np.isnan(expected)
+            assert known.any()
+            np.testing.assert_allclose(forward[known], expected[known], rtol=1e-10, atol=1e-13)
