@@ -11,6 +11,7 @@ import optax
 from jaxtyping import Array, Float
 
 from .._checks import check_choice
+from . import _line_search as line_search
 
 OPTIMIZERS = ("lbfgs", "adam")
 
@@ -31,12 +32,24 @@ class Descent(NamedTuple):
 
 
 class _State(NamedTuple):
+    """What has been reached, and what the method remembers; steps are -1 until the start is evaluated."""
+
     parameters: Array
     value: Array
     gradient: Array
     memory: Any
     steps: Array
     moved: Array
+
+
+class _Method(NamedTuple):
+    """How a descent goes on: where to evaluate next, what that decides, and what follows an accepted point."""
+
+    begin: Callable[[Array], Any]
+    trial: Callable[[Any, Array], Array]
+    judge: Callable[[Any, _State, Array, Array], tuple[Array, Array, Array, Array, Any]]
+    """Of an evaluation: whether a point is accepted, which, its value and gradient, and the memory."""
+    turn: Callable[[Any, Array, Array, Array], Any]
 
 
 def default_tolerance(dtype: Any) -> float:
@@ -56,21 +69,14 @@ def minimise(
 ) -> Descent:
     """Minimise a scalar function of a few parameters from one start.
 
-    L-BFGS with Zoom's line search, or Adam. `tolerance`, `max_steps` and `learning_rate` (of Adam alone)
+    L-BFGS with a line search of the zoom kind, or Adam. `tolerance`, `max_steps` and `learning_rate` (of Adam alone)
     may be traced: changing them compiles nothing. `scale` is added to |value| in the criterion, where the
     value may pass through 0. Under `jax.vmap` every problem keeps what it had when
     it converged. Ends, not converged, where nothing moves any more or the function is not finite. The
     derivatives of the parameters are those of the implicit function, those of the value follow.
     """
     check_choice("optimizer", optimizer, OPTIMIZERS)
-    if optimizer == "lbfgs":
-        method = optax.lbfgs(
-            linesearch=optax.scale_by_zoom_linesearch(
-                max_linesearch_steps=30, initial_guess_strategy="one"
-            )
-        )
-    else:
-        method = optax.chain(optax.scale_by_adam(), optax.scale(-1.0))
+    method = _lbfgs() if optimizer == "lbfgs" else _adam(learning_rate)
     value_and_grad = jax.value_and_grad(function)
 
     def is_settled(value: Array, gradient: Array) -> Array:
@@ -79,49 +85,112 @@ def minimise(
     def unfinished(state: _State) -> Array:
         usable = jnp.isfinite(state.value) & jnp.all(jnp.isfinite(state.gradient))
         going = (state.steps < max_steps) & state.moved & usable
-        return going & ~is_settled(state.value, state.gradient)
+        return (state.steps < 0) | (going & ~is_settled(state.value, state.gradient))
 
-    def improve(state: _State) -> _State:
-        # optax mixes types of integers, which strict promotion refuses.
-        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-            updates, memory = method.update(
-                state.gradient,
-                state.memory,
-                state.parameters,
-                value=state.value,
-                grad=state.gradient,
-                value_fn=function,
-            )
-        step = jnp.asarray(updates)
-        if optimizer == "adam":
-            step = jnp.asarray(learning_rate, step.dtype) * step
-        parameters = state.parameters + step
-        if optimizer == "adam":
-            value, gradient = value_and_grad(parameters)
-        else:
-            # The line search has been there.
-            value, gradient = (optax.tree.get(memory, name) for name in ("value", "grad"))
-        return _State(parameters, value, gradient, memory, state.steps + 1, jnp.any(step != 0))
-
-    def descend(_: Callable[[Array], Array], start: Array) -> tuple[Array, tuple[Array, ...]]:
-        value, gradient = value_and_grad(start)
-        state = _State(
-            start, value, gradient, method.init(start), jnp.asarray(0), jnp.asarray(True)
+    def evaluate(state: _State) -> _State:
+        first = state.steps < 0
+        point = jnp.where(first, state.parameters, method.trial(state.memory, state.parameters))
+        value, gradient = _apart(value_and_grad, point, unfinished(state))
+        over, *accepted, memory = method.judge(state.memory, state, value, gradient)
+        accepted = [
+            jnp.where(first, at_start, at_end)
+            for at_start, at_end in zip((point, value, gradient), accepted, strict=True)
+        ]
+        over |= first
+        turned = method.turn(memory, *accepted)
+        moved = first | jnp.any(accepted[0] != state.parameters)
+        reached = _State(*accepted, turned, state.steps + 1, moved)
+        return jax.tree.map(
+            lambda new, old: jnp.where(over, new, old), reached, state._replace(memory=memory)
         )
-        end = jax.lax.while_loop(unfinished, improve, state)
+
+    def descend(_: Any, start: tuple[Array, Array]) -> tuple[tuple[Array, Array], Any]:
+        parameters, value = start
+        state = _State(
+            parameters,
+            value,
+            jnp.zeros_like(parameters),
+            method.begin(parameters),
+            jnp.asarray(-1),
+            jnp.asarray(True),
+        )
+        end = jax.lax.while_loop(unfinished, evaluate, state)
         settled = is_settled(end.value, end.gradient)
         # As numbers that have derivatives, which `custom_root` wants of all.
         ended = jnp.max(jnp.abs(end.gradient)), end.steps, settled
-        return end.parameters, tuple(x.astype(start.dtype) for x in ended)
+        return (end.parameters, end.value), tuple(x.astype(parameters.dtype) for x in ended)
 
-    def solve_hessian(product: Callable[[Array], Array], change: Array) -> Array:
-        hessian = jax.vmap(product)(jnp.eye(len(change), dtype=change.dtype))
-        return jnp.linalg.solve(hessian, change)
+    def mismatch(unknown: tuple[Array, Array]) -> tuple[Array, Array]:
+        parameters, value = unknown
+        height, gradient = value_and_grad(parameters)
+        return gradient, value - height
 
-    # Where the gradient vanishes is an implicit function of whatever the objective holds.
-    parameters, (gradient_norm, steps, converged) = jax.lax.custom_root(
-        jax.grad(function), start, descend, solve_hessian, has_aux=True
+    def solve(product: Callable[[Any], Any], change: tuple[Array, Array]) -> tuple[Array, Array]:
+        turned, risen = change
+        unit = jnp.eye(len(turned), dtype=turned.dtype)
+        hessian, slopes = jax.vmap(lambda row: product((row, jnp.zeros_like(risen))))(unit)
+        moved = jnp.linalg.solve(hessian, turned)
+        return moved, risen - slopes @ moved
+
+    # Where the gradient vanishes is an implicit function of whatever the objective holds, and so is the
+    # value there, which the search has seen: as unknowns both have their derivatives.
+    (parameters, value), (gradient_norm, steps, converged) = jax.lax.custom_root(
+        mismatch, (start, jnp.zeros_like(start[0])), descend, solve, has_aux=True
     )
-    return Descent(
-        parameters, function(parameters), gradient_norm, steps.astype(int), converged > 0
-    )
+    return Descent(parameters, value, gradient_norm, steps.astype(int), converged > 0)
+
+
+def _apart(value_and_grad: Callable, point: Array, wanted: Array) -> tuple[Array, Array]:
+    """Value and gradient, as a loop of one round: the compiler takes minutes over what it fuses with them."""
+
+    def once(state: Any) -> Any:
+        return jnp.zeros_like(wanted), point, *value_and_grad(state[1])
+
+    first = wanted, point, jnp.zeros_like(point[0]), jnp.zeros_like(point)
+    return jax.lax.while_loop(lambda state: state[0], once, first)[2:]
+
+
+def _lbfgs() -> _Method:
+    transform = optax.scale_by_lbfgs()
+
+    def begin(start: Array) -> Any:
+        still = jnp.zeros_like(start)
+        return transform.init(start), line_search.begin(still, still[0], still)
+
+    def trial(memory: Any, reached: Array) -> Array:
+        return reached + memory[1].step * memory[1].direction
+
+    def judge(memory: Any, state: _State, value: Array, gradient: Array):
+        past, line = memory
+        found = line_search.judge(line, state.value, value, gradient)
+        point = state.parameters + found.end.step * line.direction
+        return found.over, point, found.end.value, found.gradient, (past, found.line)
+
+    def turn(memory: Any, point: Array, value: Array, gradient: Array) -> Any:
+        # optax mixes types of integers, which strict promotion refuses.
+        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+            ahead, past = transform.update(gradient, memory[0], point)
+        return past, line_search.begin(-jnp.asarray(ahead), value, gradient)
+
+    return _Method(begin, trial, judge, turn)
+
+
+def _adam(learning_rate: Array | float) -> _Method:
+    transform = optax.scale_by_adam()
+
+    def begin(start: Array) -> Any:
+        return transform.init(start), jnp.zeros_like(start)
+
+    def trial(memory: Any, reached: Array) -> Array:
+        return reached + memory[1]
+
+    def judge(memory: Any, state: _State, value: Array, gradient: Array):
+        return jnp.asarray(True), trial(memory, state.parameters), value, gradient, memory
+
+    def turn(memory: Any, point: Array, value: Array, gradient: Array) -> Any:
+        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+            ahead, past = transform.update(gradient, memory[0], point)
+        ahead = jnp.asarray(ahead)
+        return past, -jnp.asarray(learning_rate, ahead.dtype) * ahead
+
+    return _Method(begin, trial, judge, turn)
