@@ -40,7 +40,9 @@ def shift_curves(scale: Scale) -> xarray.Dataset:
     places, first = (
         np.stack(
             [
-                at_points(ols_value, problem, hours * RATE, 1e9, shift=BlockShift(*place), order=order)
+                at_points(
+                    ols_value, problem, hours * RATE, 1e9, shift=BlockShift(*place), order=order
+                )
                 for place in PLACES.values()
             ]
         )
@@ -93,7 +95,9 @@ def shift_balanced(scale: Scale) -> xarray.Dataset:
     k, q = problem.latent_dim, problem.outside_dim
     noise, m = float(problem.task_noise), float(problem.misaligned_power)
     sensitive = np.array([0.0, 0.5, 1.0, 4.0])
-    found = [at_points(ols_value, problem, 1e9, 1e9, shift=BlockShift(a, 1.0, 1.0)) for a in sensitive]
+    found = [
+        at_points(ols_value, problem, 1e9, 1e9, shift=BlockShift(a, 1.0, 1.0)) for a in sensitive
+    ]
     # With unlimited recordings K̂ is K, and ‖K̂β‖² is m.
     law = noise * q**2 / (m * (sensitive * k + q))
     return xarray.Dataset(
