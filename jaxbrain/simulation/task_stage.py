@@ -1,4 +1,7 @@
-"""The task stage on drawn subspaces and drawn traces: what is left of it once everything is averaged."""
+"""The task stage on drawn subspaces and drawn traces: what is left of it once all is averaged.
+
+It repeats the algebra of `theory.task_stage` on purpose, in its own form, so that it checks it.
+"""
 
 from __future__ import annotations
 
