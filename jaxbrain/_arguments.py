@@ -1,4 +1,4 @@
-"""Arguments that closed forms, simulations and budgets share: their choices, and what sample numbers must be."""
+"""Arguments that closed forms, simulations and budgets share: their choices and their checks."""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ def as_floats(**arguments: Any) -> list[Array]:
     """The arguments as floating-point arrays of one common type, in the order given.
 
     The type is the widest floating type among the arrays; plain Python numbers follow it. Without
-    any array it is JAX's default. Raises `ValueError` naming an argument that holds no real numbers.
+    any array it is JAX's default. Raises `ValueError` naming an argument that holds no real
+    numbers.
     """
     kinds = []
     for name, value in arguments.items():

@@ -81,8 +81,9 @@ def map_factorisations(function: Callable, xs, batch_size: int):
 
     On a CPU XLA spreads a batch of factorisations over the same threads that wait for it. Two such
     batches that do not depend on each other can then wait for each other for good (seen with JAX
-    0.10.2 and 0.12.0 on two cores), and so can those of several devices of one process, whose programs
-    run at once (eight of them on two cores); and batches of small LAPACK calls gain nothing there.
+    0.10.2 and 0.12.0 on two cores), and so can those of several devices of one process, whose
+    programs run at once (eight of them on two cores); and batches of small LAPACK calls gain
+    nothing there.
     """
     if jax.default_backend() == "cpu":
         return jax.lax.map(function, xs)

@@ -49,7 +49,8 @@ def test_risk_falls_with_labels_and_with_recordings(k, snr, misalignment, noise)
     answer = jb.worth(setting, *GRID)
     two_penalties = jb.two_penalty_risk(setting, *GRID)
     for risk in (answer.risk, two_penalties, answer.ridge_risk):
-        # 1 % where n is within three of d and the task all but noiseless: the trace is coarse there.
+        # 1 % where n is within three of d and the task all but noiseless: the trace is coarse
+        # there.
         assert falls(np.asarray(risk)[-1, finite], 0.01 if snr > 1 else 1e-6)
     missed = np.asarray(jb.expected_misalignment(setting, N_BRAIN))
     if float(setting.gamma) > 0:

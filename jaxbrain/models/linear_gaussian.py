@@ -31,7 +31,7 @@ class LinearGaussianModel(eqx.Module):
     """The model in which the worth of brain recordings can be computed exactly.
 
     Inputs x ~ N(0, I) of d dimensions drive k latents z = Aᵀx + εz, recorded in p channels as
-    r = H z + εr; a task is learned from labels y = βᵀx + εy. Recordings help the task as far as β
+    r = H z + εr. A task is learned from labels y = βᵀx + εy. Recordings help the task as far as β
     lies in span(A).
 
     >>> import jax, jax.numpy as jnp, jaxbrain as jb
@@ -45,24 +45,30 @@ class LinearGaussianModel(eqx.Module):
     >>> inputs.shape, recordings.shape
     ((100, 6), (100, 5))
 
-    An Equinox module whose arrays are leaves: it can be jitted, vmapped and differentiated.
+    It is an Equinox module whose arrays are leaves: it can be jitted, vmapped and differentiated.
 
     **Arguments**
 
-    - `encoder` A, shape (d, k), k < d: which input directions the brain responds to. Orthonormal
-      columns; with `canonical=True` any matrix of full rank, which is then re-gauged together with
-      the readout and the latent noise. Only span(A) can be known from data, and nothing that the
-      library reports depends on the gauge.
-    - `readout` H, shape (p, k), p >= k, rank k: how latents appear in the channels.
-    - `latent_noise` Σz, shape (k, k), or a scalar for Σz = σz² I: neural variability.
-    - `recording_noise` Σr, shape (p, p), or a scalar for Σr = σr² I: measurement noise. With a scalar
-      nothing of size p × p is ever built.
-    - `task_weights` β, shape (d,).
-    - `task_noise` σ²: variance of the label noise, greater than 0.
+    - `encoder`: A, shape (d, k), k < d: which input directions the brain responds to. Its columns
+      are orthonormal, unless `canonical` is true. Only span(A) can be known from data, and nothing
+      that the library reports depends on the gauge.
+    - `readout`: H, shape (p, k), p >= k, rank k: how latents appear in the channels.
+    - `latent_noise`: Σz, shape (k, k), or a scalar for Σz = σz² I: neural variability.
+    - `recording_noise`: Σr, shape (p, p), or a scalar for Σr = σr² I: measurement noise. With a
+      scalar nothing of size p × p is ever built.
+    - `task_weights`: β, shape (d,).
+    - `task_noise`: variance σ² of the label noise, greater than 0.
+    - `canonical`: whether to accept any encoder of full rank. It is then re-gauged together with
+      the readout and the latent noise.
 
-    **Raises** `ValueError` that names the argument and the remedy.
+    **Raises**
 
-    **Source.** Lewis et al., arXiv:2605.09243, section 2.
+    `ValueError` that names the argument and the remedy: shapes that do not fit, columns that are
+    not orthonormal, a readout without full rank, a covariance that is none.
+
+    **Source**
+
+    Lewis et al., arXiv:2605.09243, section 2.
     """
 
     encoder: Float[Array, "d k"]
@@ -286,8 +292,8 @@ class LinearGaussianModel(eqx.Module):
         if noise.ndim == 0:
             return noise
         remedy = (
-            "the closed forms need equal, independent channels: use model.whitened().problem(), pass "
-            "a scalar recording_noise, or simulate this model"
+            "the closed forms need equal, independent channels: use model.whitened().problem(), "
+            "pass a scalar recording_noise, or simulate this model"
         )
         if not is_concrete(noise):
             raise ValueError(f"recording_noise is a full matrix: {remedy}")

@@ -32,18 +32,32 @@ def fmri(
 
     Each voxel pools 4 of the latents. Of its single-trial variance 40 % is driven by the stimulus,
     40 % is measurement noise and 20 % is neural variability. The encoder is a random orthonormal
-    basis, the task weights have length 1 with the given share outside the brain-sensitive subspace.
+    basis. The task weights have length 1 with the given share outside the brain-sensitive subspace.
+    One stimulus every 2 s gives 1800 samples an hour of recording.
+
+    >>> import jaxbrain as jb
+    >>> model = jb.presets.fmri(task_snr=1.0)
+    >>> model.input_dim, model.latent_dim, model.recording_dim
+    (4096, 410, 10000)
+
+    **Arguments**
 
     - `task_snr`: ‖β‖²/σ², greater than 0.
     - `misalignment`: relative, m/‖β‖², in [0, 1].
     - `key`: for the random encoder, pooling and task direction; `jax.random.key(0)` by default.
 
-    One stimulus every 2 s gives 1800 samples an hour of recording.
+    **Returns**
 
-    **Raises** `ValueError` that names the argument: a `task_snr` that is not positive, a `misalignment` outside of 0
-    to 1, arrays of either, a legacy key.
+    A `LinearGaussianModel`.
 
-    **Source.** The linear fMRI setting of Lewis et al., arXiv:2605.09243.
+    **Raises**
+
+    `ValueError` that names the argument: a `task_snr` that is not positive, a `misalignment`
+    outside of 0 to 1, arrays of either, a legacy key.
+
+    **Source**
+
+    The linear fMRI setting of Lewis et al., arXiv:2605.09243.
     """
     return _pooling_model(*SIZES["fmri"], task_snr, misalignment, key)
 
@@ -53,7 +67,28 @@ def small(
 ) -> LinearGaussianModel:
     """The fMRI study in miniature, for simulation in seconds: 64 inputs, 6 latents, 150 channels.
 
-    Arguments, errors, pooling and the split of variance are those of `fmri`.
+    Pooling and the split of variance are those of `fmri`.
+
+    >>> import jaxbrain as jb
+    >>> model = jb.presets.small(task_snr=1.0)
+    >>> model.input_dim, model.latent_dim, model.recording_dim
+    (64, 6, 150)
+
+    **Arguments**
+
+    - `task_snr`, `misalignment`, `key`: as in `fmri`.
+
+    **Returns**
+
+    A `LinearGaussianModel`.
+
+    **Raises**
+
+    `ValueError` as `fmri` does.
+
+    **Source**
+
+    The linear fMRI setting of Lewis et al., arXiv:2605.09243, with 64 inputs in place of 4096.
     """
     return _pooling_model(*SIZES["small"], task_snr, misalignment, key)
 

@@ -22,11 +22,11 @@ from .._checks import (
 from .._typing import AnyArray, Real
 
 MANY_LATENTS = 1 / 8
-"""From this share of the inputs on latents are many: in channel space their noise lifts each other."""
+"""From this share of the inputs on latents are many: in channel space they repel each other."""
 
 
 class ProblemNumbers(eqx.Module):
-    """The numbers of a problem and all that follows from them, whatever kind of number its sizes are."""
+    """The numbers of a problem and all that follows from them, whatever kind its sizes are."""
 
     latent_noise: Float[Array, "..."]
     gain: Float[Array, "..."]
@@ -90,7 +90,7 @@ class ProblemNumbers(eqx.Module):
 
 
 class TracedProblem(ProblemNumbers):
-    """A problem whose sizes are traced: one compiled program serves all numbers of inputs and channels.
+    """A problem whose sizes are traced: one program serves all numbers of inputs and channels.
 
     Closed forms compute with this one; users never meet it. The number of latents is a shape, and
     what depends on sizes in another way than by arithmetic is decided before: `latents_repel`. An
@@ -110,9 +110,9 @@ class TracedProblem(ProblemNumbers):
 class Problem(ProblemNumbers):
     """What the closed forms need to know about recordings and task, and nothing else.
 
-    A `Problem` holds a few scalars and the spectra of a linear-Gaussian model, so that planning
-    for 10 000 voxels costs no more than planning for ten. Get one from
-    `LinearGaussianModel.problem()`, from `Problem.isotropic(...)`, or by hand:
+    A `Problem` holds a few scalars and the spectra of a linear-Gaussian model, so that planning for
+    10 000 voxels costs no more than planning for ten. Get one from `LinearGaussianModel.problem()`,
+    from `Problem.isotropic(...)`, or by hand:
 
     >>> import jaxbrain as jb
     >>> problem = jb.Problem(input_dim=24, latent_dim=2, recording_dim=16, latent_noise=0.3,
@@ -122,12 +122,13 @@ class Problem(ProblemNumbers):
     [0.425, 0.55]
 
     It is an Equinox module whose numbers are leaves: differentiate through it, or stack problems
-    and `jax.vmap` over them. Dimensions are static.
+    and `jax.vmap` over them. Dimensions are static. Closed forms are compiled once for each number
+    of latents, and then serve any number of inputs and channels.
 
-    **Two forms.** Where the latent noise and the readout's Gram matrix HᵀH share an eigenbasis,
-    `latent_noise`, `gain` and `aligned_power` are spectra of length k in that basis. In general they
-    are k × k matrices, all three: Σz, HᵀH, and the outer product of Aᵀβ with itself. Every closed
-    form takes both, and answers the same where both apply; spectra are faster.
+    A problem has one of two forms. Where the latent noise and the readout's Gram matrix HᵀH share
+    an eigenbasis, `latent_noise`, `gain` and `aligned_power` are spectra of length k in that basis.
+    In general they are k × k matrices, all three: Σz, HᵀH, and the outer product of Aᵀβ with
+    itself. Every closed form takes both, and answers the same where both apply; spectra are faster.
 
     **Arguments**
 
@@ -146,10 +147,15 @@ class Problem(ProblemNumbers):
     - `misaligned_power`: m = ‖Kβ‖², the squared length of the part outside. A scalar, at least 0.
     - `task_noise`: variance σ² of the label noise. A scalar, greater than 0.
 
-    **Raises** `ValueError` that names the argument and the remedy.
+    **Raises**
 
-    **Source.** Lewis et al., arXiv:2605.09243, for the quantities; the reduction to spectra is
-    derived in docs/theory.md.
+    `ValueError` that names the argument and the remedy: shapes that do not fit, negative or
+    infinite numbers, a covariance that is none, a task of length 0.
+
+    **Source**
+
+    Lewis et al., arXiv:2605.09243, for the quantities; the reduction to spectra is derived in
+    docs/theory.md.
     """
 
     input_dim: int = eqx.field(static=True)
@@ -237,7 +243,8 @@ class Problem(ProblemNumbers):
             if not np.all(np.isfinite(noise)):
                 raise ValueError(
                     f"gain = {np.min(np.asarray(gain)):g} is too small beside recording_noise = "
-                    f"{float(recording_noise):g}, so that the noise of such a latent is infinite: leave it out"
+                    f"{float(recording_noise):g}, so that the noise of such a latent is infinite: "
+                    "leave it out"
                 )
 
     @classmethod
@@ -251,14 +258,25 @@ class Problem(ProblemNumbers):
     ) -> Problem:
         """The simplest setting: every latent equally noisy and equally useful, many channels.
 
-        Task weights have length 1, so `misalignment` is relative, m/‖β‖² in [0, 1];
-        `encoding_noise` is the common variance s of the latents as read out from the recordings;
-        `task_snr` is ‖β‖²/σ².
-
         >>> import jaxbrain as jb
         >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
         >>> round(float(jb.expected_misalignment(problem, 36_000)), 4)
         0.1521
+
+        **Arguments**
+
+        - `input_dim`, `latent_dim`: as in `Problem`.
+        - `task_snr`: ‖β‖²/σ², greater than 0.
+        - `misalignment`: relative, m/‖β‖² in [0, 1]. The task weights have length 1.
+        - `encoding_noise`: the common variance s of the latents as read out from the recordings.
+
+        **Returns**
+
+        A `Problem` of an unknown number of channels.
+
+        **Raises**
+
+        `ValueError` that names the argument: numbers out of their range, arrays.
         """
         check_dimensions(input_dim, latent_dim, None)
         task_snr, misalignment, encoding_noise = as_floats(
@@ -283,11 +301,11 @@ class Problem(ProblemNumbers):
 
     @property
     def latents_repel(self) -> bool:
-        """Whether latents, seen through a known number of channels, are more than `MANY_LATENTS`."""
+        """Whether latents are seen through known channels, and more than `MANY_LATENTS`."""
         return self.recording_dim is not None and self.latent_dim > MANY_LATENTS * self.input_dim
 
     def with_traced_sizes(self) -> TracedProblem:
-        """The same problem for a closed form to compile once: its sizes are numbers like the others.
+        """The same problem for a closed form to compile once: sizes are numbers like the others.
 
         Call it after all checks, on the way into `jax.jit`.
         """
@@ -315,8 +333,8 @@ def check_snr(task_snr: Array) -> None:
             noise = 1 / np.asarray(task_snr)
         if not 0 < noise < np.inf:
             raise ValueError(
-                f"task_snr must be a positive number whose inverse is finite and above 0, but it is "
-                f"{float(task_snr):g}"
+                f"task_snr must be a positive number whose inverse is finite and above 0, but it "
+                f"is {float(task_snr):g}"
             )
 
 

@@ -25,22 +25,30 @@ class BlockShift(eqx.Module):
     >>> round(float(worth))
     26837
 
+    It is a module whose numbers are leaves: differentiate with respect to them, or stack shifts and
+    `jax.vmap`.
+
+    Closed forms under a shift rest on second moments of the learned subspace and are less accurate
+    than without: mostly within 1 %. They are 2 to 6 % off where channels are noisy, and up to 24 %
+    where latents are between d/20 and d/8 and directions are lost in that noise. An
+    `AccuracyWarning` says so. docs/accuracy.md has the errors.
+
+    **Arguments**
+
     - `sensitive`: variance a_P along each of the k directions that the brain responds to.
     - `missed`: variance a_β along the part of the task outside them, Kβ.
     - `insensitive`: variance a_0 along each of the other d − k − 1 directions. Without meaning
       where k = d − 1.
 
-    All at least 0, in units of the variance of the inputs learned from. A module whose numbers are
-    leaves: differentiate with respect to them, or stack and `jax.vmap`.
+    All are at least 0, in units of the variance of the inputs learned from.
 
-    Closed forms under a shift rest on second moments of the learned subspace and are less accurate than
-    without: mostly within 1 %, but 2 to 6 % off where channels are noisy, and up to 24 % where latents
-    are between d/20 and d/8 and directions are lost in that noise (an `AccuracyWarning` says so).
-    docs/accuracy.md has the errors.
+    **Raises**
 
-    **Raises** `ValueError` that names the argument and the remedy.
+    `ValueError` that names the argument and the remedy: negative or infinite variances, arrays.
 
-    **Source.** Lewis et al., arXiv:2605.09243, on changes of the test distribution.
+    **Source**
+
+    Lewis et al., arXiv:2605.09243, on changes of the test distribution.
     """
 
     sensitive: Float[Array, "..."]

@@ -231,7 +231,7 @@ def _arrow_solve(q: Array, linear: Callable[[_Unknowns], _Unknowns], right: _Unk
 
 
 def _anchor(system: _System) -> Array:
-    """log of a level between noise and signal, if there is a gap: above noise, but not far above."""
+    """log of a level between noise and signal, if there is a gap: just above noise."""
     size = system.n.dtype.type
     d, k = system.d, system.k
     signal = jnp.min(
@@ -270,7 +270,7 @@ class _Search(NamedTuple):
 
 
 def _solve(system: _System, start: _Unknowns) -> tuple[_Unknowns, Array]:
-    """Newton's method at all nodes, held by a damped fixed point, and a bracketed one for the level."""
+    """Newton's method at all nodes, held by a damped fixed point; a bracketed one for the level."""
     dtype = system.n.dtype
     eps = float(jnp.finfo(dtype).eps)
     tolerance, close = 1e3 * eps, 1e4 * eps

@@ -15,16 +15,16 @@ from ..models.problem import MANY_LATENTS
 class AccuracyWarning(UserWarning):
     """A closed form is asked for where it is known to be off by more than usual: docs/accuracy.md.
 
-    Usual is 1 % from n_brain = 1.5 d on and 3 % below. Given by every function that takes a problem and
-    n_brain at order="finite", where both are known and not traced.
+    Usual is 1 % from n_brain = 1.5 d on and 3 % below. Every function that takes a problem and
+    n_brain gives it at order="finite", where both are known and not traced.
     """
 
 
 def warn_outside_validated(problem: Problem, n_brain: Array, *, stacklevel: int = 3) -> None:
     """Warn of a known number of recordings at which the brain stage is known to be inaccurate.
 
-    Called by every public function that rests on the brain stage; `stacklevel` is that of `warnings.warn`
-    and by default points at the line that called the caller.
+    Called by every public function that rests on the brain stage; `stacklevel` is that of
+    `warnings.warn` and by default points at the line that called the caller.
     """
     leaves = problem.latent_noise, problem.gain, problem.recording_noise, n_brain
     # Only where the numbers can be seen: not while JAX traces.
@@ -41,8 +41,8 @@ def inaccuracy(problem: Problem, numbers: np.ndarray) -> str | None:
     d, k, channels = problem.input_dim, problem.latent_dim, problem.recording_dim
     if k == 1 and numbers.min() <= d + 4:
         return (
-            "one latent and hardly more recordings than inputs: the expected misalignment and the risk may "
-            "be up to 4 % too high, the risk under a shift up to 7 % off"
+            "one latent and hardly more recordings than inputs: the expected misalignment and the "
+            "risk may be up to 4 % too high, the risk under a shift up to 7 % off"
         )
     if channels is None or channels == k or 20 * k <= d:
         return None
@@ -64,13 +64,13 @@ def inaccuracy(problem: Problem, numbers: np.ndarray) -> str | None:
         )
     if many and not most and np.minimum(confusion, 1).mean() > 0.03:
         return (
-            "latents are more than an eighth as many as inputs and channels are noisy: the expected "
-            "misalignment may be up to 2 % too low, the risk under a shift up to 3 %"
+            "latents are more than an eighth as many as inputs and channels are noisy: the "
+            "expected misalignment may be up to 2 % too low, the risk under a shift up to 3 %"
         )
     if not many and confusion.max() > 1:
         return (
-            "some directions are lost in the noise of the channels: the expected misalignment may be up to "
-            "7 % too high, the risk up to 5 %, and the risk under a shift up to 24 % off"
+            "some directions are lost in the noise of the channels: the expected misalignment may "
+            "be up to 7 % too high, the risk up to 5 %, and the risk under a shift up to 24 % off"
         )
     return None
 

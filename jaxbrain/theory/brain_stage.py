@@ -1,4 +1,7 @@
-"""The brain stage: which subspace recordings teach, and how much of the task it misses."""
+"""The brain stage: which subspace recordings teach, and how much of the task it misses.
+
+`simulation.task_stage` averages drawn subspaces in the same way on purpose: it checks this one.
+"""
 
 from __future__ import annotations
 
@@ -25,33 +28,50 @@ def expected_misalignment(
 ) -> Float[Array, "..."]:
     """How much of the task lies outside the subspace that n_brain recordings teach: E‖K̂β‖².
 
+    It falls in n_brain where all latents are equally noisy and γ > 0, and rises where γ < 0. You
+    can differentiate it in `n_brain` and in every number of the problem, and map over problems with
+    `jax.vmap`.
+
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
     >>> round(float(jb.expected_misalignment(problem, 18_000)), 6)
     0.210764
 
-    - `n_brain`: number of recorded samples, a number or an array. Infinite gives m itself. One
-      number below d + 2, where the encoding stage has no solution to rely on, is an error; such
-      entries of an array give NaN.
-    - `order="finite"`: deterministic equivalent at every n_brain > d + 1, with the correction for
-      directions estimated in channel space if the problem knows its channels. Against exact
-      simulation within 1 % for n_brain >= 1.5 d and 3 % below, but for these corners, all but the last
-      with noisy channels. A known n_brain brings an `AccuracyWarning` where directions are lost in the
-      noise and latents are between d/20 and d/8 (up to 7 % high), from 1.5 d on where latents are more than
-      half the inputs (up to 5 % low) or between d/8 and d/2 (up to 2 % low), and at k = 1 and
-      n_brain <= d + 4 (up to 4 % high). Without a warning it is up to 1.5 % off from 1.5 d on at
-      k ~ d/10, where directions are blurred but not lost. docs/accuracy.md has all.
-    - `order="first"`: m + γ/(n_brain − d − 1), the paper's large-sample law, which exceeds ‖β‖²
-      near n_brain ~ d.
+    **Arguments**
 
-    Returns an array of the shape of `n_brain`, in the units of ‖β‖². Where all latents are equally noisy
-    it falls in n_brain if γ > 0 and rises if γ < 0. Differentiable in `n_brain` and
-    in every number of the problem; to map over problems use `jax.vmap`.
+    - `problem`: the study.
+    - `n_brain`: number of recorded samples, a number or an array. Infinite gives m itself.
+    - `order`: `"finite"` is a deterministic equivalent at every n_brain > d + 1. It corrects for
+      directions estimated in channel space if the problem knows its channels. `"first"` is the
+      paper's large-sample law m + γ/(n_brain − d − 1), which exceeds ‖β‖² near n_brain ~ d.
 
-    **Raises** `ValueError` that names the argument: `n_brain` of input_dim + 1 or fewer, an unknown `order`.
+    **Returns**
 
-    **Source.** First order: Lewis et al., arXiv:2605.09243, Appendix C.2. Finite: derived here,
-    docs/theory.md, "The brain stage".
+    An array of the shape of `n_brain`, in the units of ‖β‖². Entries of an array below d + 2, where
+    the encoding stage has no solution to rely on, are NaN.
+
+    Against exact simulation the finite order is within 1 % for n_brain >= 1.5 d and within 3 %
+    below. It is less accurate in some corners, all but the last with noisy channels. An
+    `AccuracyWarning` tells of them where n_brain is known:
+
+    - up to 7 % too high where directions are lost in the noise and latents are between d/20 and
+      d/8;
+    - up to 5 % too low from 1.5 d on where latents are more than half the inputs;
+    - up to 2 % too low from 1.5 d on where latents are between d/8 and d/2;
+    - up to 4 % too high at k = 1 and n_brain <= d + 4.
+
+    Without a warning it is up to 1.5 % off from 1.5 d on at k ~ d/10, where directions are blurred
+    but not lost. docs/accuracy.md has all.
+
+    **Raises**
+
+    `ValueError` that names the argument: one number `n_brain` of input_dim + 1 or fewer, an unknown
+    `order`.
+
+    **Source**
+
+    First order: Lewis et al., arXiv:2605.09243, Appendix C.2. Finite: derived here, docs/theory.md,
+    "The brain stage".
     """
     check_choice("order", order, ORDERS)
     n_brain = check_n_brain(problem, n_brain)
@@ -124,8 +144,8 @@ def _expectations(
         return white_moments(problem, misalignment)
     a_sensitive, a_missed, a_rest = shift.sensitive, shift.missed, shift.insensitive
     outer = a_missed + (q - 1) * a_rest
-    # βᵀK̂ΣK̂β: inside by K̂PK̂, outside by K̂KK̂ = K̂ − K̂PK̂. Along the missed direction v, by rotation
-    # invariance, the mean of (vᵀK̂v)² follows from those of vᵀK̂v and vᵀK̂KK̂v.
+    # βᵀK̂ΣK̂β: inside by K̂PK̂, outside by K̂KK̂ = K̂ − K̂PK̂. Along the missed direction v, by
+    # rotation invariance, the mean of (vᵀK̂v)² follows from those of vᵀK̂v and vᵀK̂KK̂v.
     kept = 1 - total / q
     through = missed_aligned - jnp.sum(problem.aligned_power * lost_twice)
     kept_twice = kept - turned
@@ -167,8 +187,8 @@ def _moments(problem: TracedProblem, n: Array, second: bool) -> tuple[Array, Arr
 
 
 def _equivalent(problem: TracedProblem, n: Array, shrinkage, tilt: Array) -> tuple[Array, Array]:
-    # E K̂(τ) = F/(ω + τ) on span(A) and 1/ω outside. With tr K̂(τ)(I + τP) = q and T = tr K̂(τ),
-    # a = (ω + τ) T t1/(d − y), where y = (ω − 1) T = b t1(b; d, n) gives t1 without b: leading order
+    # E K̂(τ) = F/(ω + τ) on span(A) and 1/ω outside. With tr K̂(τ)(I + τP) = q and T = tr K̂(τ), a
+    # = (ω + τ) T t1/(d − y), where y = (ω − 1) T = b t1(b; d, n) gives t1 without b: leading order
     # first, then its finite-size term.
     d, q = problem.input_dim, problem.outside_dim
     trace = jnp.trace if problem.is_matrix_form else jnp.sum

@@ -14,7 +14,9 @@ from .._typing import Real
 
 
 class Resolvent(NamedTuple):
-    """What the task stage needs of t1 = E tr (W + c)⁻¹, t2 = E tr (W + c)⁻², t11 = E [tr (W + c)⁻¹]².
+    """Moments of the resolvent that the task stage needs.
+
+    t1 = E tr (W + c)⁻¹, t2 = E tr (W + c)⁻² and t11 = E [tr (W + c)⁻¹]².
 
     All at least 0 for whole n and q, and finite for every c from 0 (where t1 is) to infinity.
     """
@@ -25,7 +27,10 @@ class Resolvent(NamedTuple):
     c2_t2: Array
     """c² t2: the share of unlearned directions, times q."""
     c2_t11: Array
-    """c² t11, with the variance at leading order, 2 n q/((c + n − q)² + 4 c q)²: for c q >= 4 within 1 %."""
+    """c² t11, with the variance at leading order, 2 n q/((c + n − q)² + 4 c q)².
+
+    Within 1 % for c q >= 4.
+    """
     noise: Array
     """t1 − c t2."""
     excess: Array
@@ -75,11 +80,12 @@ def _trace_of_rest(r: Array, rc: Array, q: Array | int, n: Array) -> tuple[Array
     """x in E tr (W + c)⁻¹ = r̄ x, q − (n − q − 1) E tr (W + c)⁻¹, and c² Var tr (W + c)⁻¹.
 
     Padé's form of the first two finite-size terms, t1 = t (1 + ε/(1 − η/ε)), where t is the leading
-    root, and t ε and t η are the terms of order 1/n and 1/n²: docs/theory.md, "The resolvent trace".
+    root, and t ε and t η are the terms of order 1/n and 1/n²: docs/theory.md, "The resolvent
+    trace".
     """
     gap = n - q
-    # S = root/r̄ is the square root of the discriminant (c + gap)² + 4 c q; t = r̄ x. In units of it,
-    # cu = c/S and ru = 1/S.
+    # S = root/r̄ is the square root of the discriminant (c + gap)² + 4 c q; t = r̄ x. In units of
+    # it, cu = c/S and ru = 1/S.
     root = jnp.sqrt((r + gap * rc) ** 2 + 4 * r * rc * q)
     x = 2 * q / (r + gap * rc + root)
     t, ct, cu, ru = rc * x, r * x, r / root, rc / root
@@ -91,8 +97,9 @@ def _trace_of_rest(r: Array, rc: Array, q: Array | int, n: Array) -> tuple[Array
     variance = ru * cu * n * (1 + (r + gap * rc) / root) / (ct + gap)
     second = ru * (epsilon * ct + cu * (cu + (n + q) * ru)) + variance
     second += rho * (slope - ct * ru) / (ct + gap)
-    # Below ε/2 only where n is within one or two of q and c q ≪ 1: the smallest eigenvalue rules, no
-    # expansion holds, and this much is a cap on what one makes of it. At c = 0 the form is exact.
+    # Below ε/2 only where n is within one or two of q and c q ≪ 1: the smallest eigenvalue rules,
+    # no expansion holds, and this much is a cap on what one makes of it. At c = 0 the form is
+    # exact.
     pade = 1 - epsilon + second
     capped = (pade < epsilon / 2) & (r > 0)
     pade = jnp.where(capped, epsilon / 2, pade)
@@ -116,23 +123,34 @@ def _trace(c: Array, q: Array, n: Array) -> Array:
 def wishart_resolvent_trace(c: Real, q: Real, n: Real) -> Float[Array, "..."]:
     """E tr (W + c I)⁻¹ for a Wishart matrix W of size q with n degrees of freedom.
 
-    This one number carries all that is random about ridge regression on Gaussian inputs. Everything
-    broadcasts, jits, vmaps and differentiates; the derivative with respect to `c` is
+    This one number carries all that is random about ridge regression on Gaussian inputs. You can
+    broadcast, jit, map and differentiate it. Its derivative with respect to `c` is
     −E tr (W + c I)⁻².
 
     >>> import jaxbrain as jb
     >>> round(float(jb.wishart_resolvent_trace(0.0, 4, 25)), 4)  # exactly q / (n − q − 1)
     0.2
 
-    - `c`: at least 0. At 0 the trace is finite only for n > q + 1, otherwise infinite.
-    - `q`: size of the matrix. `n`: degrees of freedom; neither needs to be whole.
+    **Arguments**
 
-    Relative error of order 1/n³: within 0.4 % of simulation for c q >= 4 and 2 % for c q >= 1, whatever
-    n. Coarse only where n is within three of q and c q is below about 0.5.
+    - `c`: the penalty, at least 0.
+    - `q`: size of the matrix, greater than 0. It need not be whole.
+    - `n`: degrees of freedom, greater than 0. They need not be whole.
 
-    **Raises** `ValueError` that names the argument: negative numbers, shapes that do not broadcast.
+    **Returns**
 
-    **Source.** Derived here: docs/theory.md, "The resolvent trace".
+    The trace, of the broadcast shape. At c = 0 it is finite only for n > q + 1, otherwise infinite.
+
+    Its relative error is of order 1/n³: within 0.4 % of simulation for c q >= 4 and 2 % for
+    c q >= 1, whatever n. It is coarse only where n is within three of q and c q is below about 0.5.
+
+    **Raises**
+
+    `ValueError` that names the argument: negative numbers, shapes that do not broadcast.
+
+    **Source**
+
+    Derived here: docs/theory.md, "The resolvent trace".
     """
     numbers = as_floats(c=c, q=q, n=n)
     for name, number in zip(("c", "q", "n"), numbers, strict=True):

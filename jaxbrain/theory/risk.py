@@ -52,40 +52,50 @@ def risk(
 ) -> Float[Array, "..."]:
     """Test error of learning a task with the help of brain recordings: excess risk E‖β̂ − β‖²_Σ.
 
-    The two-stage estimator (BEFS) learns a subspace from `n_brain` recordings and then regresses on
-    `n_task` labels, penalising what leaves the subspace. Mean squared error on new labels is this
-    plus the label noise σ².
+    The two-stage estimator (BEFS) learns a subspace from `n_brain` recordings. It then regresses on
+    `n_task` labels and penalises what leaves the subspace. The mean squared error on new labels is
+    this risk plus the label noise σ².
 
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 1.0, 0.1, 0.54)
     >>> round(float(jb.risk(problem, n_brain=36_000, n_task=10_000)), 6)
     0.159764
 
-    - `n_brain`, `n_task`: sample numbers, at least input_dim + 2 and latent_dim + 2; they broadcast with
-      each other and with `penalty`. Fewer labels than inputs are fine as long as there is a penalty.
-      Infinite ones give the limit.
+    **Arguments**
+
+    - `problem`: the study.
+    - `n_brain`, `n_task`: sample numbers, at least input_dim + 2 and latent_dim + 2. They broadcast
+      with each other and with `penalty`. Labels may be fewer than inputs as long as there is a
+      penalty. Infinite ones give the limit.
     - `penalty`: λ a sample, in (1/n_task)‖y − Xβ‖² + λ‖K̂β‖². `None` takes the one that is best for
-      test inputs like those learned from; 0 is ordinary least squares; infinity confines the
+      test inputs like those learned from. 0 is ordinary least squares. Infinity confines the
       weights to the learned subspace. The best one under a shift is `optimal_penalty(shift=...)`.
     - `shift`: covariance Σ of the test inputs, if it is not that of the inputs learned from. For a
       covariance of any form and one given subspace see `subspace_risk`.
-    - `order="finite"`: the task stage is exact up to the resolvent trace (relative error of order
-      1/n_task³, see `wishart_resolvent_trace`), the brain stage a deterministic equivalent.
-      `order="first"`: the paper's large-sample law.
+    - `order`: with `"finite"` the task stage is exact up to the resolvent trace (relative error of
+      order 1/n_task³, see `wishart_resolvent_trace`), and the brain stage a deterministic
+      equivalent. `"first"` is the paper's large-sample law.
 
-    Returns the broadcast shape, in the units of ‖β‖². Infinite where the error has no mean:
-    n_task <= latent_dim + 1, or penalty 0 with n_task <= input_dim + 1. Coarse only where n_task is
-    within three of input_dim and n_task · penalty · (input_dim − latent_dim) is below about 0.5.
+    **Returns**
+
+    The risk, of the broadcast shape, in the units of ‖β‖². It is infinite where the error has no
+    mean: n_task <= latent_dim + 1, or penalty 0 with n_task <= input_dim + 1. It is coarse only
+    where n_task is within three of input_dim and n_task · penalty · (input_dim − latent_dim) is
+    below about 0.5.
 
     Where the brain stage is inaccurate (see `expected_misalignment`) a known n_brain brings an
-    `AccuracyWarning`: the risk at its best penalty is then up to 5 % off, and under a shift up to 24 %
-    (see `BlockShift`).
+    `AccuracyWarning`. The risk at its best penalty is then up to 5 % off, and under a shift up to
+    24 % (see `BlockShift`).
 
-    **Raises** `ValueError` that names the argument: `n_brain` of input_dim + 1 or fewer, negative numbers, shapes that
-    do not broadcast, an unknown `order`, a `shift` that is no `BlockShift`.
+    **Raises**
 
-    **Source.** Finite: derived here, docs/theory.md, "The task stage" and "Test shift". First order:
-    Lewis et al., arXiv:2605.09243.
+    `ValueError` that names the argument: `n_brain` of input_dim + 1 or fewer, negative numbers,
+    shapes that do not broadcast, an unknown `order`, a `shift` that is no `BlockShift`.
+
+    **Source**
+
+    Finite: derived here, docs/theory.md, "The task stage" and "Test shift". First order: Lewis et
+    al., arXiv:2605.09243.
     """
     check_choice("order", order, ORDERS)
     n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
@@ -111,15 +121,32 @@ def optimal_penalty(
     >>> round(float(jb.optimal_penalty(problem, n_brain=36_000, n_task=10_000)), 6)
     2.422718
 
-    Arguments, broadcasting and orders as in `risk`. Infinite where nothing is missed (m = 0 and a
-    perfect subspace): the best penalty is then the hard constraint. Under a `shift` the best penalty
-    has no closed form at finite n_task; it is found within six decades of the one without shift, is
-    infinite where it lies beyond, and NaN where the risk is infinite (n_task <= latent_dim + 1). At
-    large n_task, and to first order, it is λ* = σ² tr K̂Σ / (n_task βᵀK̂ΣK̂β), infinite where the shifted
-    inputs show nothing of what is missed. Beside infinite n_task it is 0, unless nothing is missed.
+    **Arguments**
 
-    **Source.** Exact at every n_task, given E‖K̂β‖²: docs/theory.md, "The task stage". At large
-    n_task this is the schedule of Lewis et al., arXiv:2605.09243.
+    - `problem`, `n_brain`, `n_task`: as in `risk`; the numbers broadcast.
+    - `shift`: as in `risk`. Under a shift the best penalty has no closed form at finite n_task. It
+      is searched for within six decades of the one without shift.
+    - `order`: as in `risk`. To first order, and at large n_task, the best penalty under a shift is
+      λ* = σ² tr K̂Σ / (n_task βᵀK̂ΣK̂β).
+
+    **Returns**
+
+    The penalty, of the broadcast shape, in the units of an input's variance. It is
+
+    - infinite where nothing is missed (m = 0 and a perfect subspace): the best penalty is then the
+      hard constraint; under a shift also where it lies beyond the search, or where the shifted
+      inputs show nothing of what is missed;
+    - 0 beside infinite n_task, unless nothing is missed;
+    - NaN under a shift where the risk is infinite, n_task <= latent_dim + 1.
+
+    **Raises**
+
+    `ValueError` as `risk` does.
+
+    **Source**
+
+    Exact at every n_task, given E‖K̂β‖²: docs/theory.md, "The task stage". At large n_task this is
+    the schedule of Lewis et al., arXiv:2605.09243.
     """
     check_choice("order", order, ORDERS)
     n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
@@ -140,7 +167,8 @@ def _optimal_penalty(problem, n_brain, n_task, shift, order):
         nothing = subspace.missed == 0
         missed = jnp.where(nothing, 1.0, subspace.missed)
         return jnp.where(nothing, jnp.inf, noise * subspace.outside / missed / n_task)
-    # The hard constraint where nothing is missed, and no penalty where labels are unlimited otherwise.
+    # The hard constraint where nothing is missed, and no penalty where labels are unlimited
+    # otherwise.
     nothing, unlimited = subspace.misalignment == 0, jnp.isinf(n_task)
     learnable = n_task > k + 1
     some = subspace._replace(misalignment=jnp.where(nothing, 1.0, subspace.misalignment))
@@ -164,17 +192,28 @@ def subspace_risk(
     >>> round(float(jb.subspace_risk(jnp.eye(6, 2), jnp.ones(6), 1.0, n_task=20)), 4)
     0.4286
 
+    **Arguments**
+
     - `basis`: orthonormal basis of the subspace, shape (d, k), as `encode` or a control returns it.
-    - `task_weights` β, shape (d,); `task_noise` σ², greater than 0.
+    - `task_weights`: β, shape (d,).
+    - `task_noise`: σ², greater than 0.
     - `n_task`, `penalty`: as in `risk`. The default penalty is the best one for white test inputs.
-    - `test_covariance` Σ, shape (d, d). White inputs by default.
+    - `test_covariance`: Σ, shape (d, d). White inputs by default.
 
-    Returns the broadcast shape of `n_task` and `penalty`, in the units of βᵀΣβ: the mean over inputs and
-    labels of the task stage, which are as in the model, x ~ N(0, I). Infinite and NaN as in `risk`.
+    **Returns**
 
-    **Raises** `ValueError` that names the argument and the remedy.
+    The risk, of the broadcast shape of `n_task` and `penalty`, in the units of βᵀΣβ. It is the mean
+    over the inputs and labels of the task stage, which are as in the model, x ~ N(0, I). Infinite
+    as in `risk`.
 
-    **Source.** Exact up to the resolvent traces: docs/theory.md, "Test shift".
+    **Raises**
+
+    `ValueError` that names the argument and the remedy: columns that are not orthonormal, shapes
+    that do not fit, a covariance that is none, negative numbers.
+
+    **Source**
+
+    Exact up to the resolvent traces: docs/theory.md, "Test shift".
     """
     basis, task_weights, task_noise = as_floats(
         basis=basis, task_weights=task_weights, task_noise=task_noise
@@ -229,14 +268,24 @@ def task_only_risk(
     >>> float(jb.task_only_risk(jb.Problem.isotropic(10, 2, 1.0, 0.1, 0.5), n_task=21))
     1.0
 
-    - `problem`, `n_task`: the study, and its number of labels, any shape; the result has it too.
+    **Arguments**
 
-    Σ is the identity, and its trace d, unless a `shift` says otherwise. Infinite for
-    n_task <= input_dim + 1, where the mean does not exist. Units of ‖β‖².
+    - `problem`: the study.
+    - `n_task`: number of labels, of any shape.
+    - `shift`: the covariance Σ of the test inputs, if it is not the identity.
 
-    **Raises** `ValueError` that names the argument: negative numbers, a `shift` that is no `BlockShift`.
+    **Returns**
 
-    **Source.** Mean of the inverse of a Wishart matrix; docs/theory.md, "Baselines".
+    The risk, of the shape of `n_task`, in the units of ‖β‖². Infinite for n_task <= input_dim + 1,
+    where the mean does not exist.
+
+    **Raises**
+
+    `ValueError` that names the argument: negative numbers, a `shift` that is no `BlockShift`.
+
+    **Source**
+
+    Mean of the inverse of a Wishart matrix; docs/theory.md, "Baselines".
     """
     n_task, shift = check_n_task(problem, n_task), check_shift(problem, shift)
     return _task_only_risk(problem.with_traced_sizes(), n_task, shift)
@@ -259,17 +308,28 @@ def ridge_risk(
     >>> round(float(jb.ridge_risk(problem, n_task=21)), 3)
     0.407
 
-    - `penalty`: λ a sample, in (1/n_task)‖y − Xβ‖² + λ‖β‖²; `None` takes the one that is best without
-      a shift, σ² d / (n_task ‖β‖²), at which the risk is σ² E tr (XᵀX + n_task λ)⁻¹.
+    **Arguments**
+
+    - `problem`: the study.
+    - `n_task`: number of labels. It broadcasts with `penalty`.
+    - `penalty`: λ a sample, in (1/n_task)‖y − Xβ‖² + λ‖β‖². `None` takes the one that is best
+      without a shift, σ² d / (n_task ‖β‖²), at which the risk is σ² E tr (XᵀX + n_task λ)⁻¹.
     - `shift`: as in `risk`.
 
-    Units of ‖β‖². Infinite for penalty 0 and n_task <= input_dim + 1. Coarse only where n_task is
-    within three of input_dim and n_task · penalty · input_dim is below about 0.5.
+    **Returns**
 
-    **Raises** `ValueError` that names the argument: negative numbers, shapes that do not broadcast, a `shift` that is
-    no `BlockShift`.
+    The risk, of the broadcast shape, in the units of ‖β‖². Infinite for penalty 0 and
+    n_task <= input_dim + 1. Coarse only where n_task is within three of input_dim and
+    n_task · penalty · input_dim is below about 0.5.
 
-    **Source.** docs/theory.md, "Baselines"; relative error of order 1/n_task³.
+    **Raises**
+
+    `ValueError` that names the argument: negative numbers, shapes that do not broadcast, a `shift`
+    that is no `BlockShift`.
+
+    **Source**
+
+    docs/theory.md, "Baselines"; relative error of order 1/n_task³.
     """
     n_task, penalty = check_n_task(problem, n_task), check_penalty(problem, penalty)
     check_broadcast(n_task=n_task, penalty=penalty)

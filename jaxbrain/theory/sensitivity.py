@@ -27,12 +27,15 @@ MEASURES: tuple[Measure, ...] = get_args(Measure)
 class Elasticities(NamedTuple):
     """Percent change of the value for one percent more of each thing an experimenter can act on.
 
-    - `n_brain`: of recorded samples. `n_task`: of labels.
+    **Fields**
+
+    - `n_brain`: of recorded samples.
+    - `n_task`: of labels.
     - `channels`: of recording channels of the kind there are, each with its own measurement noise.
     - `recording_noise`: of the variance of the measurement noise.
     - `latent_noise`: of the variance of the neural variability.
-    - `misalignment`: of the share of the task outside the brain-sensitive subspace, the length of the task
-      kept. NaN where that is all of it: no share is above 1.
+    - `misalignment`: of the share of the task outside the brain-sensitive subspace, the length of
+      the task kept. NaN where that is all of it: no share is above 1.
     - `task_noise`: of the variance of the label noise.
 
     Single numbers without unit.
@@ -62,19 +65,28 @@ def elasticities(
     >>> print(f"{float(change.n_brain):.2f} {float(change.recording_noise):.2f}")
     0.45 -0.03
 
+    **Arguments**
+
     - `problem`: a `Problem`, or the `LinearGaussianModel` itself. Given a model the derivatives run
       through its readout, noise and task weights, its summary included. Channels count only where
       they are known (`recording_dim`).
     - `n_brain`, `n_task`: one number each, finite.
     - `measure`: of which value, `"value"` (against least squares) or `"information_value"`.
 
-    Derivatives d log value / d log x by automatic differentiation; where the value is negative, of its
-    size, so that positive still means more value. Pure numbers. NaN where the value is 0, and for the
-    misalignment where it is all of the task and cannot grow.
+    **Returns**
 
-    **Raises** `ValueError` that names the argument and the remedy.
+    `Elasticities`: derivatives d log value / d log x by automatic differentiation, pure numbers.
+    Where the value is negative they are of its size, so that positive still means more value. NaN
+    where the value is 0, and for the misalignment where it is all of the task and cannot grow.
 
-    **Source.** Derivatives of the closed forms of `value` and `information_value`.
+    **Raises**
+
+    `ValueError` that names the argument and the remedy: arrays, infinite numbers, an unknown
+    `measure`.
+
+    **Source**
+
+    Derivatives of the closed forms of `value` and `information_value`.
     """
     if isinstance(problem, LinearGaussianModel):
         problem = _differentiable(problem)
@@ -96,8 +108,8 @@ def elasticities(
 
 
 def _differentiable(model: LinearGaussianModel) -> LinearGaussianModel:
-    # The derivative of single eigenvectors does not exist where gains repeat; that of the matrix form,
-    # which a latent noise given as a matrix leads to, does.
+    # The derivative of single eigenvectors does not exist where gains repeat; that of the matrix
+    # form, which a latent noise given as a matrix leads to, does.
     noise = model.latent_noise
     if noise.ndim:
         return model

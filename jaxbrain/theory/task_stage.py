@@ -1,4 +1,7 @@
-"""The task stage: test error of the two-stage estimator and of its rivals."""
+"""The task stage: test error of the two-stage estimator and of its rivals.
+
+`simulation.task_stage` repeats this algebra on purpose, in its own form, so that it checks it.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,8 @@ def penalised_regression(
     top = jnp.where(solvable, top, 1.0)
     moments = resolvent(top, bottom, q, n - k)
 
-    # Error in the penalised block, and how it spreads over its directions: c² E Gββ'G = c² (b + a ββ').
+    # Error in the penalised block, and how it spreads over its directions:
+    # c² E Gββ'G = c² (b + a ββ').
     block = subspace.misalignment * moments.c2_t2 / q + noise * moments.noise
     single, pairs = q == 1, q * (q + 2)
     along = jnp.where(single, moments.c2_t2, (moments.c2_t11 + 2 * moments.c2_t2) / pairs)
@@ -77,7 +81,8 @@ def penalised_regression(
     gain += noise * moments.noise_excess / q * subspace.outside
     gain -= least_squares * bias
 
-    # Negative beyond rounding only where the resolvent trace has lost its accuracy: no number is better.
+    # Negative beyond rounding only where the resolvent trace has lost its accuracy: no number is
+    # better.
     rounding = 1e3 * jnp.finfo(risk.dtype).eps * (noise + subspace.misalignment)
     wrong = (block < 0) | (risk < -rounding * (subspace.inside + subspace.outside))
     risk = jnp.where(wrong, jnp.nan, jnp.maximum(risk, 0.0))

@@ -24,11 +24,13 @@ from .task_stage import TaskStage
 class Penalties(NamedTuple):
     """Penalties a sample, one for each part of the task weights.
 
+    **Fields**
+
     - `outside`: λ_out, on what leaves the learned subspace, ‖K̂β‖².
     - `inside`: λ_in, on what lies inside of it, ‖P̂β‖².
 
-    In the units of an input's variance. From `optimal_penalties` both have the shape that n_brain and
-    n_task broadcast to.
+    In the units of an input's variance. From `optimal_penalties` both have the shape that n_brain
+    and n_task broadcast to.
     """
 
     outside: Array
@@ -54,22 +56,34 @@ def two_penalty_risk(
     >>> print(f"{float(befs):.3f} {float(both):.3f} {float(jb.ridge_risk(problem, 5_000)):.3f}")
     1.117 0.619 0.899
 
-    - `n_brain`, `n_task`: sample numbers; they broadcast with each other and with the penalties.
-      n_brain at least input_dim + 2; any number of labels, 0 and infinity included.
-    - `penalty`: λ_out, at least 0. `inside_penalty`: λ_in, at least 0. `None` takes the best one
-      (see `optimal_penalties`). Infinity keeps the weights out of that part.
+    **Arguments**
 
-    Returns the broadcast shape, in the units of ‖β‖². Infinite where unpenalised directions are too
-    many for the labels, with n_task at or below their number plus 1. Relative error of order 1/n_task³:
-    given E‖K̂β‖² within about 1 % of simulation where n_task times each penalty is at least 1, whatever n_task,
-    and mostly far below that. Coarse, as `wishart_resolvent_trace`, only where n_task is within three of
-    input_dim, latent_dim or their difference and n_task times a penalty is next to nothing: 10 % off
-    at 0.1, tens of percent at 0.01, with a dozen inputs; less with more.
+    - `problem`: the study.
+    - `n_brain`, `n_task`: sample numbers. They broadcast with each other and with the penalties.
+      n_brain is at least input_dim + 2; any number of labels will do, 0 and infinity included.
+    - `penalty`: λ_out, at least 0. `None` takes the best one (see `optimal_penalties`).
+    - `inside_penalty`: λ_in, at least 0. `None` takes the best one. Infinity keeps the weights out
+      of that part.
 
-    **Raises** `ValueError` that names the argument: `n_brain` of input_dim + 1 or fewer, negative numbers, shapes that
-    do not broadcast.
+    **Returns**
 
-    **Source.** Ours; deterministic equivalent with its first two finite-size terms: docs/theory.md, "Two
+    The risk, of the broadcast shape, in the units of ‖β‖². Infinite where unpenalised directions
+    are too many for the labels, with n_task at or below their number plus 1.
+
+    Its relative error is of order 1/n_task³. Given E‖K̂β‖², it is within about 1 % of simulation
+    where n_task times each penalty is at least 1, whatever n_task, and mostly far closer. It is
+    coarse, as `wishart_resolvent_trace` is, only where n_task is within three of input_dim,
+    latent_dim or their difference and n_task times a penalty is next to nothing. With a dozen
+    inputs it is then 10 % off at 0.1 and tens of percent at 0.01; with more inputs less.
+
+    **Raises**
+
+    `ValueError` that names the argument: `n_brain` of input_dim + 1 or fewer, negative numbers,
+    shapes that do not broadcast.
+
+    **Source**
+
+    Ours; deterministic equivalent with its first two finite-size terms: docs/theory.md, "Two
     penalties".
     """
     n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
@@ -97,9 +111,21 @@ def optimal_penalties(problem: Problem, n_brain: Real, n_task: Real) -> Penaltie
     >>> print(f"{float(best.outside):.4f} {float(best.inside):.4f}")
     2.4227 0.0484
 
-    Arguments as in `two_penalty_risk`. Infinite where that part holds nothing of the task.
+    **Arguments**
 
-    **Source.** docs/theory.md, "Two penalties".
+    - `problem`, `n_brain`, `n_task`: as in `two_penalty_risk`.
+
+    **Returns**
+
+    `Penalties`, each of the broadcast shape. Infinite where that part holds nothing of the task.
+
+    **Raises**
+
+    `ValueError` as `two_penalty_risk` does.
+
+    **Source**
+
+    docs/theory.md, "Two penalties".
     """
     n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
     check_broadcast(n_brain=n_brain, n_task=n_task)
@@ -219,7 +245,7 @@ def two_penalty_stage(
 
 
 class _Blocks(NamedTuple):
-    """Leading order of E (W + C)⁻¹ in two blocks, W ~ Wishart(n): D = 1/(C + x), all as pure numbers."""
+    """Leading order of E (W + C)⁻¹ in two blocks, W ~ Wishart(n): D = 1/(C + x), pure numbers."""
 
     x: Array
     learned: Array
@@ -233,7 +259,10 @@ class _Blocks(NamedTuple):
 
 
 def _blocks(top: Array, bottom: Array, counts: Array, n: Array) -> _Blocks:
-    """Solve x + Σ M x/(C + x) = n, C = top/bottom: a ratio, so that 0 and infinity are numbers like others."""
+    """Solve x + Σ M x/(C + x) = n.
+
+    C = top/bottom is a ratio, so that 0 and infinity are numbers like others.
+    """
     # Without labels x is 0, and so is all that is divided by it.
     smallest = jnp.finfo(n.dtype).eps
     n = n + jnp.where(n < smallest, smallest, 0.0)
@@ -247,8 +276,8 @@ def _blocks(top: Array, bottom: Array, counts: Array, n: Array) -> _Blocks:
         parts = jnp.where(near, -stiff, soft * x) / total
         return x + (jnp.sum(jnp.where(near, counts, 0.0)) - n) + jnp.sum(counts * parts)
 
-    # The left side is concave, and x/(C + x) below both 1 and x/C. Hence four bounds from below, from the
-    # best of which Newton's method rises to the root.
+    # The left side is concave, and x/(C + x) below both 1 and x/C. Hence four bounds from below,
+    # from the best of which Newton's method rises to the root.
     bounds = []
     for free in itertools.product((False, True), repeat=2):
         free = jnp.array(free)
@@ -279,7 +308,9 @@ class _Slack(NamedTuple):
 
 
 def _slack(point: tuple[Array, Array, Array, Array], counts: Array) -> _Slack:
-    """First and second finite-size terms, the second in Padé's form: docs/theory.md, "Two penalties".
+    """First and second finite-size terms, the second in Padé's form.
+
+    See docs/theory.md, "Two penalties".
 
     Of x, a, 1 − a and the difference of both a. Each term is written so that it vanishes as a
     product, not as a difference, where penalties are next to nothing.
@@ -295,8 +326,9 @@ def _slack(point: tuple[Array, Array, Array, Array], counts: Array) -> _Slack:
     away = jnp.stack([gap, -gap]) * pi[::-1]
     common = jnp.sum(pi * a * (away + w * a) ** 2)
 
-    # Padé's form for −w a, whose second term in the mean weighted by M a² is `part` (both divided by w a³
-    # of the largest a). Blocks differ by `away`, whose series is kept from ever changing sign instead.
+    # Padé's form for −w a, whose second term in the mean weighted by M a² is `part` (both divided
+    # by w a³ of the largest a). Blocks differ by `away`, whose series is kept from ever changing
+    # sign instead.
     largest = jnp.max(a)
     unit = jax.lax.stop_gradient(jnp.where(largest > 0, largest, 1.0))
     weight = counts * (a / unit) ** 2
@@ -305,7 +337,8 @@ def _slack(point: tuple[Array, Array, Array, Array], counts: Array) -> _Slack:
     tilted = omega * slope
     kept = 1 / (1 + tilted + tilted**2 / 2)
 
-    # Where the smallest eigenvalue rules no expansion holds, and this much is a cap on what one makes of it.
+    # Where the smallest eigenvalue rules no expansion holds, and this much is a cap on what one
+    # makes of it.
     least = omega * largest * (w * largest + jnp.maximum(w * largest, jnp.sum(pi)) / 2)
     penalised = jnp.any(pi > 0)
     capped = penalised & (pade < least)
@@ -320,13 +353,16 @@ def _slack(point: tuple[Array, Array, Array, Array], counts: Array) -> _Slack:
 
 
 def _bias_and_variance(blocks: _Blocks, counts: Array) -> tuple[Array, Array]:
-    """C² E G² and E (G − C G²), a direction of each block, by derivatives of E G along C + s and (1 + s)C."""
+    """C² E G² and E (G − C G²), a direction of each block.
+
+    By derivatives of E G along C + s and (1 + s)C.
+    """
     x, a, rest, gap, _ = blocks
     omega, pi = _weights(x, a, rest, counts)
     twice = jnp.sum(a)
     theta = omega * jnp.sum(counts * a**2)
-    # Along (1 + s)C x, a, 1 − a and the gap move by w times the first of these, along C + s by 1/x times
-    # the second.
+    # Along (1 + s)C x, a, 1 − a and the gap move by w times the first of these, along C + s by 1/x
+    # times the second.
     rate = jnp.stack([-a * rest, a * rest * theta - a**2])
     point = x, a, rest, gap
     moves = (
@@ -345,7 +381,8 @@ def _bias_and_variance(blocks: _Blocks, counts: Array) -> tuple[Array, Array]:
     variance = a**2 * omega * (1 + omega * ((1 + 2 * jnp.sum(pi * a)) * y - scaled)) / (1 + e) ** 2
     w_rate = omega * (theta * jnp.sum(pi) - omega * jnp.sum(counts * (rest - a) * rate[1]))
     bias = (rest / (1 + e)) ** 2 * (1 + theta + w_rate * y + omega * shifted)
-    # Means of squares. Below 0 only where what the expansion neglects is all there is: fewer than one label.
+    # Means of squares. Below 0 only where what the expansion neglects is all there is: fewer than
+    # one label.
     return jnp.where(bias < 0, 0.0, bias), jnp.where(variance < 0, 0.0, variance)
 
 

@@ -43,37 +43,49 @@ def value(
 ) -> Float[Array, "..."]:
     """How many extra labels the recordings are worth.
 
-    The number of labels that somebody without recordings would need on top of `n_task` to reach the
-    same test error.
+    This is the number of labels that somebody without recordings would need on top of `n_task` to
+    reach the same test error.
 
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
     >>> round(float(jb.value(problem, n_brain=18_000, n_task=100_000)))
-    135944
-    >>> round(float(jb.value(problem, n_brain=18_000, n_task=100_000, baseline="ridge")))
     94260
+    >>> round(float(jb.value(problem, n_brain=18_000, n_task=100_000, baseline="ols")))
+    135944
 
-    - `n_brain`, `n_task`, `penalty`, `order`: as in `risk`; they broadcast. With an infinite n_task the
-      value is what remains when labels abound, σ²(d − k)²/(d E‖K̂β‖²) without a shift.
-    - `baseline`: what that somebody uses. `"ols"`, ordinary least squares, is the paper's; part of
-      the value is then mere shrinkage, which needs no brain. `"ridge"` is ridge regression at its
-      best penalty; the value can be negative, since BEFS leaves its subspace unpenalised. Where the
-      error is no better than that of predicting 0, which ridge reaches without any label, the
-      value is −n_task.
-    - `shift`: as in `risk`, for both sides of the comparison. Only against `"ols"`: under a shift the
-      error of ridge regression need not fall with the labels.
+    **Arguments**
 
-    Returns the broadcast shape, in labels. Beside few labels it can be far above that limit, since least
-    squares then fails altogether. Computed without the difference of two large numbers, so
-    that it holds in single precision at any n_task. Where the error is infinite, least squares
-    at n_task = input_dim + 1 is as bad: value input_dim + 1 − n_task.
+    - `problem`: the study.
+    - `n_brain`, `n_task`, `penalty`, `order`: as in `risk`; the numbers broadcast.
+    - `baseline`: what that somebody uses. `"ridge"` is ridge regression at its best penalty. The
+      value can then be negative, since BEFS leaves its subspace unpenalised. `"ols"`, ordinary
+      least squares, is the paper's. Part of the value is then mere shrinkage, which needs no brain.
+    - `shift`: as in `risk`, for both sides of the comparison. With a shift you must pass
+      `baseline="ols"`: the error of ridge regression need not fall with the labels there.
 
-    **Raises** `ValueError` that names the argument: `n_brain` of input_dim + 1 or fewer, negative numbers, shapes that
-    do not broadcast, an unknown `baseline` or
-    `order`, a `shift` against ridge.
+    **Returns**
 
-    **Source.** Against least squares: Lewis et al., arXiv:2605.09243, at finite samples here.
-    Against ridge: ours. docs/theory.md, "Value".
+    The value, of the broadcast shape, in labels.
+
+    - With an infinite n_task it is what remains when labels abound: σ²(d − k)²/(d E‖K̂β‖²) against
+      least squares without a shift. Beside few labels it can be far above that limit, since least
+      squares then fails altogether.
+    - It is −n_task against ridge where the error is no better than that of predicting 0, which
+      ridge reaches without any label.
+    - It is input_dim + 1 − n_task against least squares where the error is infinite: at
+      n_task = input_dim + 1 least squares is as bad.
+
+    No two large numbers are subtracted, so that it holds in single precision at any n_task.
+
+    **Raises**
+
+    `ValueError` that names the argument: `n_brain` of input_dim + 1 or fewer, negative numbers,
+    shapes that do not broadcast, an unknown `baseline` or `order`, a `shift` against ridge.
+
+    **Source**
+
+    Against least squares: Lewis et al., arXiv:2605.09243, at finite samples here. Against ridge:
+    ours. docs/theory.md, "Value".
     """
     return _checked_value(problem, n_brain, n_task, penalty, baseline, shift, order)
 
@@ -93,13 +105,23 @@ def exchange_rate(
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
     >>> round(float(jb.exchange_rate(problem, n_brain=18_000, n_task=100_000)), 3)
-    7.552
+    5.237
 
-    Arguments as in `value`. Labels a brain sample.
+    **Arguments**
 
-    **Raises** `ValueError` as `value` does.
+    - `problem`, `n_brain`, `n_task`, `penalty`, `baseline`, `shift`, `order`: as in `value`.
 
-    **Source.** The exchange rate of Lewis et al., arXiv:2605.09243; sources of the value: see `value`.
+    **Returns**
+
+    The rate, of the broadcast shape, in labels a recorded sample.
+
+    **Raises**
+
+    `ValueError` as `value` does.
+
+    **Source**
+
+    The exchange rate of Lewis et al., arXiv:2605.09243; sources of the value: see `value`.
     """
     worth = _checked_value(problem, n_brain, n_task, penalty, baseline, shift, order)
     return worth / check_n_brain(problem, n_brain)
@@ -120,15 +142,25 @@ def savings(
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
     >>> round(float(jb.savings(problem, n_brain=18_000, n_task=100_000)), 3)
-    0.576
+    0.485
 
-    Arguments as in `value`. A fraction: 0.5 means half of the labels that would be needed
-    without recordings; negative where recordings do harm, −∞ where the error is no better than
+    **Arguments**
+
+    - `problem`, `n_brain`, `n_task`, `penalty`, `baseline`, `shift`, `order`: as in `value`.
+
+    **Returns**
+
+    A fraction, of the broadcast shape: 0.5 means half of the labels that would be needed without
+    recordings. It is negative where recordings do harm, and −∞ where the error is no better than
     that of predicting 0.
 
-    **Raises** `ValueError` as `value` does.
+    **Raises**
 
-    **Source.** docs/theory.md, "Value"; sources of the value: see `value`.
+    `ValueError` as `value` does.
+
+    **Source**
+
+    docs/theory.md, "Value"; sources of the value: see `value`.
     """
     worth = _checked_value(problem, n_brain, n_task, penalty, baseline, shift, order)
     return _share(problem.with_traced_sizes(), worth, check_n_task(problem, n_task))
@@ -160,8 +192,8 @@ def _checked_value(
 
 @jax.jit
 def _share(problem: TracedProblem, worth: Array, n_task: Array) -> Array:
-    # Next to unlimited labels a finite value is nothing; an infinite one, where nothing is missed, is that
-    # of regression in k dimensions instead of d.
+    # Next to unlimited labels a finite value is nothing; an infinite one, where nothing is missed,
+    # is that of regression in k dimensions instead of d.
     limited = ~jnp.isinf(n_task)
     unlimited = jnp.where(
         jnp.isinf(worth),
@@ -174,16 +206,19 @@ def _share(problem: TracedProblem, worth: Array, n_task: Array) -> Array:
 class Worth(NamedTuple):
     """Everything `worth` tells of recordings beside labels.
 
+    **Fields**
+
     - `n_brain`, `n_task`: recorded samples and labels, in the shapes given.
     - `penalty`: the penalty used, λ a sample: the one given, or the best one.
-    - `risk`, `task_only_risk`, `ridge_risk`: excess risk of BEFS at that penalty, of least squares, and of
-      ridge regression at its best penalty, in the units of ‖β‖². The last two have the shape of n_task.
-    - `value`, `value_vs_ridge`: extra labels that the recordings are worth, against least squares and
-      against ridge regression.
+    - `risk`, `task_only_risk`, `ridge_risk`: excess risk of BEFS at that penalty, of least squares,
+      and of ridge regression at its best penalty, in the units of ‖β‖². The last two have the shape
+      of n_task.
+    - `value`, `value_vs_ridge`: extra labels that the recordings are worth, against least squares
+      and against ridge regression.
     - `information_value`: extra labels that the information in them is worth, shrinkage apart.
     - `exchange_rate`: `value` over n_brain, in labels a recorded sample.
     - `savings`: `value` over n_task + `value`, a fraction of the labels.
-    - `worse_than_predicting_zero`: whether the risk is at least ‖β‖²: no ridge is that bad, and
+    - `worse_than_predicting_zero`: whether the risk is at least ‖β‖². No ridge is that bad, and
       `value_vs_ridge` is −n_task.
 
     Other fields have the shape that n_brain, n_task and penalty broadcast to, or, where they do not
@@ -215,12 +250,22 @@ def worth(problem: Problem, n_brain: Real, n_task: Real, penalty: Real | None = 
     >>> round(float(answer.information_value))
     21743
 
-    Arguments and broadcasting as in `value`; each field is what the function of that name
-    returns at `order="finite"`, `penalty` the one used. One compiled call.
+    **Arguments**
 
-    **Raises** `ValueError` as `value` does.
+    - `problem`, `n_brain`, `n_task`, `penalty`: as in `value`.
 
-    **Source.** Those of `risk`, `task_only_risk`, `ridge_risk`, `value` and `information_value`.
+    **Returns**
+
+    A `Worth`. Each field is what the function of that name returns at `order="finite"`, with
+    `value`, `exchange_rate` and `savings` against least squares. All come from one compiled call.
+
+    **Raises**
+
+    `ValueError` as `value` does.
+
+    **Source**
+
+    Those of `risk`, `task_only_risk`, `ridge_risk`, `value` and `information_value`.
     """
     n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
     penalty = check_penalty(problem, penalty)
@@ -264,21 +309,33 @@ def _value(problem, n_brain, n_task, penalty, shift, baseline, order):
 def information_value(problem: Problem, n_brain: Real, n_task: Real) -> Float[Array, "..."]:
     """How many extra labels the information in the recordings is worth, shrinkage apart.
 
-    Against least squares part of the value of recordings is mere shrinkage, and without a penalty
-    on its subspace BEFS can lose to ridge regression. Here both sides shrink as well as they can:
-    BEFS with its two best penalties, inside and outside of the learned subspace, against ridge at
-    its best penalty.
+    Against least squares part of the value of recordings is mere shrinkage. Without a penalty on
+    its subspace BEFS can lose to ridge regression. Here both sides shrink as well as they can: BEFS
+    with its two best penalties, inside and outside of the learned subspace, against ridge at its
+    best penalty.
 
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
     >>> round(float(jb.information_value(problem, n_brain=18_000, n_task=5_000)))
     21743
 
-    Arguments, broadcasting and errors as in `value`. In labels. Never negative, and 0 exactly where the
-    subspace holds no more of the task than a random one would, E‖P̂β‖²/k = E‖K̂β‖²/(d − k). Infinite
-    n_task gives the limit, and n_task = 0 gives 0.
+    **Arguments**
 
-    **Source.** Ours: docs/theory.md, "Two penalties".
+    - `problem`, `n_brain`, `n_task`: as in `value`.
+
+    **Returns**
+
+    The value, of the broadcast shape, in labels. It is never negative. It is 0 exactly where the
+    subspace holds no more of the task than a random one would, E‖P̂β‖²/k = E‖K̂β‖²/(d − k).
+    Infinite n_task gives the limit, and n_task = 0 gives 0.
+
+    **Raises**
+
+    `ValueError` as `value` does.
+
+    **Source**
+
+    Ours: docs/theory.md, "Two penalties".
     """
     n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
     check_broadcast(n_brain=n_brain, n_task=n_task)
@@ -316,7 +373,8 @@ def _ridge_gain(problem: TracedProblem) -> Array:
 
 
 def _ridge_extra(c: Array, d: Array, n: Array) -> Array:
-    # q − (n − q − 1) t1 = excess makes d/t1 + d + 1 − n this, free of the difference of large numbers.
+    # q − (n − q − 1) t1 = excess makes d/t1 + d + 1 − n this, free of the difference of large
+    # numbers.
     ridge = resolvent(c, jnp.ones_like(c), d, n)
     return ridge.excess / ridge.t1
 

@@ -12,7 +12,8 @@ def check_derivatives(
     """Compare all derivatives of `function(*point)` at each of the points, a list of tuples.
 
     - `digits`: relative rounding of the function, which is the most that differences may lose.
-    - `tolerance`: relative error of differences besides; `forward_tolerance`: of forward against reverse.
+    - `tolerance`: relative error of differences besides; `forward_tolerance`: of forward against
+      reverse.
     - `by_hand`: a function of the point that returns the Jacobian, NaN where it is not known.
 
     Three programs in all, whatever the number of points, so these must agree in shapes.

@@ -111,7 +111,7 @@ def test_square_of_the_trace_agrees_with_simulation(q, surplus):
 
 @pytest.mark.parametrize(("q", "n"), [(36, 76), (40, 160), (40, 25), (150, 400), (300, 200)])
 def test_variance_of_the_trace_agrees_with_simulation(q, n):
-    """What c2_t11 adds to (c t1)², where rows and columns are many; half of it would be too little."""
+    """What c2_t11 adds to (c t1)² where rows and columns are many; half of it is too little."""
     rng = np.random.default_rng(q * 1000 + n)
     c = np.array([0.3, 1.0, 3.0]) * q
     samples = c * laguerre_traces(rng, c, q, n, 20_000)

@@ -136,7 +136,7 @@ def test_ridge_without_labels_predicts_zero(problem):
 @both_forms
 @pytest.mark.parametrize("n_brain", [60, np.inf])
 def test_unlimited_labels_leave_what_a_penalty_shrinks(problem, n_brain):
-    """No error without a penalty or with the best one; with λ for ever (λ/(1 + λ))² of the missed."""
+    """No error without or with the best penalty; with λ for ever (λ/(1 + λ))² of the missed."""
     missed = float(jb.expected_misalignment(problem, n_brain))
     power = float(problem.total_power)
     assert float(jb.risk(problem, n_brain, np.inf)) == 0

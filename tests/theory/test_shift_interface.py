@@ -76,7 +76,8 @@ def test_shifted_quantities_hold_in_single_precision(single_precision, variances
             shift = jb.BlockShift(*variances)
             claim = QUANTITIES[name](spectrum_problem(), 60.0, n_task, shift=shift)
             assert claim.dtype == jnp.float32
-            # At n_task = 1e5 a given penalty costs 1e5 labels, and single precision knows seven digits.
+            # At n_task = 1e5 a given penalty costs 1e5 labels, and single precision knows seven
+            # digits.
             assert float(claim) == pytest.approx(exact, rel=rounding), (name, n_task)
 
 

@@ -243,7 +243,7 @@ def test_least_squares_agrees_with_simulation():
 
 @pytest.mark.parametrize("k", [1, 11])
 def test_extreme_ranks_agree_with_simulation(k):
-    """One latent, and one direction left: a perfect subspace, so that nothing needs an allowance."""
+    """One latent, and one direction left: a perfect subspace, so nothing needs an allowance."""
     setting = Setting(12, k, k, 50, 20, 0.4, 0.3, 1.0, 0.6)
     encoder, _, _, weights = build(setting)
     problem, rng = problem_of(setting), np.random.default_rng(k)

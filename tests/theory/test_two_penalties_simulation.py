@@ -124,7 +124,7 @@ def given_subspace_risks(rng, d, k, n_task, misalignment, noise, outside, inside
 @pytest.mark.parametrize("k", [1, 4, 15])
 @pytest.mark.parametrize("n_task", [3, 8, 15, 16, 17, 24])
 def test_task_stage_agrees_with_drawn_inputs(k, n_task):
-    """Few labels, as many as inputs, more; at the best penalties, and where one of them is large."""
+    """Few labels, as many as inputs, more; at the best penalties, and where one is large."""
     rng = np.random.default_rng(100 * k + n_task)
     for snr, misalignment in ((0.3, 0.1), (1.0, 0.5), (5.0, 0.3)):
         exact = jb.Problem.isotropic(16, k, snr, misalignment, 0.5)
