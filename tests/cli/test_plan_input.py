@@ -161,7 +161,7 @@ def test_names_that_cannot_be_read_are_refused(capsys, tmp_path, name):
         (("--preset", "eeg"), "preset"),
         (("--estimator", "lasso"), "estimator"),
         (("--config", "absent.toml"), "no such file"),
-        (("--plot", "plan.txt"), "the name must end in .png or .svg or .pdf"),
+        (("--preset", "small", "--plot", "plan.txt"), "the name must end in .png or .svg or .pdf"),
     ],
 )
 def test_wrong_arguments_are_refused(capsys, arguments, said):

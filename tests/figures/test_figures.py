@@ -134,7 +134,10 @@ def test_a_simulation_shows_points_with_bars_and_the_closed_form_where_there_is_
     closed_form = xarray.DataArray(lines, grid | {"n_task": [49, 101]}, tuple(grid))
     with styled():
         figure = draw_simulation(xarray.Dataset(points, grid), closed_form)
-        assert [axes.get_title() for axes in figure.axes] == ["penalty 0.5", "penalty inf"]
+        assert [axes.get_title(loc="left") for axes in figure.axes] == [
+            "penalty 0.5",
+            "penalty inf",
+        ]
         for place, axes in enumerate(figure.axes):
             bars = axes.containers
             assert [bar.get_label() for bar in bars] == ["65", "100"]
