@@ -155,7 +155,7 @@ def draw_simulation(simulated: xarray.Dataset, closed_form: xarray.DataArray) ->
     >>> lines = xarray.DataArray(risks, grid | {"n_task": [9, 99]}, tuple(grid))
     >>> with styled():
     ...     figure = draw_simulation(xarray.Dataset(points, grid), lines)
-    >>> figure.axes[0].get_title()
+    >>> figure.axes[0].get_title(loc="left")
     'penalty optimal'
 
     **Arguments**

@@ -1,0 +1,110 @@
+"""`jaxbrain fit`: the table, the verdict, and how it refuses."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from tests.helpers.cli import refused, run, small_file
+
+
+def test_fit_prints_errors_differences_and_a_verdict(capsys, tmp_path):
+    path = small_file(tmp_path)
+    text = run(capsys, "fit", path, "--repeats", "8", "--rank", "2", "--per-target")
+    for name in ("least squares", "ridge", "BEFS", "two penalties", "random", "shuffled"):
+        assert name in text
+    assert "60 brain, 30 task and 30 test rows" in text
+    answer = json.loads(run(capsys, "fit", path, "--repeats", "8", "--rank", "2", "--json"))
+    error = answer["errors"]["ridge"]
+    assert f"{error['mean']:.4f}" in text
+    assert error["low"] < error["mean"] < error["high"]
+    assert answer["verdict"] in text
+    gap = answer["errors"]["befs"]["mean"] - error["mean"]
+    assert answer["differences_to_ridge"]["befs"]["mean"] == pytest.approx(gap)
+
+
+def test_verdict_needs_more_than_a_gain_over_ridge(capsys, tmp_path):
+    """Recordings of noise, or a control that does as well, must not pass for help."""
+    rng = np.random.default_rng(1)
+    inputs = rng.normal(size=(120, 8))
+    path = small_file(tmp_path, inputs=inputs, recordings=rng.normal(size=(120, 10)))
+    assert "recordings help" not in run(capsys, "fit", path, "--repeats", "20", "--rank", "2")
+    every = inputs @ np.ones(8) + 0.3 * rng.normal(size=120)
+    uneven = inputs * np.array([1, 1, 1, 1, 1, 1, 1, 1000.0])
+    path = small_file(tmp_path, inputs=uneven, recordings=inputs[:, :4], targets=every)
+    text = run(capsys, "fit", path, "--repeats", "20", "--rank", "3")
+    assert "recordings help" not in text
+    assert "variances differ" in text
+
+
+def test_help_is_doubted_where_neighbouring_rows_are_alike(capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    targets = np.repeat(rng.normal(size=(30, 2)), 4, axis=0) + 0.1 * rng.normal(size=(120, 2))
+    path = small_file(tmp_path, targets=targets)
+    options = ("--repeats", "4", "--rank", "2", "--json")
+    alike = json.loads(run(capsys, "fit", path, *options))
+    assert re.search(
+        r"rows that follow each other are alike \(correlation 0.7\d\)", alike["verdict"]
+    )
+    assert "--block" in alike["verdict"]
+    apart = json.loads(run(capsys, "fit", path, *options, "--block", "8"))
+    assert "alike" not in apart["verdict"]
+    assert "in blocks of 8" in " ".join(apart["what_was_done"])
+    assert "--block = 50 rows" in refused(capsys, "fit", path, *options, "--block", "50")
+    assert "--block must lie between 1" in refused(capsys, "fit", path, *options, "--block", "0")
+
+
+def test_recordings_that_show_where_the_task_is_not_are_told_apart(capsys, tmp_path):
+    """What was recorded and the task share no direction: only two penalties can make use of that."""
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(400, 12))
+    recordings = inputs[:, :2] @ rng.normal(size=(2, 20)) + 0.5 * rng.normal(size=(400, 20))
+    options = ("--n-brain", "200", "--n-task", "20", "--repeats", "40", "--rank", "2", "--json")
+    said = {}
+    for first in (0, 2):
+        targets = inputs[:, first : first + 2] @ rng.normal(size=(2, 2))
+        targets += 0.7 * rng.normal(size=(400, 2))
+        path = small_file(tmp_path, inputs=inputs, recordings=recordings, targets=targets)
+        said[first] = json.loads(run(capsys, "fit", path, *options))["verdict"]
+    assert said[0].startswith("The recordings help: BEFS")
+    assert said[2].startswith(
+        "The recordings help by showing where the task is not: BEFS with two penalties has"
+    )
+    assert re.search(r"In (9\d|100) % of the splits", said[2])
+
+
+def test_fit_is_reproducible_by_its_seed(capsys, tmp_path):
+    path = small_file(tmp_path)
+    arguments = ("fit", path, "--repeats", "4", "--rank", "2", "--json", "--seed")
+    first, again, other = (run(capsys, *arguments, seed) for seed in ("1", "1", "2"))
+    assert first == again
+    assert first != other
+
+
+def test_fit_refuses_arrays_that_it_cannot_use(capsys, tmp_path):
+    path = small_file(tmp_path, targets=np.full(120, np.nan), recordings=np.zeros((119, 10)))
+    said = refused(capsys, "fit", path)
+    assert "targets holds NaN" in said
+    assert "recordings is constant" in said
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_fit_tells_all_that_is_wrong_at_once(capsys, tmp_path, there):
+    path = small_file(tmp_path) if there else str(tmp_path / "absent.npz")
+    options = ("--seed", "-1", "--repeats", "1", "--rank", "0", "--n-brain", "121", "--n-test", "1")
+    said = refused(capsys, "fit", path, *options, "--n-task", "9" * 30)
+    for fault in (
+        "--seed must lie between 0 and 4294967295, but it is -1",
+        "--repeats must lie between 2 and 1000000, but it is 1",
+        "--rank must lie between 1 and",
+        "--n-test must lie between 2 and",
+        "--n-task must lie between 5 and",
+        "--n-brain = 121, but there are only 120 recorded rows" if there else "no such file",
+    ):
+        assert fault in said
+
+
+@pytest.mark.parametrize(("arguments", "said"), [(("absent.npz",), "no such file"), ((), "file")])
+def test_a_file_is_needed(capsys, arguments, said):
+    assert said in refused(capsys, "fit", *arguments)
