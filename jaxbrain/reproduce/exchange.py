@@ -76,8 +76,8 @@ def exchange_curves(scale: Scale) -> xarray.Dataset:
                 # Both curves at once: what takes the time is compiling for each number of latents.
                 recorded = np.concatenate([np.full(scale.points, n_brain), hours * RATE])
                 at_hand = np.concatenate([n_task, np.full(scale.points, beside)])
-                finite = at_points(value, problem, recorded, at_hand)
-                law = at_points(value, problem, recorded, np.inf, order="first")
+                finite = at_points(value, problem, recorded, at_hand, baseline="ols")
+                law = at_points(value, problem, recorded, np.inf, baseline="ols", order="first")
                 for name, worth in (("", finite), ("_asymptotic", law)):
                     over_labels, over_hours = np.split(worth, 2)
                     here = row, column
@@ -135,7 +135,9 @@ def exchange_limits(scale: Scale) -> xarray.Dataset:
         rows["gamma"].append(float(problem.gamma))
         rows["gamma_simple_form"].append(noise * (q * (1 - m) - k * m))
         rows["expected_misalignment"].append(np.asarray(expected_misalignment(problem, n_brain)))
-        rows["value_beside_unlimited_labels"].append(at_points(value, problem, n_brain, np.inf))
+        rows["value_beside_unlimited_labels"].append(
+            at_points(value, problem, n_brain, np.inf, baseline="ols")
+        )
         rows["value_against_ridge"].append(
             at_points(value, problem, n_brain, 1e6, baseline="ridge")
         )

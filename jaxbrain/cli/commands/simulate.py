@@ -136,7 +136,7 @@ def simulate(
     if not speaks:
         return ""
     with accuracy_noted(notes):
-        rows = _rows(found, study.problem, empirical_value(found))
+        rows = _rows(found, study.problem, empirical_value(found, "ols"))
     _write(found, study.problem, save, plot, overwrite)
     if json:
         return _as_json(found, rows, notes)
@@ -183,7 +183,7 @@ def _csv_problems(path: Path | None, overwrite: bool) -> list[str]:
 
 def _grid_problems(problem: Any, options: dict[str, Any]) -> list[str]:
     """What is wrong with the grids; where the study could not be read, as far as that is known."""
-    from ...simulation._grids import brain_numbers, penalty_numbers, task_numbers
+    from ...simulation import brain_numbers, penalty_numbers, task_numbers
 
     problems = []
     for name, check in (
