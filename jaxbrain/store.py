@@ -20,22 +20,35 @@ if TYPE_CHECKING:
 def write_table(table: xarray.Dataset, path: Path | str) -> list[Path]:
     """Keep a labelled dataset: netCDF at `path`, which ends in .nc, and CSV beside it.
 
-    >>> import jaxbrain as jb, jax, tempfile, pathlib
-    >>> found = jb.sweep(jb.presets.small(), [200], [50], trials=2, key=jax.random.key(0))
-    >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> [file.name for file in jb.write_table(found, folder / "small.nc")][:2]
-    ['small.nc', 'small.n_brain-n_task-penalty-seed.csv']
-    >>> jb.read_table(folder / "small.nc").risk.equals(found.risk)
-    True
-
-    Variables that share their dimensions share a CSV file, whose name says which where there are
-    several. Older files of the same names are replaced, and only once all new ones are complete.
+    Variables that share their dimensions share a CSV file; where there are several, their names say
+    which. Older files of the same names are replaced, and only once all new ones are complete.
     Attributes that netCDF has no type for (lists of text, nested ones) are kept as JSON.
 
-    - `table`: an `xarray.Dataset`, as `sweep` and `empirical_value` return it.
+    >>> import jaxbrain as jb, pathlib, tempfile, xarray
+    >>> table = xarray.Dataset({"risk": ("n_brain", [0.4, 0.3])}, {"n_brain": [100, 200]})
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "small.nc"
+    >>> [file.name for file in jb.write_table(table, path)]
+    ['small.nc', 'small.csv']
+    >>> jb.read_table(path).equals(table)
+    True
 
-    Returns the files. **Raises** `ValueError` where `table` is no dataset or `path` ends in
-    something else, `OSError` where it cannot be written.
+    **Arguments**
+
+    - `table`: an `xarray.Dataset`, as `sweep` and `empirical_value` return it.
+    - `path`: of the netCDF file.
+
+    **Returns**
+
+    The paths of the files.
+
+    **Raises**
+
+    `ValueError` where `table` is no dataset or `path` ends in something else. `OSError` where a
+    file cannot be written.
+
+    **Source**
+
+    netCDF 3, as SciPy writes it.
     """
     import xarray
 
@@ -78,9 +91,27 @@ def table_files(path: Path | str) -> list[Path]:
 def read_table(path: Path | str) -> xarray.Dataset:
     """Read what `write_table` has kept; all of it, so that the file is free again.
 
-    - `path`: the netCDF file.
+    >>> import jaxbrain as jb, pathlib, tempfile, xarray
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "small.nc"
+    >>> _ = jb.write_table(xarray.Dataset({"risk": ("n_brain", [0.4, 0.3])}), path)
+    >>> jb.read_table(path).risk.values
+    array([0.4, 0.3])
 
-    **Raises** `ValueError` where the file is none of these, `OSError` where it cannot be read.
+    **Arguments**
+
+    - `path`: of the netCDF file.
+
+    **Returns**
+
+    The `xarray.Dataset`, in memory.
+
+    **Raises**
+
+    `ValueError` where the file is damaged, or none of these. `OSError` where it cannot be read.
+
+    **Source**
+
+    netCDF 3, as SciPy reads it.
     """
     import xarray
 

@@ -1,7 +1,7 @@
 """The main programs, lowered for accelerators that this machine need not have.
 
-What has no lowering there, say a factorisation that only LAPACK knows, is found without owning a GPU.
-Nothing is compiled.
+What has no lowering there, say a factorisation that only LAPACK knows, is found without owning a
+GPU. Nothing is compiled.
 """
 
 import jax
@@ -45,8 +45,8 @@ def value_with_gradient(problem, n_brain):
 def sweep_of_reduced_draws(problem, n):
     reduced, sizes = reduce_model(problem)
     draws = _run(reductions.brain_trial, sizes, None, 8, KEY, TRIALS, (reduced, n))
-    arguments = n * jnp.ones(8), jnp.ones((8, 4))
-    return draws, _run(reductions.trace_trial, D - K, None, 8, KEY, TRIALS, arguments)
+    arguments = jnp.asarray(13.0), n * jnp.ones(8), jnp.ones((8, 4))
+    return draws, _run(reductions.trace_trial, 16, None, 8, KEY, TRIALS, arguments)
 
 
 def sweep_of_data(model, penalties):

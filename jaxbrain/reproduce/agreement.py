@@ -13,7 +13,7 @@ from ..figures.style import TWO_COLUMNS, grouped, ordered_colours, readable_numb
 from ..simulation import empirical_value, sweep
 from ..theory import optimal_penalty, risk, value
 from .result import Claim, Result, Scale, Tables, claim, largest
-from .settings import small
+from .settings import at_points, small
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,12 +56,12 @@ def agreement(scale: Scale) -> xarray.Dataset:
     means = np.moveaxis(draws @ np.concatenate([np.full((1, seeds), 1 / seeds), shares]).T, -1, 0)
     least = means.min(axis=-1)
     penalty = _lowest(np.log(PENALTIES), means)
-    worth = empirical_value(found, penalty="best").squeeze("penalty", drop=True)
+    worth = empirical_value(found, "ols", penalty="best").squeeze("penalty", drop=True)
     closed = {
-        "risk": risk(problem, *grid),
-        "penalty": optimal_penalty(problem, *grid),
-        "value": value(problem, *grid, baseline="ols"),
-        "first_order_risk": risk(problem, *grid, order="first"),
+        "risk": at_points(risk, problem, *grid),
+        "penalty": at_points(optimal_penalty, problem, *grid),
+        "value": at_points(value, problem, *grid, baseline="ols"),
+        "first_order_risk": at_points(risk, problem, *grid, order="first"),
     }
     measured = {"risk": least, "penalty": np.exp(penalty)}
     columns = {}
@@ -71,7 +71,7 @@ def agreement(scale: Scale) -> xarray.Dataset:
             columns[f"{name}_{end}"] = (over, np.quantile(samples[1:], share, axis=0))
     for end in ("", "_low", "_high"):
         columns[f"value{end}"] = worth[f"value{end}"]
-    columns |= {f"{name}_closed_form": (over, np.asarray(x)) for name, x in closed.items()}
+    columns |= {f"{name}_closed_form": (over, x) for name, x in closed.items()}
     columns["value_known"] = (over, (worth.status.values == "ok").astype(float))
     return xarray.Dataset(
         columns,

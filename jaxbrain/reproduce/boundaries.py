@@ -12,7 +12,7 @@ from ..figures.style import COLOURS, TWO_COLUMNS, grouped
 from ..simulation import mean_over_seeds, sample_misalignment, sweep
 from ..theory import expected_misalignment, ridge_risk, risk, task_only_risk, two_penalty_risk
 from .result import OURS, Claim, Result, Scale, Tables, claim
-from .settings import labels, small
+from .settings import at_points, labels, small
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,15 +73,12 @@ def few_labels_curves(scale: Scale) -> xarray.Dataset:
         {
             "task_only_risk": ("n_task", np.asarray(task_only_risk(problem, n))),
             "ridge_risk": ("n_task", np.asarray(ridge_risk(problem, n))),
-            "risk": ("n_task", np.asarray(risk(problem, float(_SMALL_BRAIN), n))),
+            "risk": ("n_task", at_points(risk, problem, _SMALL_BRAIN, n)),
             "first_order_risk": (
                 "n_task",
-                np.asarray(risk(problem, float(_SMALL_BRAIN), n, order="first")),
+                at_points(risk, problem, _SMALL_BRAIN, n, order="first"),
             ),
-            "two_penalty_risk": (
-                "n_task",
-                np.asarray(two_penalty_risk(problem, float(_SMALL_BRAIN), n)),
-            ),
+            "two_penalty_risk": ("n_task", at_points(two_penalty_risk, problem, _SMALL_BRAIN, n)),
         },
         coords={"n_task": n},
         attrs={

@@ -79,8 +79,9 @@ def _uninformed(problem: Problem) -> Problem:
 def _estimator(problem: Problem, n_task: list[int]):
     """BEFS with what each of `LEARNED` teaches, with one penalty and with both.
 
-    The "penalty" tells which: they are 1 and 2 for the first of `LEARNED`, 3 and 4 for the second, …
-    As one estimator they are compiled once. Penalties are best for what the subspace misses on average.
+    The "penalty" tells which: they are 1 and 2 for the first of `LEARNED`, 3 and 4 for the second,
+    … As one estimator they are compiled once. Penalties are best for what the subspace misses on
+    average.
     """
     numbers = float(_SMALL_BRAIN), np.array(n_task, float)
     # Numbers by now: as formulas they would be compiled into each trial.

@@ -30,21 +30,37 @@ def reproduce(
 ) -> dict[str, list[Claim]]:
     """Reproduce results of the paper: tables, figures drawn from these, verdicts on its claims.
 
+    >>> import tempfile
+    >>> from jaxbrain.reproduce import QUICK, reproduce
+    >>> found = reproduce(["model"], tempfile.mkdtemp(), scale=QUICK)
+    >>> [claim.verdict for claim in found["model"]]
+    ['confirmed']
+
+    **Arguments**
+
     - `names`: some of `RESULTS`, in any order.
     - `folder`: made if it is not there. Tables go into tables/ (netCDF and CSV), figures into
       figures/ (PNG and SVG), verdicts into claims.md and claims.json, beside those of results that
       are there already.
     - `scale`: how much is simulated, `FULL` or `QUICK`.
-    - `resume`: take tables that are there already, and compute only what is missing; figures and
+    - `resume`: take tables that are there already, and compute only what is missing. Figures and
       verdicts are always made anew, from what the tables say.
     - `overwrite`: compute everything anew.
-    - `progress`: is told what is done.
+    - `progress`: a function that is told what is done.
 
-    Returns the claims of each result.
+    **Returns**
 
-    **Raises** `ValueError` for an unknown name, `FileExistsError` where results are there already
-    and neither `resume` nor `overwrite` is asked for, `ValueError` where a stored table was made at
-    another scale, or is none, or where a file stands in place of a folder.
+    The claims of each result.
+
+    **Raises**
+
+    `ValueError` for an unknown name, where a stored table was made at another scale or is none, and
+    where a file stands in place of a folder. `FileExistsError` where results are there already and
+    neither `resume` nor `overwrite` is asked for.
+
+    **Source**
+
+    Lewis et al., arXiv:2605.09243; what goes beyond it says so.
     """
     unknown = [name for name in names if name not in RESULTS]
     if unknown or not names:

@@ -14,7 +14,7 @@ from ._trials import Progress
 
 PENALTIES = ("optimal", "empirical")
 # Beyond, the digits of a whole number of samples are lost in those of a float.
-_MOST = 1e15
+_LARGEST_EXACT = 1e15
 # In units of the penalty of ridge regression on the outside, σ²(d − k)/(n ‖β‖²): the best one lies
 # above.
 _EMPIRICAL = np.logspace(-1, 3, 33)
@@ -120,7 +120,7 @@ def empirical_penalties(grids: Grids, task_noise: float, power: float, q: int) -
     return task_noise * q / power / grids.n_task[:, None] * _EMPIRICAL[None, :]
 
 
-def choose(
+def at_best_penalty(
     risk: np.ndarray, error: np.ndarray, penalties: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """At the penalty whose risk, meaned over seeds, is the least in its cell.
@@ -167,10 +167,9 @@ def _counts(name: str, values: Any, least: int, reason: str) -> np.ndarray:
         raise ValueError(
             f"{name} must be at least {least}, but it is as low as {numbers[0]:g}: {reason}"
         )
-    if numbers[-1] > _MOST:
+    if numbers[-1] > _LARGEST_EXACT:
         raise ValueError(
-            f"{name} must be at most {_MOST:g}, but it is as high as {numbers[-1]:g}: the closed "
-            "forms "
-            "take any number"
+            f"{name} must be at most {_LARGEST_EXACT:g}, but it is as high as {numbers[-1]:g}: "
+            "the closed forms take any number"
         )
     return numbers.astype(int)

@@ -9,7 +9,7 @@ from jaxtyping import PRNGKeyArray
 
 from .._checks import check_choice, check_integer, check_key
 from ..models import LinearGaussianModel, Problem
-from . import _sweep_of_reductions as by_reduction
+from . import _sweep_of_reductions
 from . import data_trials as data
 from ._grids import check_grids
 from ._trials import run_trials
@@ -27,27 +27,36 @@ def sample_misalignment(
 ) -> np.ndarray:
     """Draw how much of the task n_brain recordings fail to teach: ‖K̂β‖², once for each trial.
 
-    `expected_misalignment` is the mean of it; this is the whole distribution, exact at every
+    `expected_misalignment` is the mean of it. This is the whole distribution, exact at every
     n_brain.
 
     >>> import jax, jaxbrain as jb
-    >>> model = jb.presets.small()
-    >>> draws = jb.sample_misalignment(model, 400, trials=500, key=jax.random.key(0))
-    >>> bool(abs(draws.mean() / jb.expected_misalignment(model.problem(), 400) - 1) < 0.02)
+    >>> problem = jb.Problem.isotropic(16, 3, 1.0, 0.2, 0.5)
+    >>> draws = jb.sample_misalignment(problem, 80, trials=512, key=jax.random.key(0))
+    >>> bool(abs(draws.mean() / jb.expected_misalignment(problem, 80) - 1) < 0.05)
     True
 
+    **Arguments**
+
     - `model`: a `LinearGaussianModel`, or its summary, a `Problem`.
-    - `n_brain`: whole, above input_dim. `trials`: number of draws. `key`: as in `sweep`.
-    - `method="reduced"`: at a cost that does not depend on n_brain; `"data"`: recordings are drawn
-      and `encode` runs. Both have the same distribution.
-    - `mesh`: its devices share the trials.
+    - `n_brain`: number of recordings, whole, above input_dim.
+    - `trials`: number of draws.
+    - `key`: as in `sweep`.
+    - `method`: `"reduced"`, at a cost that does not depend on n_brain; or `"data"`, which draws
+      recordings and runs `encode`. Both have the same distribution.
+    - `mesh`: a `jax.sharding.Mesh`, whose devices share the trials.
 
-    Returns an array of shape (trials,), in the units of ‖β‖². NaN where an iteration has not
-    settled.
+    **Returns**
 
-    **Raises** `ValueError` that names the argument and the remedy.
+    An array of shape (trials,), in the units of ‖β‖². NaN where an iteration has not settled.
 
-    **Source.** Derived here: docs/theory.md, "Simulation".
+    **Raises**
+
+    `ValueError` that names the argument and the remedy.
+
+    **Source**
+
+    Derived here: docs/theory.md, "Simulation".
     """
     check_choice("method", method, ("reduced", "data"))
     check_integer("trials", trials, 1)
@@ -60,5 +69,7 @@ def sample_misalignment(
         return run_trials(data.brain_trial, sizes, key, numbers, (model,), mesh=mesh)[1]
     reduced, dimensions = reduce_model(model)
     n = jnp.asarray(n_brain, reduced.aligned.dtype)
-    draws = run_trials(by_reduction.brain_trial, dimensions, key, numbers, (reduced, n), mesh=mesh)
+    draws = run_trials(
+        _sweep_of_reductions.brain_trial, dimensions, key, numbers, (reduced, n), mesh=mesh
+    )
     return draws.misalignment

@@ -15,7 +15,7 @@ from .._checks import as_float_like, check_choice, check_covariance, check_shape
 from .._typing import AnyArray
 from ..models import LinearGaussianModel, Problem
 from ..models.shift import BlockShift
-from ._grids import Plan, choose
+from ._grids import Plan, at_best_penalty
 from ._sweep_of_reductions import cell_penalties
 from ._trials import Moments, run_trials
 from .data_trials import (
@@ -74,10 +74,10 @@ def simulate(
             )
 
         if isinstance(estimator, str):
-            found, lost = _befs(run, model, root, plan, penalties, estimator)
+            found, lost = _with_subspaces(run, model, root, plan, penalties, estimator)
             missed.add(seed, lost[..., None])
         else:
-            found = _custom(run, model, root, plan, penalties, estimator)
+            found = _with_function(run, model, root, plan, penalties, estimator)
         risks.add(seed, found[..., None])
         ridge = float(model.task_noise) * d / power
         baselines = [
@@ -98,7 +98,7 @@ def simulate(
     undefined = (penalties == 0) & (grids.n_task[None, :, None] <= d + 1)
     risk = np.where(undefined[..., None], np.nan, risk)
     if grids.rule == "empirical":
-        risk, error, penalties = choose(risk, error, penalties)
+        risk, error, penalties = at_best_penalty(risk, error, penalties)
     if isinstance(estimator, str):
         misalignment = _with_errors(missed)
     else:
@@ -141,7 +141,7 @@ def _root(model: LinearGaussianModel, shift: BlockShift | AnyArray | None):
     return (vectors * jnp.sqrt(jnp.maximum(values, 0.0))[None, :]).T
 
 
-def _befs(run, model, root, plan: Plan, penalties: np.ndarray, subspace: str):
+def _with_subspaces(run, model, root, plan: Plan, penalties: np.ndarray, subspace: str):
     """Risks (trials, n_brain, n_task, penalty) and misalignments (trials, n_brain)."""
     grids = plan.grids
     learned = [run(brain_trial, Sizes(int(n), subspace), model) for n in grids.n_brain]
@@ -160,7 +160,7 @@ def _befs(run, model, root, plan: Plan, penalties: np.ndarray, subspace: str):
     return np.stack(found, axis=2).astype(float), np.stack([m for _, m in learned], 1).astype(float)
 
 
-def _custom(run, model, root, plan: Plan, penalties: np.ndarray, estimator) -> np.ndarray:
+def _with_function(run, model, root, plan: Plan, penalties: np.ndarray, estimator) -> np.ndarray:
     grids, dtype = plan.grids, model.task_weights.dtype
     found = [
         [

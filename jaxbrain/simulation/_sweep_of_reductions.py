@@ -1,7 +1,7 @@
 """`method="reduced"`: subspaces for each n_brain, traces for each n_task, and their products.
 
 What is compiled does not depend on the grids: one program draws subspaces for one n_brain, another
-traces for eight n_task and four penalties, or eight, sixteen, …
+traces for eight n_task, and a power of two of dimensions and penalties.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..models import LinearGaussianModel, Problem
 from ..models.shift import BlockShift
 from ..theory import optimal_penalty
 from ..theory.resolvent import resolvent
-from ._grids import Plan, choose, empirical_penalties
+from ._grids import Grids, Plan, at_best_penalty, empirical_penalties
 from ._trials import Moments, run_trials
 from .brain_stage import (
     Dimensions,
@@ -32,11 +32,13 @@ from .brain_stage import (
 )
 from .data_trials import stage_keys
 from .random_matrices import TraceDraws, trace_draws
-from .task_stage import DrawnMoments, block_risk, moments_of_draw
+from .task_stage import DrawnMoments, moments_of_draw, risk_from_moments
 
 # Sweeps over other grids run the same compiled programs: so many numbers of labels at a time, and
 # at least so many penalties.
 _ROWS, _FEWEST_PENALTIES = 8, 4
+# So many cells in each call of the closed form.
+_CELLS = 64
 
 
 def brain_trial(
@@ -46,10 +48,12 @@ def brain_trial(
     return draw_subspace(stage_keys(key)[0], reduced, sizes, n)
 
 
-def trace_trial(q: int, key: PRNGKeyArray, n: Array, penalties: Array) -> TraceDraws:
-    """Traces for each number of rows and each of its penalties, (n, l)."""
+def trace_trial(
+    at_most: int, key: PRNGKeyArray, q: Array, n: Array, penalties: Array
+) -> TraceDraws:
+    """Traces for each number of rows and each of its penalties, (n, l); q up to `at_most`."""
     key = stage_keys(key)[1]
-    return jax.vmap(lambda n, c: trace_draws(key, q, n, c))(n, penalties)
+    return jax.vmap(lambda n, c: trace_draws(key, q, n, c, at_most))(n, penalties)
 
 
 def simulate(
@@ -85,10 +89,10 @@ def simulate(
     def by_cell(rows: np.ndarray) -> np.ndarray:  # (seeds, n_brain, n_task, penalty, ...)
         return np.swapaxes(rows, 1, 2)[:, :, :, None] if own else rows[:, None]
 
-    risk, error = _of_means(
+    risk, error = _risk_at_means(
         (subspaces.means()[:, :, None, None], subspaces.covariance_of_means()[:, :, None, None]),
         (by_cell(traces.means()), by_cell(traces.covariance_of_means())),
-        partial(block_risk, noise=noise, k=k, q=q, n=n_task[:, None]),
+        partial(risk_from_moments, noise=noise, k=k, q=q, n=n_task[:, None]),
     )
     # Without a penalty the error of fewer than d + 2 labels has no mean.
     defined = (penalties > 0) | (n_task[None, :, None] > d + 1)
@@ -96,7 +100,7 @@ def simulate(
         np.where(defined[..., None], np.moveaxis(x, 0, -1), np.nan) for x in (risk, error)
     )
     if grids.rule == "empirical":
-        risk, error, penalties = choose(risk, error, penalties)
+        risk, error, penalties = at_best_penalty(risk, error, penalties)
     return {
         "working_bytes": np.asarray(working_bytes(sizes)),
         "risk": risk,
@@ -124,11 +128,21 @@ def cell_penalties(
                 "'empirical' or "
                 "a grid of penalties"
             ) from unequal
-        best = optimal_penalty(problem, grids.n_brain[:, None] * 1.0, grids.n_task[None, :] * 1.0)
-        table = np.asarray(best, float)[..., None]
+        table = _optimal_penalties(problem, grids)[..., None]
     else:
         table = grids.penalty[None, None, :]
     return np.broadcast_to(table, (len(grids.n_brain), len(grids.n_task), table.shape[-1]))
+
+
+def _optimal_penalties(problem: Problem, grids: Grids) -> np.ndarray:
+    """(n_brain, n_task), from calls of one shape."""
+    n_brain, n_task = np.meshgrid(grids.n_brain * 1.0, grids.n_task * 1.0, indexing="ij")
+    calls = -(-n_brain.size // _CELLS), _CELLS
+    found = [
+        np.asarray(optimal_penalty(problem, *cells), float)
+        for cells in zip(np.resize(n_brain, calls), np.resize(n_task, calls), strict=True)
+    ]
+    return np.concatenate(found)[: n_brain.size].reshape(n_brain.shape)
 
 
 def working_bytes(sizes: Dimensions) -> float:
@@ -183,10 +197,10 @@ def _traces(plan: Plan, q: int, rows: np.ndarray, penalties: np.ndarray) -> Mome
         drawn = [
             run_trials(
                 trace_trial,
-                q,
+                _power_of_two(q),
                 plan.key,
                 numbers,
-                tuple(jnp.asarray(x, dtype) for x in block),
+                tuple(jnp.asarray(x, dtype) for x in (q, *block)),
                 mesh=plan.mesh,
                 batch=plan.batch(block_bytes),
             )
@@ -198,13 +212,17 @@ def _traces(plan: Plan, q: int, rows: np.ndarray, penalties: np.ndarray) -> Mome
     return moments
 
 
+def _power_of_two(least: int) -> int:
+    return 1 << (least - 1).bit_length()
+
+
 def _in_blocks(rows: np.ndarray, penalties: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """A grid cut into blocks of canonical shapes.
 
     Where it does not fill them its last entries stand again.
     """
     count, width = penalties.shape
-    wider = max(_FEWEST_PENALTIES, 1 << (width - 1).bit_length())
+    wider = max(_FEWEST_PENALTIES, _power_of_two(width))
     longer = (0, -count % _ROWS)
     rows = np.pad(rows, longer, mode="edge")
     penalties = np.pad(penalties, (longer, (0, wider - width)), mode="edge")
@@ -212,6 +230,7 @@ def _in_blocks(rows: np.ndarray, penalties: np.ndarray) -> list[tuple[np.ndarray
     return [(rows[start : start + _ROWS], penalties[start : start + _ROWS]) for start in starts]
 
 
+@partial(jax.jit, static_argnums=0)
 def _closed_traces(q: int, rows: Array, penalties: Array) -> TraceDraws:
     unlimited = jnp.isinf(penalties)
     top = jnp.where(unlimited, 1.0, penalties)
@@ -220,7 +239,7 @@ def _closed_traces(q: int, rows: Array, penalties: Array) -> TraceDraws:
     return TraceDraws(found.noise, found.c2_t2, found.c2_t11)
 
 
-def _of_means(
+def _risk_at_means(
     subspaces: tuple[np.ndarray, np.ndarray],
     traces: tuple[np.ndarray, np.ndarray],
     risk: Callable[[DrawnMoments, TraceDraws], np.ndarray],
@@ -258,10 +277,10 @@ def _baselines(
         total = k * a_sensitive + a_missed + (d - k - 1) * a_rest
         missed = a_sensitive * aligned + a_missed * m
     nothing = np.array([power, 0.0, 0.0, missed, total])
-    risk, error = _of_means(
+    risk, error = _risk_at_means(
         (nothing, np.zeros((5, 5))),
         (traces.means(), traces.covariance_of_means()),
-        partial(block_risk, noise=noise, k=0, q=d, n=n[:, None]),
+        partial(risk_from_moments, noise=noise, k=0, q=d, n=n[:, None]),
     )
     solvable = n > d + 1
     return {

@@ -180,7 +180,7 @@ def draw_subspace(
     # The other inputs, rotated so that only `rows` of them meet the learned directions.
     others, mixing, u = bartlett(chi_others, normal[3]), normal[4], normal[5]
     if q < k:
-        outside = _thin(gram, rows)
+        outside = _thin_factor(gram, rows)
     else:
         outside = jnp.linalg.cholesky(
             gram + 4 * k * jnp.finfo(dtype).eps * jnp.eye(k, dtype=dtype)
@@ -213,7 +213,7 @@ def _within_channels(above: Array, below: Array, coupling: Array) -> tuple[Array
     if channels == rank:
         return above, below.T @ below
     gram = above.T @ above + below.T @ below
-    directions = _facing(leading_eigenspace(gram, rank), coupling)
+    directions = _turned_towards(leading_eigenspace(gram, rank), coupling)
     below = below @ directions
     return above @ directions, below.T @ below
 
@@ -239,11 +239,11 @@ def _by_all_eigenvectors(above: Array, below: Array, noise: Array) -> tuple[Arra
         leading = matrix @ leading_eigenspace(matrix.T @ matrix, k)
     else:
         leading = leading_eigenspace(matrix @ matrix.T, k)
-    leading = _facing(leading, jnp.eye(d, k, dtype=leading.dtype))
+    leading = _turned_towards(leading, jnp.eye(d, k, dtype=leading.dtype))
     return leading[:k], leading[k:].T @ leading[k:]
 
 
-def _facing(basis: Array, reference: Array) -> Array:
+def _turned_towards(basis: Array, reference: Array) -> Array:
     """The basis turned so that it depends on its span alone.
 
     In which basis the span comes cannot matter to the distribution, but a draw is to move smoothly
@@ -279,12 +279,12 @@ def _by_iteration(
     turn, rest = normal[1], bartlett(chi_further, normal[2])
     lower = jnp.linalg.cholesky(turn.T @ turn + rest.T @ rest)
     uniform = jax.scipy.linalg.solve_triangular(lower, turn.T, lower=True).T
-    unseen = _thin(eye - seen @ seen.T, rows).T
-    inside = seen @ leading + unseen @ uniform @ _thin(eye - leading.T @ leading, rows)
+    unseen = _thin_factor(eye - seen @ seen.T, rows).T
+    inside = seen @ leading + unseen @ uniform @ _thin_factor(eye - leading.T @ leading, rows)
     return inside, eye - inside.T @ inside, settled
 
 
-def _thin(gram: Array, rows: int) -> Array:
+def _thin_factor(gram: Array, rows: int) -> Array:
     """B of few rows with BᵀB = gram, which has no larger rank."""
     values, vectors = jnp.linalg.eigh(gram)
     return jnp.sqrt(jnp.maximum(values[-rows:], 0.0))[:, None] * vectors[:, -rows:].T

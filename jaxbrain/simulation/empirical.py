@@ -1,4 +1,4 @@
-"""What a simulated sweep says of value, exchange rate and budgets: no formula, with bootstrap intervals."""
+"""Values and exchange rates that a simulated sweep shows: no formula, bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -18,42 +18,56 @@ _CHUNK = 5e7
 
 def empirical_value(
     dataset: xarray.Dataset,
-    baseline: str = "ols",
+    baseline: str = "ridge",
     *,
     penalty: str = "each",
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
 ) -> xarray.Dataset:
-    """How many extra labels the recordings were worth in a simulated sweep, with bootstrap intervals.
+    """How many extra labels the recordings were worth in a simulated sweep, with intervals.
 
-    Finds, on the simulated curve of the baseline, the number of labels at which it is as good as learning
-    with recordings, less the labels at hand. Seeds are resampled, the same for both sides.
+    On the simulated curve of the baseline, it finds the number of labels at which the baseline is
+    as good as learning with recordings. The value is that number less the labels at hand.
 
     >>> import jax, jaxbrain as jb
-    >>> model = jb.presets.small(task_snr=1.0)
-    >>> found = jb.sweep(model, [800], [100], trials=50, seeds=20, key=jax.random.key(0))
-    >>> worth = jb.empirical_value(found)
-    >>> claim = float(jb.value(model.problem(), 800, 100, baseline="ols"))
+    >>> problem = jb.Problem.isotropic(16, 3, 1.0, 0.2, 0.5)
+    >>> found = jb.sweep(problem, [80], [30], trials=64, seeds=20, key=jax.random.key(0))
+    >>> worth = jb.empirical_value(found, "ols")
+    >>> claim = float(jb.value(problem, 80, 30, baseline="ols"))
     >>> bool(worth.value_low.squeeze() < claim < worth.value_high.squeeze())
     True
 
+    **Arguments**
+
     - `dataset`: from `sweep`, of two seeds or more.
-    - `baseline`: `"ols"` or `"ridge"`, as in `value`.
-    - `penalty="each"`: a value for each penalty of the sweep. `"best"`: at the penalty with the least risk,
-      chosen anew in every resample.
-    - `confidence`: of the percentile intervals. `resamples`: bootstrap samples. `seed`: of the bootstrap.
+    - `baseline`: `"ridge"`, or the paper's `"ols"`, as in `value`.
+    - `penalty`: `"each"` gives a value for each penalty of the sweep. `"best"` takes the penalty
+      with the least risk, chosen anew in every resample.
+    - `confidence`: of the percentile intervals.
+    - `resamples`: number of bootstrap samples. Seeds are resampled, the same for both sides.
+    - `seed`: of the bootstrap.
 
-    Returns a dataset over (n_brain, n_task, penalty): `value` and `exchange_rate`, each with `_low` and
-    `_high`, and `status`: "ok"; "infinite" where the risk is below the whole curve of the baseline, so that
-    the value is above what the sweep can tell (`n_task_only` of `sweep` makes the curve longer);
-    "undefined" where the cell failed, or no baseline is that bad. Such values, and ends of intervals that
-    are not known, are NaN.
+    **Returns**
 
-    **Raises** `ValueError` that names the argument and the remedy.
+    A dataset over (n_brain, n_task, penalty): `value` and `exchange_rate`, each with `_low` and
+    `_high`, and `status`:
 
-    **Source.** The paper's empirical exchange rates (Lewis et al., arXiv:2605.09243); between two
-    points of the curve 1/risk is interpolated linearly in n, as it is for least squares.
+    - "ok".
+    - "infinite" where the risk is below the whole curve of the baseline: the value is above what
+      the sweep can tell. `n_task_only` of `sweep` makes the curve longer.
+    - "undefined" where the cell failed, or no baseline is that bad.
+
+    Values that are not "ok", and ends of intervals that are not known, are NaN.
+
+    **Raises**
+
+    `ValueError` that names the argument and the remedy.
+
+    **Source**
+
+    The paper's empirical exchange rates (Lewis et al., arXiv:2605.09243). Between two points of the
+    curve 1/risk is interpolated linearly in n, as it is for least squares.
     """
     check_choice("baseline", baseline, BASELINES)
     check_choice("penalty", penalty, ("each", "best"))

@@ -109,7 +109,13 @@ class TraceDraws(NamedTuple):
     """c² T²."""
 
 
-def trace_draws(key: PRNGKeyArray, q: int, n: Array, penalties: Float[Array, " l"]) -> TraceDraws:
+def trace_draws(
+    key: PRNGKeyArray,
+    q: int | Array,
+    n: Array,
+    penalties: Float[Array, " l"],
+    at_most: int | None = None,
+) -> TraceDraws:
     """Traces of (W + c)⁻¹ and its square for each c of `penalties`, W ~ Wishart_q(n).
 
     Either c > 0 or n > q.
@@ -118,18 +124,27 @@ def trace_draws(key: PRNGKeyArray, q: int, n: Array, penalties: Float[Array, " l
     c, and their derivatives in c, follow from the stationary qd recursion: sums of positive terms,
     so that no digit is lost at any c. q steps, O(q) random numbers, no eigenvalue.
 
+    - `at_most`: makes as many steps instead, so that one program serves every q up to there.
+
     **Source.** Dumitriu and Edelman (2002) for the model; the recursion: docs/theory.md,
     "Simulation".
     """
     dtype = penalties.dtype
-    n = n.astype(dtype)
+    steps = q if at_most is None else at_most
+    assert isinstance(steps, int)
+    n, q = n.astype(dtype), jnp.asarray(q, dtype)
     # With n < q there are q − n zero eigenvalues, and the others are those of rows and columns
     # exchanged.
     low, high = jnp.minimum(q, n), jnp.maximum(q, n)
-    place = jnp.arange(q, dtype=dtype)
+    place = jnp.arange(steps, dtype=dtype)
     exists, follows = place < low, place < low - 1
-    degrees = jnp.where(exists, high - place, 1.0), jnp.where(follows, low - 1 - place, 1.0)
-    diagonal, off = jr.chisquare(key, jnp.stack(degrees), dtype=dtype)
+    # First q degrees of freedom of the diagonal, then q of what is beside it.
+    both = jnp.arange(2 * steps, dtype=dtype)
+    beside = both - q
+    degrees = jnp.where(beside < 0, high - both, low - 1 - beside)
+    left = jnp.where(beside < 0, both < low, beside < low - 1)
+    drawn = jr.chisquare(key, jnp.where(left, degrees, 1.0), dtype=dtype)
+    diagonal, off = drawn[:steps], jax.lax.dynamic_slice(drawn, (q.astype(int),), (steps,))
     unlimited = jnp.isinf(penalties)
     c = jnp.where(unlimited, 1.0, penalties)
 

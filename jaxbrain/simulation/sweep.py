@@ -16,8 +16,7 @@ from .._checks import check_choice, check_integer, check_key, check_positive
 from .._typing import AnyArray
 from ..models import LinearGaussianModel, Problem
 from ..models.shift import BlockShift
-from . import _sweep_of_data as by_data
-from . import _sweep_of_reductions as by_reduction
+from . import _sweep_of_data, _sweep_of_reductions
 from ._grids import Plan, check_grids
 from ._trials import Progress
 
@@ -50,52 +49,69 @@ def sweep(
     """Simulate the test error of learning with recordings, over grids, with Monte Carlo errors.
 
     >>> import jax, jaxbrain as jb
-    >>> model = jb.presets.small(task_snr=1.0)
-    >>> found = jb.sweep(model, [200, 800], [50, 400], trials=50, seeds=4, key=jax.random.key(0))
+    >>> problem = jb.Problem.isotropic(16, 3, 1.0, 0.2, 0.5)
+    >>> found = jb.sweep(problem, [40, 80], [30], trials=64, seeds=4, key=jax.random.key(0))
     >>> found.risk.dims, found.risk.shape
-    (('n_brain', 'n_task', 'penalty', 'seed'), (2, 2, 1, 4))
-    >>> simulated = float(found.risk.sel(n_brain=800, n_task=400).mean())
-    >>> closed_form = float(jb.risk(model.problem(), 800, 400))
-    >>> bool(abs(simulated / closed_form - 1) < 0.02)
+    (('n_brain', 'n_task', 'penalty', 'seed'), (2, 1, 1, 4))
+    >>> simulated = float(found.risk.sel(n_brain=80, n_task=30).mean())
+    >>> closed_form = float(jb.risk(problem, 80, 30))
+    >>> bool(abs(simulated / closed_form - 1) < 0.05)
     True
 
+    **Arguments**
+
     - `model`: a `LinearGaussianModel`, or its summary, a `Problem`.
-    - `n_brain`, `n_task`: ascending numbers of recordings, each above input_dim, and of labels,
-      each at least latent_dim + 2 (below it the error has no mean).
-    - `penalty`: ascending penalties a sample, infinity allowed; or `"optimal"`, the closed form
-      `optimal_penalty` of each cell; or `"empirical"`, the best in each cell of a grid of 33, from
-      a tenth to a thousand times that of ridge regression on the outside, by the mean of all
-      trials.
-    - `trials`, `seeds`: each seed is a replicate of so many trials.
-    - `key`: of trial t of seed s it takes `fold_in(key, s · trials + t)`; so a cell depends neither
-      on the rest of the grid, nor on chunks, nor on devices.
-    - `method="reduced"`: exact draws of what n_brain recordings teach and of the task stage, at a
-      cost that does not depend on the sample numbers. `method="data"`: inputs, recordings and
-      labels are drawn and the estimators run; each new sample number compiles anew.
-    - `n_task_only`: labels for the baselines, which see no recordings; by default a grid wide
-      enough to read values off it (for `"data"`, up to eight times the largest of `n_task`).
+    - `n_brain`: ascending numbers of recordings, each above input_dim.
+    - `n_task`: ascending numbers of labels, each at least latent_dim + 2. Below it the error has no
+      mean.
+    - `penalty`: ascending penalties a sample, infinity allowed. `"optimal"` takes the closed form
+      `optimal_penalty` in each cell. `"empirical"` takes the best of a grid of 33 in each cell, by
+      the mean of all trials; the grid runs from a tenth to a thousand times the penalty of ridge
+      regression on the outside.
+    - `trials`: number of draws of each seed.
+    - `seeds`: number of replicates.
+    - `key`: trial t of seed s takes `fold_in(key, s · trials + t)`. So a cell depends neither on
+      the rest of the grid, nor on chunks, nor on devices.
+    - `method`: `"reduced"` draws exactly what n_brain recordings teach, and the task stage, at a
+      cost that does not depend on the sample numbers. `"data"` draws inputs, recordings and labels
+      and runs the estimators; each new sample number compiles anew.
+    - `n_task_only`: numbers of labels for the baselines, which see no recordings. The default is a
+      grid wide enough to read values off it; for `"data"` it ends at eight times the largest
+      `n_task`.
     - `estimator`: for `"data"`, `"befs"`, a control (`"random_subspace"`, `"shuffled_recordings"`,
       `"oracle"`), or a function `f(key, brain_inputs, recordings, task_inputs, targets, penalty)`
       that returns weights.
-    - `traces`: of the task stage, for `"reduced"`: `"drawn"`, or the `"closed form"`, which draws
-      only the brain stage (good to about 1e-3 where n_task is near input_dim, better elsewhere).
+    - `traces`: of the task stage, for `"reduced"`. `"drawn"`, or `"closed form"`, which draws only
+      the brain stage; it is good to about 1e-3 where n_task is near input_dim, and better
+      elsewhere.
     - `shift`: covariance of the test inputs, a `BlockShift`, or for `"data"` any (d, d) matrix.
-    - `mesh`: the devices of a `jax.sharding.Mesh` share the trials.
+    - `mesh`: a `jax.sharding.Mesh`, whose devices share the trials.
     - `max_bytes`: memory for the arrays of the trials that run at the same time.
-    - `progress`: called with the numbers of steps done and in all.
+    - `progress`: a function that is called with the part of the simulation, the steps done, and
+      all.
 
-    Returns a labelled dataset. `risk` and `risk_standard_error` over (n_brain, n_task, penalty,
-    seed): mean over the trials of a seed, and its standard error; `misalignment`, its standard
-    error, over (n_brain, seed): ‖K̂β‖²; `penalty_used` over (n_brain, n_task, penalty);
-    `task_only_risk` and `ridge_risk` (at its best penalty), with standard errors, over
-    (n_task_only, seed). A cell that fails, or whose mean does not exist, is NaN and counted in the
-    attribute `failed_cells`. The other attributes hold the configuration, versions, device and wall
-    time.
+    **Returns**
 
-    **Raises** `ValueError` that names the argument and the remedy; it names `method="data"` where
-    there are no reduced draws.
+    A labelled dataset:
 
-    **Source.** Reduced draws: derived here, docs/theory.md, "Simulation".
+    - `risk`, over (n_brain, n_task, penalty, seed): the mean over the trials of a seed.
+    - `misalignment`, over (n_brain, seed): ‖K̂β‖².
+    - `penalty_used`, over (n_brain, n_task, penalty).
+    - `task_only_risk` and `ridge_risk`, over (n_task_only, seed): the baselines, ridge regression
+      at its best penalty.
+    - Each of these but `penalty_used` has its standard error, `risk_standard_error` and so on.
+
+    A cell that fails, or whose mean does not exist, is NaN and counted in the attribute
+    `failed_cells`. The other attributes hold the configuration, versions, device and wall time.
+
+    **Raises**
+
+    `ValueError` that names the argument and the remedy. It names `method="data"` where there are no
+    reduced draws.
+
+    **Source**
+
+    Reduced draws: derived here, docs/theory.md, "Simulation".
     """
     check_choice("method", method, METHODS)
     check_integer("trials", trials, 2)
@@ -107,7 +123,7 @@ def sweep(
         raise ValueError("estimator: a function needs method='data'")
     grids = check_grids(model, n_brain, n_task, penalty, n_task_only, method)
     start = time.perf_counter()
-    simulate = by_reduction.simulate if method == "reduced" else by_data.simulate
+    simulate = _sweep_of_reductions.simulate if method == "reduced" else _sweep_of_data.simulate
     plan = Plan(grids, trials, seeds, key, traces, mesh, max_bytes, progress)
     found = simulate(model, plan, estimator, shift)
     return _labelled(model, plan, found, method, estimator, shift, time.perf_counter() - start)
@@ -116,7 +132,32 @@ def sweep(
 def mean_over_seeds(
     dataset: xarray.Dataset, name: str
 ) -> tuple[xarray.DataArray, xarray.DataArray]:
-    """The mean of a variable of `sweep` over all of its seeds, and its standard error."""
+    """Average a variable of a sweep over its seeds, with the standard error of the mean.
+
+    >>> import jax, jaxbrain as jb
+    >>> problem = jb.Problem.isotropic(16, 3, 1.0, 0.2, 0.5)
+    >>> found = jb.sweep(problem, [40, 80], [30], trials=64, seeds=4, key=jax.random.key(0))
+    >>> mean, error = jb.simulation.mean_over_seeds(found, "misalignment")
+    >>> mean.dims, bool((error < 0.1 * mean).all())
+    (('n_brain',), True)
+
+    **Arguments**
+
+    - `dataset`: what `sweep` has returned.
+    - `name`: a variable that has a standard error beside it.
+
+    **Returns**
+
+    The mean and its standard error, without the dimension `seed`.
+
+    **Raises**
+
+    `KeyError` where the dataset lacks the variable or its standard error.
+
+    **Source**
+
+    Seeds are independent: their variances add up.
+    """
     errors = dataset[f"{name}_standard_error"]
     return dataset[name].mean("seed"), (errors**2).sum("seed") ** 0.5 / dataset.sizes["seed"]
 

@@ -55,7 +55,7 @@ def moments_of_draw(
     return DrawnMoments(misalignment, inside, both, missed, total + 0 * lost)
 
 
-def block_risk(moments: DrawnMoments, traces: TraceDraws, noise, k: int, q: int, n) -> Any:
+def risk_from_moments(moments: DrawnMoments, traces: TraceDraws, noise, k: int, q: int, n) -> Any:
     """E (β̂ − β)ᵀΣ(β̂ − β), given n labels: linear in the moments, and linear in the traces.
 
     Hence means of both give the mean of the risk, if they are independent. k = 0 is ridge

@@ -22,7 +22,7 @@ from ..models.shift import BlockShift, check_shift
 from ..simulation.brain_stage import draw_subspace, is_dense, reduce_model
 from ..simulation.data_trials import representative, stage_keys
 from ..simulation.random_matrices import TraceDraws, trace_draws
-from ..simulation.task_stage import DrawnMoments, block_risk, moments_of_draw
+from ..simulation.task_stage import DrawnMoments, moments_of_draw, risk_from_moments
 from ..theory import Penalties
 from ..theory.accuracy import warn_outside_validated
 from ..theory.brain_stage import SubspaceMoments, subspace_moments
@@ -294,9 +294,9 @@ def _reduced_risks(draws, key, penalty, n_task, noise, k, q, trials, kind):
     # Subspaces and traces are independent: the mean of the one serves the other, which averages over all
     # pairs. Of each trial the deviations of both keep the mean, and give a spread.
     mean_draws, mean_traces = (jax.tree.map(jnp.mean, x) for x in (draws, by_trial))
-    both = block_risk(mean_draws, by_trial, noise, k, q, n_task)
-    both += block_risk(draws, mean_traces, noise, k, q, n_task)
-    risk = both - block_risk(mean_draws, mean_traces, noise, k, q, n_task)
+    both = risk_from_moments(mean_draws, by_trial, noise, k, q, n_task)
+    both += risk_from_moments(draws, mean_traces, noise, k, q, n_task)
+    risk = both - risk_from_moments(mean_draws, mean_traces, noise, k, q, n_task)
     return jnp.where(n_task > k + 1, risk, jnp.inf)
 
 

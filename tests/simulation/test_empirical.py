@@ -54,7 +54,9 @@ def test_values_are_those_of_the_closed_form(dataset, baseline):
 def test_the_inverse_of_a_known_curve():
     """Risk 20/(n − 21) is that of least squares: linear in 1/risk, so that the inverse is exact."""
     curve = 20 / (np.array([25, 50, 100])[:, None] - 21.0) * np.ones((1, 4))
-    found = jb.empirical_value(made_up([[20 / 39.0] * 4, [20 / 2.0] * 4], curve), resamples=200)
+    found = jb.empirical_value(
+        made_up([[20 / 39.0] * 4, [20 / 2.0] * 4], curve), "ols", resamples=200
+    )
     np.testing.assert_allclose(found.value.values.ravel(), [60 - 10, 23 - 10], rtol=1e-12)
     np.testing.assert_allclose(found.value_low, found.value)
     # Against ridge the curve starts at 0 labels and the risk of predicting 0, here 8.
@@ -65,7 +67,7 @@ def test_the_inverse_of_a_known_curve():
 def test_what_is_beyond_the_curve_is_flagged():
     curve = 20 / (np.array([25, 50, 100])[:, None] - 21.0) * np.ones((1, 4))
     risks = [[0.1] * 4, [np.nan] * 4, [1.0] * 4, [0.2, 0.2, 0.2, 0.6]]
-    found = jb.empirical_value(made_up(risks, curve), resamples=500)
+    found = jb.empirical_value(made_up(risks, curve), "ols", resamples=500)
     assert list(found.status.values.ravel()) == ["infinite", "undefined", "ok", "ok"]
     assert np.all(np.isnan(found.value.values.ravel()[:2]))
     # The last is within the curve on average, but too good for it in many resamples: an open end.
@@ -80,7 +82,7 @@ def test_intervals_are_those_of_scipy():
     curve = 20 / (np.array([25, 50, 100])[:, None] - 21.0) * rng.uniform(0.9, 1.1, (3, 12))
     risk = rng.uniform(0.8, 1.2, 12)
     data = made_up(risk[None], curve)
-    found = jb.empirical_value(data, resamples=20_000, confidence=0.9)
+    found = jb.empirical_value(data, "ols", resamples=20_000, confidence=0.9)
 
     def value(seeds):
         height = np.concatenate([[0.0], 1 / curve[:, seeds].mean(1)])
@@ -103,7 +105,7 @@ def test_intervals_cover():
     for repeat in range(200):
         noise = rng.normal(1, 0.05, (2, 30))
         data = made_up((20 / 39.0) * noise[:1], curve * noise[1:])
-        found = jb.empirical_value(data, resamples=400, seed=repeat)
+        found = jb.empirical_value(data, "ols", resamples=400, seed=repeat)
         hits += found.value_low.item() <= 50 <= found.value_high.item()
     assert 0.89 < hits / 200 < 0.99
 
@@ -111,7 +113,7 @@ def test_intervals_cover():
 def test_the_best_penalty_is_chosen_in_every_resample():
     curve = 20 / (np.array([25, 50, 100])[:, None] - 21.0) * np.ones((1, 4))
     risks = [[1.0, 2.0, 1.0, 2.0], [2.0, 1.0, 2.0, 1.0], [1.6, 1.6, 1.6, 1.6]]
-    found = jb.empirical_value(made_up(risks, curve), penalty="best", resamples=400)
+    found = jb.empirical_value(made_up(risks, curve), "ols", penalty="best", resamples=400)
     assert found.value.shape == (1, 1, 1)
     assert found.value.item() == pytest.approx(21 + 20 / 1.5 - 10)
     # A resample of one kind of seeds alone has risk 1 at one of the first two.

@@ -118,6 +118,18 @@ def test_traces_are_those_of_the_bidiagonal_matrix_that_was_drawn(q, n):
     np.testing.assert_allclose(traces.noise, noise, rtol=1e-7, atol=1e-12)
 
 
+def test_more_steps_than_dimensions_change_nothing():
+    """So that programs are shared: q a traced number, with as many steps as a power of two."""
+    penalties = jnp.array([1e-3, 1.0, 1e3, jnp.inf, 5.0])
+    for n in (20.0, 6.0, 3.0):
+        exact = draw_traces(KEY, 6, jnp.asarray(n), penalties)
+        padded = jax.jit(trace_draws, static_argnums=4)(
+            KEY, jnp.asarray(6.0), jnp.asarray(n), penalties, 8
+        )
+        for a, b in zip(exact, padded, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
 @partial(jax.jit, static_argnums=0)
 def many_traces(q, n, penalties):
     return jax.vmap(lambda key: trace_draws(key, q, n, penalties).noise)(jr.split(KEY, 4000))

@@ -64,7 +64,7 @@ def raw_draws(name, draws=DRAWS, seed=0):
 
 @functools.cache
 def program(sizes, solver, dtype):
-    """Compiled once for studies of the same sizes; `solver` and `dtype` only tell programs apart."""
+    """Compiled once for studies of equal sizes; `solver`, `dtype` only tell programs apart."""
 
     @jax.jit
     def draw(reduced, n):

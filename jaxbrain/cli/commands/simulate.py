@@ -138,7 +138,7 @@ def simulate(
     if not speaks:
         return ""
     with accuracy_noted(notes):
-        rows = rows_of(found, study.problem, empirical_value(found))
+        rows = rows_of(found, study.problem, empirical_value(found, "ols"))
     _write(found, study.problem, save, plot, overwrite)
     if json:
         return json_module.dumps(answer_of(found, rows, notes), indent=2)
