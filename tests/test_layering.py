@@ -31,7 +31,7 @@ ROOMS = {
 SHARED = {
     "_typing": (),
     "_threads": (),
-    "_checks": ("_typing",),
+    "_checks": ("_typing", "_threads"),
     "_linalg": ("_typing", "_checks", "_threads"),
     "_arguments": ("_typing", "_checks", "models"),
 }

@@ -139,7 +139,7 @@ def keys(answer):
 @pytest.mark.parametrize(
     "command",
     [
-        "worth --what-if",
+        "worth --preset small --what-if",
         "plan --preset small",
         "simulate --n-brain 100 --n-task 100 --seeds 2 --trials 2",
         "fit study.npz --repeats 2 --rank 2 --per-target",
