@@ -179,7 +179,9 @@ def test_a_config_describes_a_study_and_flags_take_precedence(capsys, tmp_path):
         latent_noise=[0.5, 0.4, 0.3, 0.2, 0.2, 0.1], gain=30.0, misalignment=0.4, task_noise=2.0
     )
     assert answer["n_brain"] == 3_000
-    assert answer["value"] == pytest.approx(float(jb.value(problem, 3_000, 500, baseline="ols")), rel=1e-12)
+    assert answer["value"] == pytest.approx(
+        float(jb.value(problem, 3_000, 500, baseline="ols")), rel=1e-12
+    )
 
 
 def test_a_plot_is_drawn_and_never_overwritten_unasked(capsys, tmp_path):
