@@ -14,6 +14,7 @@ import scipy.linalg
 import scipy.optimize
 
 from jaxbrain._linalg import covariance_factor, implicit_root, leading_eigenspace, spectral_function
+from tests.helpers.derivatives import central_difference
 
 EPS = np.finfo(float).eps
 
@@ -27,10 +28,6 @@ def symmetric_matrix(rng, eigenvalues):
 def symmetric_direction(rng, size):
     direction = rng.normal(size=(size, size))
     return (direction + direction.T) / 2
-
-
-def central_difference(function, point, direction, step):
-    return (function(point + step * direction) - function(point - step * direction)) / (2 * step)
 
 
 def projector_oracle(matrix, rank):

@@ -255,15 +255,16 @@ def _matrix_shrinkage(problem: TracedProblem, n: Array):
     strength = lower.T @ (n * eye + d * problem.latent_noise) @ lower
 
     # ψ² = w ψ₀² with w = spread σr⁴, which may be 0: a root that has a derivative there too.
-    def psi(g, noise, spread):
+    # All that may have a derivative is handed over.
+    def psi(g, noise, spread, d):
         weight = spread * noise**2
         lost = weight > g**2
         return jnp.sqrt((g / d + noise) / jnp.where(lost, jnp.where(lost, weight, 1.0), g**2))
 
-    def chi(g, noise, spread):
+    def chi(g, noise, spread, d):
         return 1 - _confusion(spread, g, noise)
 
-    parameters = problem.recording_noise, _spread(problem)
+    parameters = problem.recording_noise, _spread(problem), jnp.asarray(d)
     weight = parameters[1] * parameters[0] ** 2
     outer = jnp.linalg.solve(lower.T, spectral_function(psi, strength, *parameters))
     chi_matrix = spectral_function(chi, strength, *parameters)

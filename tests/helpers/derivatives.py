@@ -1,9 +1,20 @@
 """One check of derivatives: forward, reverse, by differences and by hand, jitted and mapped."""
 
+from functools import partial
+
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
+
+# For large programs that run a few times: the compiler spends most of its time on making them fast.
+jit_as_it_is = partial(
+    jax.jit,
+    compiler_options={"xla_disable_hlo_passes": "fusion", "xla_backend_optimization_level": 0},
+)
+
+
+def central_difference(function, point, direction, step):
+    return (function(point + step * direction) - function(point - step * direction)) / (2 * step)
 
 
 def check_derivatives(
@@ -23,14 +34,14 @@ def check_derivatives(
     def flat_function(flat):
         return ravel_pytree(function(*restore(flat)))[0]
 
-    mapped = jax.jit(jax.vmap(flat_function))
-    forward_mode = jax.jit(lambda flat: (flat_function(flat), jax.jacfwd(flat_function)(flat)))
-    reverse_mode = jax.jit(jax.jacrev(flat_function))
+    mapped = jit_as_it_is(jax.vmap(flat_function))
+    forward_mode = jit_as_it_is(lambda flat: (flat_function(flat), jax.jacfwd(flat_function)(flat)))
+    reverse_mode = jit_as_it_is(jax.jacrev(flat_function))
     for point in points:
-        flat = ravel_pytree(point)[0]
+        flat = np.asarray(ravel_pytree(point)[0])
         step = 1e-5 * np.maximum(np.abs(flat), 0.01)
         moves = np.diag(step)
-        values = np.asarray(mapped(jnp.concatenate([flat + moves, flat - moves, flat[None]])))
+        values = np.asarray(mapped(np.concatenate([flat + moves, flat - moves, flat[None]])))
         above, below, here = values[: len(flat)], values[len(flat) : -1], values[-1]
         value, forward = (np.asarray(x) for x in forward_mode(flat))
         assert np.all(np.isfinite(forward)), point

@@ -170,12 +170,7 @@ def closed_forms(problem):
         "task_snr": problem.task_snr,
         "expected_misalignment": jb.expected_misalignment(problem, n_brain),
         "first order": jb.expected_misalignment(problem, n_brain, order="first"),
-        "optimal_penalty": jb.optimal_penalty(problem, n_brain, n_task),
-        "risk": jb.risk(problem, n_brain, n_task, 0.3),
-        "value": jb.value(problem, n_brain, n_task),
-        "value against ridge": jb.value(problem, n_brain, n_task, baseline="ridge"),
-        "exchange_rate": jb.exchange_rate(problem, n_brain, n_task),
-        "savings": jb.savings(problem, n_brain, n_task),
+        **jb.worth(problem, n_brain, n_task)._asdict(),
     }
 
 

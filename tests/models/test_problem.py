@@ -125,12 +125,7 @@ def test_both_forms_of_a_problem_give_the_same_answers(gains, noises, recording_
 
 
 def answers(problem, n_brain, n_task):
-    return (
-        problem.gamma,
-        jb.expected_misalignment(problem, n_brain),
-        jb.value(problem, n_brain, n_task),
-        jb.value(problem, n_brain, n_task, baseline="ridge"),
-    )
+    return problem.gamma, *jb.worth(problem, n_brain, n_task)
 
 
 @eqx.filter_jit

@@ -110,7 +110,7 @@ def test_new_numbers_need_no_new_compilation(caplog):
     @jax.jit
     def outer(problem, n_brain, n_task, penalty):
         traces.append(None)
-        return [quantity(problem, n_brain, n_task, penalty) for quantity in QUANTITIES.values()]
+        return jb.risk(problem, n_brain, n_task, penalty)
 
     def call(noise, n_brain, n_task, penalty):
         problem = spectrum_problem(recording_noise=noise, misaligned_power=noise / 10)
@@ -124,6 +124,35 @@ def test_new_numbers_need_no_new_compilation(caplog):
         assert "Compiling" not in caplog.text
         assert len(traces) == 1
         jb.value(spectrum_problem(), np.linspace(60.0, 70.0, 7), 50.0)
+        assert "Compiling" in caplog.text
+
+
+def test_one_program_serves_all_numbers_of_inputs_and_channels(caplog):
+    """Only the number of latents is a shape; channels may be known or not."""
+    shift = jb.BlockShift(0.5, 2.0, 1.0)
+    quantities = {
+        **QUANTITIES,
+        "worth": lambda p, nb, nt, penalty: jb.worth(p, nb, nt),
+        "under a shift": lambda p, nb, nt, penalty: jb.risk(p, nb, nt, penalty, shift=shift),
+        "two_penalty_risk": lambda p, nb, nt, penalty: jb.two_penalty_risk(p, nb, nt),
+        "optimal_penalties": lambda p, nb, nt, penalty: jb.optimal_penalties(p, nb, nt),
+        "elasticities": lambda p, nb, nt, penalty: jb.elasticities(p, nb, nt),
+    }
+
+    def ask(input_dim, recording_dim, names):
+        problem = spectrum_problem(input_dim=input_dim, recording_dim=recording_dim)
+        for name in names:
+            quantities[name](problem, 4.0 * input_dim, 3.0 * input_dim, 0.3)
+
+    ask(24, 16, quantities)
+    with jax.log_compiles(), caplog.at_level(logging.WARNING):
+        for input_dim, recording_dim in ((30, 16), (200, 3), (4096, 10_000)):
+            ask(input_dim, recording_dim, quantities)
+        # Elasticities of channels need to know whether there are any.
+        ask(24, None, set(quantities) - {"elasticities"})
+        assert "Compiling" not in caplog.text
+        # Beyond an eighth of the inputs latents repel each other, which is another algorithm.
+        ask(20, 16, ["task_only_risk", "expected_misalignment"])
         assert "Compiling" in caplog.text
 
 

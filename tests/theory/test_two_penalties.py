@@ -11,18 +11,12 @@ from hypothesis import strategies as st
 from scipy import optimize
 
 import jaxbrain as jb
+from tests.helpers.derivatives import jit_as_it_is
 from tests.helpers.problems import (
     spectrum_problem,
 )
 
 D, K = 16, 4
-
-
-# For large programs that run a few times: the compiler spends most of its time on making them fast.
-jit_as_it_is = partial(
-    jax.jit,
-    compiler_options={"xla_disable_hlo_passes": "fusion", "xla_backend_optimization_level": 0},
-)
 
 
 def problem(snr=1.0, misalignment=0.3, noise=0.5):
