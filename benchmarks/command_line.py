@@ -2,10 +2,9 @@
 
     python -m benchmarks.command_line [FILE.npz] [--device gpu]
 
-`fit` runs on FILE.npz, which notebooks/prepare_szinte2024.py makes; without it on what that makes of the
-recordings in ../shared/data, where the notebooks find them; without these too on simulated arrays of the
-same shapes. The results say on which.
-"""
+`fit` runs on FILE.npz, which notebooks/prepare_szinte2024.py makes; without it on what that makes
+of the recordings in ../shared/data, where the notebooks find them; without these too on simulated
+arrays of the same shapes. The results say on which. """
 
 import argparse
 import os
