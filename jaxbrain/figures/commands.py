@@ -18,26 +18,30 @@ if TYPE_CHECKING:
 def draw_savings(
     savings: xarray.Dataset, samples_per_hour: float | None, study: tuple[float, float]
 ) -> Figure:
-    """Draw which share of the labels recordings save, over labels, for several amounts of recording.
+    """Draw which share of the labels recordings save, over labels, for several amounts of
+    recording.
 
-    Solid lines are against least squares, dashed ones against optimal ridge; a colour for each amount.
+    Solid lines are against least squares, dashed ones against optimal ridge; a colour for each
+    amount.
 
     >>> import numpy as np, xarray
     >>> from jaxbrain.figures import draw_savings, styled
     >>> shares = (("n_brain", "n_task"), np.array([[0.5, 0.2], [0.7, 0.4]]))
     >>> grid = {"n_brain": [500.0, 1000.0], "n_task": [10.0, 100.0]}
     >>> with styled():
-    ...     figure = draw_savings(xarray.Dataset({"ols": shares, "ridge": shares}, grid), None, (50, 0.4))
+    ...     figure = draw_savings(xarray.Dataset({"ols": shares, "ridge": shares}, grid), None, (50,
+    0.4))
     >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     ['500', '1 000', 'this study']
 
     **Arguments**
 
-    - `savings`: over n_brain and n_task, `ols` and `ridge`: shares of the labels that least squares, or
-      ridge, would need. A share of 1 is all of them.
-    - `samples_per_hour`: how many samples an hour of recording gives, to tell hours in the legend. None
-      tells none.
-    - `study`: n_task of the study and its share against least squares, which is marked unless it is NaN.
+    - `savings`: over n_brain and n_task, `ols` and `ridge`: shares of the labels that least
+      squares, or ridge, would need. A share of 1 is all of them.
+    - `samples_per_hour`: how many samples an hour of recording gives, to tell hours in the legend.
+      None tells none.
+    - `study`: n_task of the study and its share against least squares, which is marked unless it is
+      NaN.
 
     **Returns**
 
@@ -94,9 +98,10 @@ def draw_plan(
 
     **Arguments**
 
-    - `curves`: for each modality by its name, over `share`, the percentage of the budget spent on it:
-      `risk`, in units of that of predicting 0. It may be empty, where the budget is too small. The
-      attributes `best_share` and `best_risk` are those of the best split, NaN where nothing is bought.
+    - `curves`: for each modality by its name, over `share`, the percentage of the budget spent on
+      it: `risk`, in units of that of predicting 0. It may be empty, where the budget is too small.
+      The attributes `best_share` and `best_risk` are those of the best split, NaN where nothing is
+      bought.
     - `risk_without_brain`: of the best plan without recordings, in the same units: the dashed line.
     - `budget`, `currency`: money to spend, as a number, and a word or sign for it.
     - `width`: of the figure, in inches.

@@ -38,11 +38,33 @@ def draw_risk(
 ) -> Figure:
     """Draw the risk over labels, with recordings and without.
 
-    - `curves`: over n_task, the risks of least squares, ridge, BEFS and BEFS with two penalties, in units of
-      that of predicting 0.
-    - `simulated`: the same risks at some n_task, with `_low` and `_high`, in units of ‖β‖²; `power` is that
-      of predicting 0 in these units.
-    - `recordings`: how much is recorded, in words. `study`: n_task of the study and its risk.
+    >>> import xarray
+    >>> from jaxbrain.figures import draw_risk, styled
+    >>> grid = {"n_task": [10, 90]}
+    >>> names = ("task_only_risk", "ridge_risk", "risk", "two_penalty_risk")
+    >>> curves = xarray.Dataset({name: ("n_task", [0.9, 0.4]) for name in names}, grid)
+    >>> with styled():
+    ...     figure = draw_risk(curves, None, 1.0, "500 brain samples", (50, 0.5))
+    >>> figure.axes[0].get_ylabel()
+    'risk (that of predicting 0 is 1)'
+
+    **Arguments**
+
+    - `curves`: over n_task, `task_only_risk`, `ridge_risk`, `risk` and `two_penalty_risk`, in units
+      of the risk of predicting 0.
+    - `simulated`: the same risks at some n_task, each with `_low` and `_high`, in units of ‖β‖².
+      None draws no points.
+    - `power`: the risk of predicting 0, in the units of `simulated`.
+    - `recordings`: how much is recorded, in words.
+    - `study`: n_task of the study and its risk in the units of `curves`, which is marked.
+
+    **Returns**
+
+    The figure, one column wide. Call this within `styled`, or let `save` do so.
+
+    **Raises**
+
+    `KeyError` where a dataset lacks one of its variables.
     """
     import matplotlib.pyplot as plt
 
@@ -71,11 +93,35 @@ def draw_value(
     samples_per_hour: float | None,
     study: tuple[float, float],
 ) -> Figure:
-    """Draw what recordings are worth over how many there are: in labels, for three comparisons.
+    """Draw what recordings are worth, in labels, over how many there are, for three comparisons.
 
-    - `curves`: over n_brain, `value_ols`, `value_ridge`, `information_value`. `simulated`: the first two at
-      some n_brain, with `_low` and `_high`.
-    - `labels`: how many there are, in words. `study`: n_brain of the study and its information value.
+    >>> import xarray
+    >>> from jaxbrain.figures import draw_value, styled
+    >>> grid = {"n_brain": [100, 900]}
+    >>> names = ("value_ols", "value_ridge", "information_value")
+    >>> curves = xarray.Dataset({name: ("n_brain", [9, 40]) for name in names}, grid)
+    >>> with styled():
+    ...     figure = draw_value(curves, None, "50 labels", None, (500, 20.0))
+    >>> figure.axes[0].get_ylabel()
+    'value (labels)'
+
+    **Arguments**
+
+    - `curves`: over n_brain, `value_ols`, `value_ridge` and `information_value`, in labels. NaN is
+      left out.
+    - `simulated`: the first two at some n_brain, each with `_low` and `_high`. None draws no
+      points.
+    - `labels`: how many there are, in words.
+    - `samples_per_hour`: how many samples an hour of recording gives; None where that is not known.
+    - `study`: n_brain of the study and its information value, which is marked unless it is NaN.
+
+    **Returns**
+
+    The figure, one column wide. Call this within `styled`, or let `save` do so.
+
+    **Raises**
+
+    `KeyError` where a dataset lacks one of its variables.
     """
     import matplotlib.pyplot as plt
 
@@ -99,8 +145,32 @@ def draw_saved(
 ) -> Figure:
     """Draw which share of the labels recordings save, over labels, for three comparisons.
 
-    Arguments as in `draw_value`, over n_task; a value V beside n_task labels saves V/(n_task + V) of those
-    that would be needed otherwise. `study`: n_task of the study and its information value.
+    A value V beside n_task labels saves V/(n_task + V) of those that would be needed otherwise.
+
+    >>> import xarray
+    >>> from jaxbrain.figures import draw_saved, styled
+    >>> grid = {"n_task": [10, 90]}
+    >>> names = ("value_ols", "value_ridge", "information_value")
+    >>> curves = xarray.Dataset({name: ("n_task", [10, 30]) for name in names}, grid)
+    >>> with styled():
+    ...     figure = draw_saved(curves, None, "500 brain samples", (90, 30.0))
+    >>> [float(share) for share in figure.axes[0].lines[0].get_ydata()]
+    [50.0, 25.0]
+
+    **Arguments**
+
+    - `curves`, `simulated`: as in `draw_value`, over n_task.
+    - `recordings`: how much is recorded, in words.
+    - `study`: n_task of the study and its information value, which is marked where n_task is above
+      0.
+
+    **Returns**
+
+    The figure, one column wide. Call this within `styled`, or let `save` do so.
+
+    **Raises**
+
+    `KeyError` where a dataset lacks one of its variables.
     """
     import matplotlib.pyplot as plt
 
@@ -120,8 +190,24 @@ def draw_saved(
 def draw_changes(changes: Mapping[str, tuple[float, float]]) -> Figure:
     """Draw by how many percent the value of recordings changes for one percent more of each thing.
 
-    `changes`: of the value against least squares and of the information value, by the name of the thing,
-    most important first. What is not defined is left out.
+    >>> from jaxbrain.figures import draw_changes, styled
+    >>> with styled():
+    ...     figure = draw_changes({"labels": (0.9, 0.4), "brain samples": (0.2, 0.1)})
+    >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    ['labels', 'brain samples']
+
+    **Arguments**
+
+    - `changes`: by the name of the thing, most important first, the changes of the value against
+      least squares and of the information value. NaN is left out.
+
+    **Returns**
+
+    The figure, one column wide. Call this within `styled`, or let `save` do so.
+
+    **Raises**
+
+    Nothing of its own.
     """
     import matplotlib.pyplot as plt
 

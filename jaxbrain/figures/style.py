@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 STYLE = Path(__file__).with_name("journal.mplstyle")
 ONE_COLUMN, TWO_COLUMNS = 3.5, 7.2
 
-# Okabe and Ito's colours, which people with colour-blindness can tell apart. The same thing has the same
-# one in every figure.
+# Okabe and Ito's colours, which people with colour-blindness can tell apart. The same thing has the
+# same one in every figure.
 COLOURS = {
     "task only": "#4D4D4D",
     "ridge": "#E69F00",
@@ -35,7 +35,23 @@ CATEGORIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Figures made in here look like those of jaxbrain, need no screen, and are closed at the end."""
+    """Figures made in here look like those of jaxbrain, need no screen, and are closed at the end.
+
+    >>> import matplotlib.pyplot as plt
+    >>> from jaxbrain.figures import styled
+    >>> with styled():
+    ...     figure, axes = plt.subplots()
+    >>> plt.fignum_exists(figure.number)
+    False
+
+    **Returns**
+
+    A context manager, for `with styled():`.
+
+    **Raises**
+
+    Nothing of its own. A figure is closed after an error too.
+    """
     import matplotlib
 
     matplotlib.use("Agg", force=False)
@@ -51,7 +67,29 @@ def styled() -> Iterator[None]:
 
 
 def save(path: Path, draw: Callable[..., Figure], *arguments: Any, **options: Any) -> None:
-    """Write the figure that `draw` makes of the arguments into a file, .png, .svg or .pdf."""
+    """Write the figure that `draw` makes into a file, in the style of jaxbrain.
+
+    >>> import pathlib, tempfile
+    >>> from jaxbrain.figures import draw_changes, save
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "changes.svg"
+    >>> save(file, draw_changes, {"labels": (0.9, 0.4)})
+    >>> file.read_text()[:5]
+    '<?xml'
+
+    **Arguments**
+
+    - `path`: the file. It ends in .png, .svg or .pdf, and is replaced if it exists.
+    - `draw`: one of the functions `draw_…`.
+    - `arguments`, `options`: what `draw` takes.
+
+    **Returns**
+
+    Nothing. The file is there complete, or not at all.
+
+    **Raises**
+
+    `OSError` where the file cannot be written; `ValueError` where its name ends in something else.
+    """
     with styled():
         figure = draw(*arguments, **options)
         form = path.suffix.lower().removeprefix(".")
@@ -84,7 +122,8 @@ def legend_above(figure: Figure) -> None:
 
 
 def log_axis(axes: Axes, low: float, high: float) -> None:
-    """A logarithmic vertical axis with a readable number of plain numbers at it, however short or long."""
+    """A logarithmic vertical axis with a readable number of plain numbers at it, however short or "
+    "long."""
     axes.set_yscale("log")
     axes.set_ylim(low, high)
     readable_numbers(axes.yaxis, low, high)
@@ -92,7 +131,8 @@ def log_axis(axes: Axes, low: float, high: float) -> None:
 
 
 def readable_numbers(axis: Axis, low: float, high: float) -> None:
-    """Numbers at a logarithmic axis that do not overlap: few of them within a decade, few decades."""
+    """Numbers at a logarithmic axis that do not overlap: few of them within a decade, few "
+    "decades."""
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     subs = (1, 2, 3, 5) if high < 10 * low else (1, 2, 5) if high < 300 * low else (1,)
@@ -110,7 +150,8 @@ def shortened(name: str, most: int = 24) -> str:
 
 
 def literal(text: str) -> str:
-    """Text that a figure shows as it is: no formula opened by a dollar sign, no underscore in front.
+    """Text that a figure shows as it is: no formula opened by a dollar sign, no underscore in
+    front.
 
     A question mark stands for what the font has no sign for.
     """

@@ -1,4 +1,5 @@
-"""Compiled programs are kept from one start to the next, and trouble with that is nobody's concern."""
+"""Compiled programs are kept from one start to the next, and trouble with that is nobody's "
+"concern."""
 
 import json
 import warnings

@@ -126,7 +126,8 @@ def test_json_and_table_say_the_same(capsys, tmp_path):
         assert f"{100 * found['saved']:.1f} %" in rows[name]
     assert f"{answer['without_brain']['risk']:.4g}" in rows["no recordings"]
     verdict = re.fullmatch(
-        r"Buy (\w+) recordings: ([\d ]+) samples( \([\d.]+ h\))? for ([\d ]+) EUR, and ([\d ]+) labels; "
+        r"Buy (\w+) recordings: ([\d ]+) samples( \([\d.]+ h\))? for ([\d ]+) EUR, and "
+        r"([\d ]+) labels; "
         r"to be as good without recordings would cost ([\d ]+) EUR on labels, "
         r"so that (\d+) % \(([\d ]+) EUR\) are saved\.",
         answer["verdict"],

@@ -1,4 +1,5 @@
-"""What a plan says: its verdict, why something is not bought, its picture; of numbers made up by hand."""
+"""What a plan says: its verdict, why something is not bought, its picture; of numbers made up by "
+"hand."""
 
 import re
 
@@ -73,17 +74,41 @@ def test_fixed_costs_hours_and_currency_stand_in_the_table():
 @pytest.mark.parametrize(
     ("kind", "changes", "said"),
     [
-        ("the least amount is above the budget", {}, "small costs 19.8 before a subspace of 64 inputs"),
+        (
+            "the least amount is above the budget",
+            {},
+            "small costs 19.8 before a subspace of 64 inputs",
+        ),
         ("the least amount is above the budget", {}, "learned at all, which is above the budget"),
-        ("no label can be bought", {}, "a label costs 1, so that a budget of 500 buys none; recordings"),
-        ("no label can be bought", {"fixed_cost_task": 600.0}, "labelling alone costs 600 once, so that"),
-        ("labels leave nothing to improve", {}, "bring the risk to 0.3 already, which leaves small"),
-        ("teaches nothing", {}, "small teaches nothing about this task: no amount of it, even for free"),
+        (
+            "no label can be bought",
+            {},
+            "a label costs 1, so that a budget of 500 buys none; recordings",
+        ),
+        (
+            "no label can be bought",
+            {"fixed_cost_task": 600.0},
+            "labelling alone costs 600 once, so that",
+        ),
+        (
+            "labels leave nothing to improve",
+            {},
+            "bring the risk to 0.3 already, which leaves small",
+        ),
+        (
+            "teaches nothing",
+            {},
+            "small teaches nothing about this task: no amount of it, even for free",
+        ),
         ("teaches nothing", {}, "would bring the risk below that of ridge regression without it"),
         ("teaches nothing", {"baseline": "ols"}, "below that of least squares without it"),
-        ("too expensive", {}, "(at best the risk comes to 0.35 with it, and to 0.3 if all is spent"),
+        (
+            "too expensive",
+            {},
+            "(at best the risk comes to 0.35 with it, and to 0.3 if all is spent",
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_verdict_says_why_nothing_should_be_bought(kind, changes, said):
     purchase, answer = purchase_of("small", **changes), answer_of(None, {"small": found_of(kind)})
     verdict = told(purchase, answer)["verdict"]

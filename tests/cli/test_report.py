@@ -82,7 +82,8 @@ def test_sensitivities_and_break_even_prices_are_those_of_the_library(small):
         )
         money = first_number(table[row]["EUR a sample"])
         assert money == pytest.approx(2 * float(expected), rel=6e-3)
-    # The best plan of a large budget has recordings a little below that price, and none a little above.
+    # The best plan of a large budget has recordings a little below that price, and none a little
+    # above.
     price = first_number(
         table["the best amount at a large budget, against least squares"]["labels a sample"]
     )
@@ -128,8 +129,18 @@ def test_proposal_says_numbers_assumptions_and_source(small):
     answer = jb.worth(jb.presets.small().problem(), 500, 100)
     said = re.search(r"worth about ([\d ]+) further labels", paragraph)
     assert first_number(said[1]) == pytest.approx(float(answer.information_value), rel=5e-3)
-    for part in ("Gaussian", "linear", "independent", "not measured", "Lewis, Wang, Schwab and Pitkow",
-                 "arXiv:2605.09243", "ridge regression", "shrinkage", "95 % interval", "EUR"):  # fmt: skip
+    for part in (
+        "Gaussian",
+        "linear",
+        "independent",
+        "not measured",
+        "Lewis, Wang, Schwab and Pitkow",
+        "arXiv:2605.09243",
+        "ridge regression",
+        "shrinkage",
+        "95 % interval",
+        "EUR",
+    ):
         assert part in paragraph
     # Three digits and no more.
     for number in re.findall(r"(?<![\d.:])\d[\d ]*\.?\d*", paragraph.replace("2605.09243", "")):

@@ -1,4 +1,5 @@
-"""A report is refused before anything is computed, and leaves nothing behind where it cannot be written."""
+"""A report is refused before anything is computed, and leaves nothing behind where it cannot be "
+"written."""
 
 import pytest
 
@@ -48,15 +49,24 @@ def test_every_fault_is_told_at_once_and_nothing_is_written(capsys, tmp_path):
     [
         ((), "out"),
         (("absent.toml", "--out", "a.html"), "no such file"),
-        (("absent.toml", "--cost-task", "-1", "--out", "a.html"), "--cost-task must be greater than 0"),
+        (
+            ("absent.toml", "--cost-task", "-1", "--out", "a.html"),
+            "--cost-task must be greater than 0",
+        ),
         (("--out", "absent/a.html"), "there is no folder"),
-        (("--preset", "small", "--cost-hour", "3", "--cost-task", "1", "--out", "a.html"), "which the preset does not say"),
-        (("--cost-hour", "3", "--cost-brain", "1", "--cost-task", "1", "--out", "a.html"), "the same thing"),
+        (
+            ("--preset", "small", "--cost-hour", "3", "--cost-task", "1", "--out", "a.html"),
+            "which the preset does not say",
+        ),
+        (
+            ("--cost-hour", "3", "--cost-brain", "1", "--cost-task", "1", "--out", "a.html"),
+            "the same thing",
+        ),
         (("--currency", "EUR", "--out", "a.html"), "needs the price of recordings"),
         (("--out", "a" * 300 + ".html"), "cannot be written"),
         (("b" * 300 + ".toml", "--out", "a" * 300 + ".html"), "cannot be read"),
     ],
-)  # fmt: skip
+)
 def test_wrong_arguments_are_refused(capsys, tmp_path, monkeypatch, arguments, said):
     monkeypatch.chdir(tmp_path)
     assert said in refused(capsys, "report", *arguments)

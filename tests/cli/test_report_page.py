@@ -1,4 +1,5 @@
-"""The page of a report: well formed, alone, safe; as a browser shows it; what corners are told in words."""
+"""The page of a report: well formed, alone, safe; as a browser shows it; what corners are told in "
+"words."""
 
 import itertools
 import os
@@ -38,8 +39,17 @@ def test_page_is_well_formed_and_can_be_read_aloud(small):
     for image in images:
         assert len(image["alt"]) > 80
         assert re.search(r"\d", image["alt"])
-    for section in ("Inputs", "Result", "Figures", "Sensitivities", "Budget", "Assumptions and limits",
-                    "For a grant proposal", "Versions and seed", "Citation"):  # fmt: skip
+    for section in (
+        "Inputs",
+        "Result",
+        "Figures",
+        "Sensitivities",
+        "Budget",
+        "Assumptions and limits",
+        "For a grant proposal",
+        "Versions and seed",
+        "Citation",
+    ):
         assert section in page.words
 
 

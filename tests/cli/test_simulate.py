@@ -1,4 +1,5 @@
-"""`jaxbrain simulate`: tables, JSON, files, pictures. One grid, compiled once, serves most tests."""
+"""`jaxbrain simulate`: tables, JSON, files, pictures. One grid, compiled once, serves most "
+"tests."""
 
 import json
 import os
@@ -53,8 +54,11 @@ def test_cells_stand_beside_their_closed_form(capsys, tmp_path):
     problem = jb.presets.small().problem()
     cells = answer["cells"]
     assert [(cell["n_brain"], cell["n_task"]) for cell in cells] == [
-        (100, 50), (100, 100), (400, 50), (400, 100)
-    ]  # fmt: skip
+        (100, 50),
+        (100, 100),
+        (400, 50),
+        (400, 100),
+    ]
     for cell in cells:
         claim = float(jb.risk(problem, cell["n_brain"], cell["n_task"]))
         assert cell["closed_form"] == pytest.approx(claim, rel=1e-9)
@@ -112,8 +116,21 @@ def test_the_dataset_is_kept_and_never_replaced_unasked(capsys, tmp_path, ready)
 
 
 def test_the_table_and_the_data_method(capsys):
-    out = simulated(capsys, *GRID[:3], "--n-task", "50", "--seeds", "2", "--trials", "3", "--method", "data",
-              "--penalty", "1", "inf")  # fmt: skip
+    out = simulated(
+        capsys,
+        *GRID[:3],
+        "--n-task",
+        "50",
+        "--seeds",
+        "2",
+        "--trials",
+        "3",
+        "--method",
+        "data",
+        "--penalty",
+        "1",
+        "inf",
+    )
     study, _, power, _, *lines = out.splitlines()
     small = jb.presets.small().problem()
     sizes = small.input_dim, small.latent_dim, small.recording_dim

@@ -14,17 +14,38 @@ GRID = ["--n-brain", "100", "400", "--n-task", "50", "100", "--seeds", "4", "--t
 
 def test_all_that_is_wrong_is_told_at_once(capsys, tmp_path):
     said = refused(
-        capsys, "simulate", "--n-brain", "400", "100", "--n-task", "2", "--penalty", "big", "--trials", "1",
-        "--seeds", "1", "--max-gigabytes", "inf", "--seed", "9" * 23, "--plot", str(tmp_path / "risk.txt"),
-        "--misalignment", "2",
-    )  # fmt: skip
+        capsys,
+        "simulate",
+        "--n-brain",
+        "400",
+        "100",
+        "--n-task",
+        "2",
+        "--penalty",
+        "big",
+        "--trials",
+        "1",
+        "--seeds",
+        "1",
+        "--max-gigabytes",
+        "inf",
+        "--seed",
+        "9" * 23,
+        "--plot",
+        str(tmp_path / "risk.txt"),
+        "--misalignment",
+        "2",
+    )
     for part in (
-        "misalignment is a share", "risk.txt: the name must end in", "--penalty must be",
-        "--trials must be at least 2", "--seeds must be at least 2",
+        "misalignment is a share",
+        "risk.txt: the name must end in",
+        "--penalty must be",
+        "--trials must be at least 2",
+        "--seeds must be at least 2",
         "--max-gigabytes must be a finite number greater than 0, but it is inf",
         f"--seed must lie between 0 and 4294967295, but it is {'9' * 23}",
         "--n-brain must ascend, but it is 400 100: give 100 400",
-    ):  # fmt: skip
+    ):
         assert part in said
     said = refused(
         capsys, "simulate", "--n-brain", "400", "100", "--n-task", "2", "--penalty", "2", "1"
@@ -56,16 +77,22 @@ def test_a_cluster_that_is_not_there_is_told(capsys, monkeypatch):
     ("arguments", "said"),
     [
         (("--seed", "-1"), "--seed must lie between 0 and 4294967295, but it is -1"),
-        (("--n-brain", str(2**63 - 1)), "--n-brain must lie between 1 and 1e+15, but there is 92233"),
+        (
+            ("--n-brain", str(2**63 - 1)),
+            "--n-brain must lie between 1 and 1e+15, but there is 92233",
+        ),
         (("--n-task", "1" + "0" * 400), "--n-task must lie between 1 and 1e+15, but there is 1000"),
         (("--n-task", "-4", "50"), "--n-task must lie between 1 and 1e+15, but there is -4"),
         (("--n-brain", "64"), "--n-brain must be at least 65, but it is as low as 64"),
         (("--penalty", "2", "2"), "--penalty must ascend, but it is 2 2: give 2"),
         (("--penalty", "nan"), "--penalty holds NaN"),
         (("--trials", "9" * 30), "--trials must be at most 1000000000"),
-        (("--method", "data", "--max-gigabytes", "1e-9"), "--max-gigabytes, in bytes, must be at least"),
+        (
+            ("--method", "data", "--max-gigabytes", "1e-9"),
+            "--max-gigabytes, in bytes, must be at least",
+        ),
     ],
-)  # fmt: skip
+)
 def test_wrong_numbers_are_told_by_their_option(capsys, arguments, said):
     assert said in refused(capsys, "simulate", *arguments)
 

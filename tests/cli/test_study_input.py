@@ -1,4 +1,5 @@
-"""A study from options and files: what is wrong with them is told at once, and nothing is computed."""
+"""A study from options and files: what is wrong with them is told at once, and nothing is "
+"computed."""
 
 import pytest
 

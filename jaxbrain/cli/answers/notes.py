@@ -14,7 +14,8 @@ _INFINITIES = {math.inf: "infinite", -math.inf: "minus infinity"}
 
 @contextmanager
 def accuracy_noted(notes: list[str]) -> Iterator[None]:
-    """What the library warns of in here becomes a note, said once; other warnings stay what they are."""
+    """What the library warns of in here becomes a note, said once; other warnings stay what they "
+    "are."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", AccuracyWarning)
         show = warnings.showwarning

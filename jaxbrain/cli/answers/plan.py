@@ -30,7 +30,8 @@ class Obstacle(NamedTuple):
 
 
 def answer_of(purchase: Purchase, notes: list[str]) -> dict[str, Any]:
-    """Everything that is printed, as plain numbers; `notes` on how far they can be trusted are added.
+    """Everything that is printed, as plain numbers; `notes` on how far they can be trusted are
+    added.
 
     Beside what is not bought stands an `Obstacle` as "why_not".
     """
@@ -130,10 +131,9 @@ def _obstacle(
 def curves_of(purchase: Purchase, answer: dict[str, Any]) -> dict[str, xarray.Dataset]:
     """For each modality the risk over the share of the budget that is spent on recordings.
 
-    Over `share`, in percent: `risk`, in units of that of predicting 0, where the rest of the budget buys
-    labels. Empty where the budget is too small. The attributes `best_share` and `best_risk` are those of the
-    best split, NaN where nothing is bought.
-    """
+    Over `share`, in percent: `risk`, in units of that of predicting 0, where the rest of the budget
+    buys labels. Empty where the budget is too small. The attributes `best_share` and `best_risk`
+    are those of the best split, NaN where nothing is bought."""
     import xarray
 
     from ...theory import risk, two_penalty_risk
@@ -172,7 +172,8 @@ def power_of(purchase: Purchase) -> float:
 
 
 def _affordable_amounts(input_dim: int, most: float) -> np.ndarray:
-    """Numbers of samples up to `most` at which a curve is drawn, denser towards both of its steep ends."""
+    """Numbers of samples up to `most` at which a curve is drawn, denser towards both of its steep "
+    "ends."""
     fewest = input_dim + 2
     if most < fewest:
         return np.zeros(0)
@@ -181,11 +182,11 @@ def _affordable_amounts(input_dim: int, most: float) -> np.ndarray:
 
 
 def _in_whole_units(*sums: float) -> tuple[int, tuple[float, ...]]:
-    """Sums of money in a unit so small that all of them are whole, and how many make one of the user's.
+    """Sums of money in a unit so small that all of them are whole, and how many make one of the
+    user's.
 
-    A price of 0.2 is a trifle more than a fifth in binary, and would buy one label less than it should.
-    Where there is no such unit the sums are left as they are.
-    """
+    A price of 0.2 is a trifle more than a fifth in binary, and would buy one label less than it
+    should. Where there is no such unit the sums are left as they are."""
     meant = [Fraction(each).limit_denominator(1_000_000) for each in sums]
     unit = math.lcm(*(each.denominator for each in meant))
     whole = [float(each * unit) for each in meant]

@@ -34,7 +34,8 @@ class BreakEven:
     against_ols: float
     """All of them, against least squares: the exchange rate."""
     large_budgets: float
-    """The best amount of them beside unlimited labels, against least squares. NaN where more recordings do
+    """The best amount of them beside unlimited labels, against least squares. NaN where more
+    recordings do
     not bring the learned subspace closer to the task (γ < 0)."""
 
 
@@ -105,8 +106,8 @@ def _break_even(
     rate = numbers["information_value"] / study.n_brain
     problem = study.problem
     teachable = bool(worth_collecting(problem, 1.0, 1.0).teachable)
-    # The first-order law, favourability at equal prices, knows nothing of the input_dim samples that a
-    # subspace takes at least.
+    # The first-order law, favourability at equal prices, knows nothing of the input_dim samples
+    # that a subspace takes at least.
     amounts = np.geomspace(problem.input_dim + 2, 1e4 * problem.input_dim, 400)
     with accuracy_noted([]):
         best = float(np.max(np.asarray(value(problem, amounts, np.inf, baseline="ols")) / amounts))
@@ -137,11 +138,11 @@ def _money(study: Study, purchase: Purchase, numbers: dict[str, float], notes: l
 
 
 def _curves(study: Study) -> dict[str, xarray.Dataset]:
-    """What the study would be worth with other numbers of labels, and with other numbers of recordings.
+    """What the study would be worth with other numbers of labels, and with other numbers of
+    recordings.
 
-    Risks are in units of that of predicting 0. Values are NaN where there is nothing to compare: with a
-    risk that is infinite, or against ridge regression beyond that of predicting 0.
-    """
+    Risks are in units of that of predicting 0. Values are NaN where there is nothing to compare:
+    with a risk that is infinite, or against ridge regression beyond that of predicting 0."""
     problem = study.problem
     fewest = problem.latent_dim + 2
     centre = max(study.n_task, fewest)

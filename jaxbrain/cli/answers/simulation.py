@@ -25,7 +25,8 @@ class Simulation:
     """What was drawn, and what it says, with 95 % intervals (`_low`, `_high`)."""
 
     found: xarray.Dataset
-    """Over (n_brain, n_task): `risk`, and where all stages were drawn `value_ols` and `value_ridge`; over
+    """Over (n_brain, n_task): `risk`, and where all stages were drawn `value_ols` and
+    `value_ridge`; over
     n_task: `task_only_risk` and `ridge_risk`."""
     seed: int
     seeds: int

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
 
 def rows_of(found: xarray.Dataset, problem: Problem, worth: xarray.Dataset) -> list[dict[str, Any]]:
-    """A row a cell: simulation, its standard error, closed form, and their distance in standard errors."""
+    """A row a cell: simulation, its standard error, closed form, and their distance in standard "
+    "errors."""
     from ...simulation import mean_over_seeds
     from ...theory import risk, value
 
     n_brain, n_task = found.n_brain.values, found.n_task.values
     grid = n_brain[:, None, None] * 1.0, n_task[None, :, None] * 1.0, found.penalty_used.values
-    # The closed form starts beyond input_dim + 1 recordings; a cell may have failed before it had a penalty.
+    # The closed form starts beyond input_dim + 1 recordings; a cell may have failed before it had a
+    # penalty.
     unknown = (grid[0] <= problem.input_dim + 1) | np.isnan(grid[2])
     inside = np.maximum(grid[0], problem.input_dim + 2), grid[1], np.where(unknown, 0.0, grid[2])
     claims = {
@@ -77,9 +79,8 @@ def answer_of(
 def curves_of(found: xarray.Dataset, problem: Problem) -> tuple[xarray.Dataset, xarray.DataArray]:
     """What a figure shows: simulated risks with standard errors, and the closed form between them.
 
-    The first is over n_brain, n_task and penalty, the second over an n_task of its own; NaN where the
-    closed form does not reach.
-    """
+    The first is over n_brain, n_task and penalty, the second over an n_task of its own; NaN where
+    the closed form does not reach."""
     import xarray
 
     from ...simulation import mean_over_seeds

@@ -33,7 +33,8 @@ def answer_of(study: Study, notes: list[str]) -> tuple[dict[str, float], bool]:
 
 
 def ranked(changes: dict[str, dict[str, float]]) -> dict[str, tuple[float, float]]:
-    """Changes of the value against least squares and of the information value, by the name of the thing.
+    """Changes of the value against least squares and of the information value, by the name of the
+    thing.
 
     The largest of the information value come first, what is undefined last.
     """
@@ -63,10 +64,9 @@ def changes_of(
 def savings_of(study: Study) -> tuple[xarray.Dataset, tuple[float, float]]:
     """Shares of the labels that recordings save, and n_task and share of the study itself.
 
-    Over n_brain and n_task, `ols` and `ridge`: against least squares and optimal ridge. The amounts are a
-    quarter, half, one, two and ten times the study's, those above input_dim + 1. The study's own share is
-    NaN where its risk is infinite.
-    """
+    Over n_brain and n_task, `ols` and `ridge`: against least squares and optimal ridge. The amounts
+    are a quarter, half, one, two and ten times the study's, those above input_dim + 1. The study's
+    own share is NaN where its risk is infinite."""
     import xarray
 
     from ...theory import risk, savings

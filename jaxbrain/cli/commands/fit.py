@@ -38,22 +38,23 @@ def fit(
     per_target: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> str:
-    """Do these recordings help with this task? Held-out errors on a user's own arrays.
+    """Do these recordings help with this task? Held-out errors on your own arrays.
 
     Args:
-        file: An .npz file with inputs, recordings, targets on shared rows; or with brain_inputs,
-            recordings, task_inputs, targets.
-        rank: Dimension of the learned subspace; by default chosen by cross-validation.
-        n_brain: Rows for the brain stage in each split; by default half of shared rows, all of separate ones.
-        n_task: Rows for the task stage in each split; by default half of the shared rows that are left (at least
-            5), two thirds of separate ones.
+        file: An .npz file of yours. It holds inputs, recordings and targets with shared rows; or
+            brain_inputs, recordings, task_inputs and targets.
+        rank: Dimension of the learned subspace. By default cross-validation chooses it.
+        n_brain: Rows for the brain stage in each split. By default half of shared rows, all of
+            separate ones.
+        n_task: Rows for the task stage in each split. By default half of the shared rows that are
+            left (at least 5), two thirds of separate ones.
         n_test: Rows to test on in each split; by default the rest.
-        block: Keep that many consecutive rows on the same side of a split, for time series: longer than rows
-            stay alike.
-        repeats: Number of random splits.
+        block: Keep that many consecutive rows on the same side of a split. For time series: longer
+            than rows stay alike.
+        repeats: How many random splits.
         seed: Of the random splits.
-        components: Describe the inputs by that many principal components, whitened; by default they are taken
-            as they are.
+        components: Describe the inputs by that many principal components, whitened. By default they
+            are taken as they are.
         per_target: List the errors of every target too.
         json: Print JSON instead of a table.
     """

@@ -24,9 +24,9 @@ _VARIABLES = (
 def info(json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False) -> str:
     """Print devices, precision, versions, and where compiled programs are kept.
 
-    Add this to a report of a bug. The first start of a command compiles its programs, which takes seconds;
-    later starts find them in your cache folder. Delete that folder whenever you like. JAXBRAIN_CACHE=FOLDER
-    moves it, and JAXBRAIN_CACHE=off keeps nothing.
+    Add this to a report of a bug. The first start of a command compiles its programs, which takes
+    seconds; later starts find them in your cache folder. Delete that folder whenever you like.
+    JAXBRAIN_CACHE=FOLDER moves it, and JAXBRAIN_CACHE=off keeps nothing.
 
     Args:
         json: Print JSON instead of text.

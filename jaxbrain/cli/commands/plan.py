@@ -37,28 +37,33 @@ def plan(
     plot: Path | None = None,
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> str:
-    """How much brain recording and how many labels to buy with a budget. Closed form; no data needed.
+    """How much brain recording and how many labels should you buy? The closed form; no data needed.
 
-    Without prices of your own it takes illustrative ones. The defaults of --estimator and --baseline let
-    both sides shrink as well as they can: ridge regression is the best plan without brain data. The
-    paper compares befs with ols, of whose savings a part is mere shrinkage.
+    Without prices of yours it takes illustrative ones. By default both sides shrink as well as they
+    can: ridge regression is the best you can do without brain data. The paper compares befs with
+    ols instead; a part of those savings is mere shrinkage.
 
     Args:
-        preset: A ready-made modality; fmri unless a config describes others.
-        config: A TOML file that describes one or more modalities; see docs/files.md.
-        budget: Money for recordings and labels together; by default 30000 (preset fmri), 500 (small), or
-            that of the config.
-        cost_task: Price of one label; by default 0.5 (preset fmri), 1 (small), or that of the config.
-        cost_hour: Price of an hour of recording; by default 600 (preset fmri).
-        cost_brain: Price of one recorded sample, instead of --cost-hour; by default 0.3 (preset small).
-        fixed_cost_brain: What is due as soon as anything is recorded; by default 0.
-        fixed_cost_task: What is due as soon as anything is labelled; by default 0.
-        task_snr: Variance of the predictable part of a label over that of its noise; a preset has 0.1.
-        misalignment: Share of the task that no recording can reach, 0 to 1; a preset has 0.1.
-        estimator: What recordings are used with; by default befs_two_penalties.
-        baseline: What is done without recordings; by default ridge.
+        config: A TOML file that describes one or more modalities; docs/files.md lists its keys.
+            Name it first. (--config FILE is the same.)
+        preset: A ready-made modality, instead of a file. By default fmri.
+        budget: Your money for recordings and labels together. By default 30000 (preset fmri), 500
+            (small), or what the file says.
+        cost_task: Price of one label. By default 0.5 (preset fmri), 1 (small), or what the file
+            says.
+        cost_hour: Price of an hour of recording. By default 600 (preset fmri).
+        cost_brain: Price of one recorded sample, instead of --cost-hour. By default 0.3 (preset
+            small).
+        fixed_cost_brain: What you pay once if you record anything. By default 0.
+        fixed_cost_task: What you pay once if you label anything. By default 0.
+        task_snr: Variance of the predictable part of a label, divided by the variance of its noise.
+            A preset has 0.1.
+        misalignment: Share of the task that no recording can reach, 0 to 1. A preset has 0.1.
+        estimator: What learns from the recordings. By default befs_two_penalties.
+        baseline: What learns without recordings. By default ridge.
         json: Print JSON instead of a table.
-        plot: Draw the risk over the share of the budget spent on recordings, into this file.
+        plot: Draw into this file how the risk depends on the share of the budget spent on
+            recordings.
         overwrite: Replace the plot if it exists.
     """
     unwritable = output_problems(plot, overwrite, (".png", ".svg", ".pdf"))

@@ -35,32 +35,34 @@ def report(
     seed: int = 0,
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> str:
-    """Write one HTML page on what recordings are worth in a study, ready to be shared.
+    """Write one HTML page on what recordings are worth in your study, ready to be shared.
 
-    It holds the verdict, inputs, results beside a simulation, figures, sensitivities, budget, limits, and a
-    paragraph for a grant proposal, and needs no network. Without prices the budget is told in labels.
+    The page holds the verdict, inputs, results beside a simulation, figures, sensitivities, a
+    budget, limits, and a paragraph for a grant proposal. It needs no network. Give prices with
+    --cost-task and --cost-hour (or --cost-brain), or in the table [budget] of the file. Without
+    prices the report states break-even prices in labels.
 
     Args:
-        config: A TOML file that describes a study, and its prices in a table [budget]; see docs/files.md.
-            Without it the preset is taken.
-        out: The page, a file that ends in .html.
-        preset: A ready-made study; fmri unless a config describes another.
-        n_brain: Number of recorded samples; by default 18000 (preset fmri), 500 (small), or that of the config,
-            else 10 times its inputs.
-        hours: Hours of recording, instead of --n-brain.
-        n_task: Number of labels at hand; by default 100000 (preset fmri), 100 (small), or that of the config,
-            else twice its inputs.
-        task_snr: Variance of the predictable part of a label over that of its noise; a preset has 0.1.
-        misalignment: Share of the task that no recording can reach, 0 to 1; a preset has 0.1.
-        budget: Money for recordings and labels together; by default what the study costs.
-        cost_task: Price of one label; without prices, here or in the config, the budget is told in labels.
+        config: A TOML file that describes your study; docs/files.md lists its keys. Name it first.
+        out: The page: a file that ends in .html.
+        preset: A ready-made study, instead of a file. By default fmri.
+        n_brain: How many samples you record. By default 18000 (preset fmri), 500 (small), or what
+            the file says, else 10 times its inputs.
+        hours: How many hours you record, instead of --n-brain.
+        n_task: How many labels you have. By default 100000 (preset fmri), 100 (small), or what the
+            file says, else twice its inputs.
+        task_snr: Variance of the predictable part of a label, divided by the variance of its noise.
+            A preset has 0.1.
+        misalignment: Share of the task that no recording can reach, 0 to 1. A preset has 0.1.
+        budget: Your money for recordings and labels together. By default what the study costs.
+        cost_task: Price of one label.
         cost_hour: Price of an hour of recording.
         cost_brain: Price of one recorded sample, instead of --cost-hour.
-        fixed_cost_brain: What is due as soon as anything is recorded; by default 0.
-        fixed_cost_task: What is due as soon as anything is labelled; by default 0.
-        currency: A word or sign to print beside prices; by default none.
+        fixed_cost_brain: What you pay once if you record anything. By default 0.
+        fixed_cost_task: What you pay once if you label anything. By default 0.
+        currency: A word or sign to print beside prices. By default none.
         simulate: Also draw from the model, where that takes no more than seconds.
-        seed: Of the simulation.
+        seed: Of the simulation's random numbers.
         overwrite: Replace the page if it exists.
     """
     problems = output_problems(out, overwrite, (".html",))

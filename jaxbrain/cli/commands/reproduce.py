@@ -24,11 +24,12 @@ def reproduce(
     """Reproduce the paper: tables, figures drawn from them, and a verdict on each of its claims.
 
     Args:
-        names: Results by name, or all: model, learning, exchange, shift, budget, agreement, imaging,
-            information, boundaries.
-        out: The folder to write into, which is made.
-        quick: Simulate little: the same claims with wider intervals, in some two minutes.
-        resume: Take the tables that are there, compute what is missing, draw and judge anew.
+        names: Results by name, or all: model, learning, exchange, shift, budget, agreement,
+            imaging, information, boundaries.
+        out: The folder to write into. It is made if it does not exist.
+        quick: Simulate little. The claims are the same, their intervals wider; some two minutes in
+            all.
+        resume: Take the tables that are there, compute those that are missing, draw and judge anew.
         overwrite: Compute everything anew, whatever is there.
     """
     from ...reproduce import FULL, QUICK, RESULTS, VERDICTS

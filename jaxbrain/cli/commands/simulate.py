@@ -55,28 +55,33 @@ def simulate(
     save: Path | None = None,
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> str:
-    """Simulate learning with recordings, exactly, and compare with the closed form.
+    """Simulate learning with recordings, exactly, and compare it with the closed form.
 
     Args:
-        preset: A ready-made study; small unless a config describes another.
-        config: A TOML file that describes a study; see docs/files.md.
-        n_brain: Numbers of recorded samples, ascending; by default 100 200 400 800 (preset small),
-            or 7200 18000 36000 (fmri), or the one of the config.
-        n_task: Numbers of labels, ascending; by default 20 50 100 200 400 (preset small),
-            or 1000 5000 20000 100000 (fmri), or the one of the config.
-        penalty: Penalties a sample, ascending (inf is the hard constraint), or optimal, or empirical.
-        task_snr: Variance of the predictable part of a label over that of its noise; a preset has 0.1.
-        misalignment: Share of the task that no recording can reach, 0 to 1; a preset has 0.1.
-        seeds: Replicates, from which intervals come.
-        trials: Trials in each replicate; by default 100, or 2 with the preset fmri.
-        method: reduced draws cost the same for any sample numbers; data draws and fits everything.
+        config: A TOML file that describes your study; docs/files.md lists its keys. Name it first.
+            (--config FILE is the same.)
+        preset: A ready-made study, instead of a file. By default small.
+        n_brain: Numbers of recorded samples, ascending. By default 100 200 400 800 (preset small),
+            or 7200 18000 36000 (fmri), or the one of the file.
+        n_task: Numbers of labels, ascending. By default 20 50 100 200 400 (preset small), or
+            1000 5000 20000 100000 (fmri), or the one of the file.
+        penalty: Penalties for each sample, ascending (inf is the hard constraint); or the word
+            optimal, or empirical.
+        task_snr: Variance of the predictable part of a label, divided by the variance of its noise.
+            A preset has 0.1.
+        misalignment: Share of the task that no recording can reach, 0 to 1. A preset has 0.1.
+        seeds: How many replicates. Intervals come from their spread.
+        trials: How many trials in each replicate; by default 100, or 2 with the preset fmri.
+        method: reduced draws only what matters, at the same cost for any sample numbers. data draws
+            all data and fits them.
         seed: Of the random numbers.
         max_gigabytes: Memory for the arrays of trials that run at the same time.
-        distributed: Share the trials among the devices of all processes (SLURM and others are detected).
-        dry_run: Tell the number of cells, the memory and the time it would take, from two trials.
+        distributed: Share the trials among the devices of all processes (SLURM and others are
+            detected).
+        dry_run: Run two trials only, and tell the number of cells, the memory and the time of all.
         json: Print JSON instead of a table.
-        plot: Draw the risk over labels, theory as lines, simulation as points, into this file.
-        save: Keep the whole dataset: netCDF in this file, CSV beside it.
+        plot: Draw the risk over labels into this file: theory as lines, simulation as points.
+        save: Keep all results: netCDF in this file, CSV beside it.
         overwrite: Replace these files if they exist.
     """
     # Processes can only be joined before JAX computes anything, and a study is read with JAX.
@@ -231,7 +236,8 @@ def _estimate(problem: Any, options: dict[str, Any]) -> str:
 
 
 class _Progress:
-    """One line on a terminal, with the time that is left; elsewhere one line for a part that takes long."""
+    """One line on a terminal, with the time that is left; elsewhere one line for a part that "
+    "takes long."""
 
     def __init__(self, size: str, terminal: bool) -> None:
         self.size, self.terminal = size, terminal

@@ -31,22 +31,26 @@ def worth(
     plot: Path | None = None,
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> str:
-    """How many labels are recordings worth? The closed form; no data needed.
+    """How many labels are your recordings worth? From the closed form; you need no data.
 
     Args:
-        preset: A ready-made study; fmri unless a config describes another.
-        config: A TOML file that describes a study; see docs/files.md.
-        n_brain: Number of recorded samples; by default 18000 (preset fmri), 500 (small), or that of the config,
-            else 10 times its inputs.
-        hours: Hours of recording, instead of --n-brain.
-        n_task: Number of labels at hand; by default 100000 (preset fmri), 100 (small), or that of the config,
-            else twice its inputs.
-        task_snr: Variance of the predictable part of a label over that of its noise; a preset has 0.1.
-        misalignment: Share of the task that no recording can reach, 0 to 1; a preset has 0.1.
-        what_if: Also rank what changes the worth most, by percent for one percent. (Noisier labels are worth
-            less, which makes recordings worth more of them.)
+        config: A TOML file that describes your study; docs/files.md lists its keys. Name it first.
+            (--config FILE is the same.)
+        preset: A ready-made study, instead of a file. By default fmri.
+        n_brain: How many samples you record. By default 18000 (preset fmri), 500 (small), or what
+            the file says, else 10 times its inputs.
+        hours: How many hours you record, instead of --n-brain.
+        n_task: How many labels you have. By default 100000 (preset fmri), 100 (small), or what the
+            file says, else twice its inputs.
+        task_snr: Variance of the predictable part of a label, divided by the variance of its noise.
+            A preset has 0.1.
+        misalignment: Share of the task that no recording can reach, 0 to 1. A preset has 0.1.
+        what_if: Also rank what changes the worth most. For one percent more of each thing you see
+            the change in percent. (Noisier labels are worth less, so recordings are worth more of
+            them.)
         json: Print JSON instead of a table.
-        plot: Draw savings over labels, for several amounts of recording, into this file.
+        plot: Draw into this file which share of the labels you save, for several amounts of
+            recording.
         overwrite: Replace the plot if it exists.
     """
     unwritable = output_problems(plot, overwrite, (".png", ".svg", ".pdf"))

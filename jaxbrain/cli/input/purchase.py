@@ -85,7 +85,8 @@ class Purchase:
 
 
 def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
-    """The purchase of a TOML file, or of a preset, with what the command line gives taking precedence.
+    """The purchase of a TOML file, or of a preset, with what the command line gives taking
+    precedence.
 
     Raises `UserError` that lists every problem at once.
     """
@@ -237,7 +238,8 @@ def _prices(
         f"{config}: [modality.{name}] give either cost_hour or cost_brain, the cost of one sample"
     )
     no_rate = (
-        f"--cost-hour needs to know how many samples an hour gives, which the preset {name} does not "
+        f"--cost-hour needs to know how many samples an hour gives, which the preset {name} does "
+        "not "
         "say: give --cost-brain"
         if config is None
         else f"{said['cost_hour']} needs samples_per_hour: or give cost_brain"
@@ -247,11 +249,11 @@ def _prices(
 
 
 def read_prices(config: Path | None, given: dict[str, Any], study: Study | None) -> Purchase | None:
-    """What a study buys at the prices of the table [budget], flags taking precedence; None without any.
+    """What a study buys at the prices of the table [budget], flags taking precedence; None without
+    any.
 
-    Without a `total` the budget is what the study costs. `study` is None where it could not be read.
-    Raises `UserError` that lists every problem at once.
-    """
+    Without a `total` the budget is what the study costs. `study` is None where it could not be
+    read. Raises `UserError` that lists every problem at once."""
     problems: list[str] = []
     where, table = "", {}
     content = {} if config is None else read_toml(config, problems)
@@ -292,7 +294,8 @@ def read_prices(config: Path | None, given: dict[str, Any], study: Study | None)
         else f"{where} give either cost_hour or cost_brain, the cost of one sample",
         f"a budget needs the price of recordings: give {cost_brain} or {cost_hour}",
         f"{said['cost_hour']} needs to know how many samples an hour gives, which "
-        f"{'the preset does' if config is None else f'{config} does'} not say (samples_per_hour): give "
+        f"{'the preset does' if config is None else f'{config} does'} not say (samples_per_hour): "
+        "give "
         "the price of a sample, cost_brain",
         problems,
     )
@@ -328,7 +331,8 @@ def _price_of_sample(
     no_rate: str,
     problems: list[str],
 ) -> float:
-    """Price of a sample, from that of a sample or of an hour; NaN after a fault, told in these words."""
+    """Price of a sample, from that of a sample or of an hour; NaN after a fault, told in these "
+    "words."""
     if "cost_hour" in found and "cost_brain" in found:
         problems.append(twice)
     elif "cost_brain" in found:

@@ -87,7 +87,8 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
     preset = settings.get("preset")
     if described is not None and preset is not None:
         problems.append(
-            f"{said['preset']} and the table [problem] of {config} exclude each other: give one of them"
+            f"{said['preset']} and the table [problem] of {config} exclude each other: give one of "
+            "them"
         )
     if described is None and preset is None:
         preset = "fmri"
@@ -115,10 +116,12 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
         rate = float(presets.FMRI_SAMPLES_PER_HOUR)
     if "hours" in settings and rate is None and content is not None:
         problems.append(
-            f"{said['hours']} needs to know how many samples an hour gives, which the preset {preset} "
+            f"{said['hours']} needs to know how many samples an hour gives, which the preset "
+            f"{preset} "
             "does not say: give --n-brain"
             if config is None
-            else f"{said['hours']} needs samples_per_hour, which is missing in {config}: or give n_brain"
+            else f"{said['hours']} needs samples_per_hour, which is missing in {config}: or give "
+            "n_brain"
         )
     input_dim = None if preset is None else presets.SIZES[preset][0]
     if described is not None and isinstance(table.get("input_dim"), int):
@@ -128,11 +131,12 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
         n_brain = numbers["hours"] * rate
     if input_dim is not None and n_brain <= input_dim + 1 and content is not None:
         problems.append(
-            f"{said['hours']} must give more than {input_dim + 1} brain samples (input_dim + 1), but "
+            f"{said['hours']} must give more than {input_dim + 1} brain samples (input_dim + 1), "
+            "but "
             f"gives {n_brain:g}"
             if "hours" in numbers
-            else f"{said['n_brain']} must be greater than {input_dim + 1} (input_dim + 1), but it is "
-            f"{n_brain:g}"
+            else f"{said['n_brain']} must be greater than {input_dim + 1} (input_dim + 1), but it "
+            f"is {n_brain:g}"
         )
     if problems:
         raise UserError(problems)

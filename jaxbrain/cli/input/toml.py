@@ -47,7 +47,8 @@ def read_toml(path: Path, problems: list[str]) -> dict[str, Any] | None:
 
 
 def said_of(name: str, given: Collection[str], config: Path | None) -> str:
-    """How a setting is called where it stands: an option of the command line, or a key of the file."""
+    """How a setting is called where it stands: an option of the command line, or a key of the "
+    "file."""
     return flag(name) if config is None or name in given else f"{config}: {name}"
 
 
@@ -147,7 +148,8 @@ def check_problem_table(
         problems.append(f"{where} input_dim must be at least 2, but it is {inputs}")
     elif inputs is not None and latents is not None and latents >= inputs:
         problems.append(
-            f"{where} latent_dim must be between 1 and {inputs - 1}, less than input_dim, but it is "
+            f"{where} latent_dim must be between 1 and {inputs - 1}, less than input_dim, but it "
+            "is "
             f"{latents}"
         )
     if channels is not None and latents is not None and channels < latents:
@@ -162,7 +164,8 @@ def check_problem_table(
 def _check_amounts(
     said: str, name: str, value: Any, latents: int | None, problems: list[str]
 ) -> None:
-    """Whether the value can be a variance or a gain, one for all or a list of one for each latent."""
+    """Whether the value can be a variance or a gain, one for all or a list of one for each "
+    "latent."""
     entries = value if isinstance(value, list) else [value]
     if not all(_is_number(entry) and 0 <= entry <= LARGEST for entry in entries):
         problems.append(
@@ -177,13 +180,15 @@ def _check_amounts(
         problems.append(f"{said} must be one number for all channels, but it is a list")
     elif latents is not None and len(value) != latents:
         problems.append(
-            f"{said} must have shape ({latents},), one entry a latent, or be one number, but it has "
+            f"{said} must have shape ({latents},), one entry a latent, or be one number, but it "
+            "has "
             f"{len(value)} entries"
         )
 
 
 def described_problem(table: dict[str, Any], task_snr: float, misalignment: float) -> Problem:
-    """Task weights of length 1, spread evenly over the latents. Raises `ValueError`, as Problem does."""
+    """Task weights of length 1, spread evenly over the latents. Raises `ValueError`, as Problem "
+    "does."""
     if "encoding_noise" in table:
         return Problem.isotropic(**table, task_snr=task_snr, misalignment=misalignment)
     latent_dim = table["latent_dim"]

@@ -36,7 +36,8 @@ def table(
     *,
     explained: bool = False,
 ) -> str:
-    """A table that scrolls within its own box where it is too wide; its first column names the rows.
+    """A table that scrolls within its own box where it is too wide; its first column names the
+    rows.
 
     `explained`: the second entry of a row says in small what the first one means.
     """

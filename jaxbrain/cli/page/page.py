@@ -71,7 +71,8 @@ def _sensitivities(content: Content) -> list[str]:
     return [
         "<h2>Sensitivities</h2>",
         paragraph(
-            "What would raise the value most: its change for one percent more of each thing, the others kept. "
+            "What would raise the value most: its change for one percent more of each thing, the "
+            "others kept. "
             "Derivatives of the closed form, ordered by the value of the information."
         ),
         '<div class="figures">',
@@ -94,7 +95,9 @@ def _budget(content: Content) -> list[str]:
     ]
     found = content.money
     if found is None:
-        said = "No prices are given, and nothing is assumed about money: the unit here is the price of one label."
+        said = (
+            "No prices are given. This report assumes none: it states break-even prices in labels."
+        )
         return ["<h2>Budget</h2>", paragraph(said), *prices]
     header, rows = tables.splits(content, found)
     return [
@@ -122,7 +125,8 @@ def _proposal(content: Content) -> list[str]:
     return [
         "<h2>For a grant proposal</h2>",
         paragraph(
-            "Ready to paste. What is predicted is rounded to three digits, and so are prices; other inputs are as given."
+            "Ready to paste. What is predicted is rounded to three digits, and so are prices; "
+            "other inputs are as given."
         ),
         f"<blockquote>{paragraph(words.proposal(content))}</blockquote>",
     ]
@@ -144,11 +148,12 @@ def _versions(content: Content) -> list[str]:
 
 
 def _citation() -> list[str]:
+    paper = f'<a href="https://arxiv.org/abs/{words.ARXIV}">arXiv:{words.ARXIV}</a> (2026)'
     return [
         "<h2>Citation</h2>",
         f"<p>{text(words.AUTHORS)}, <cite>{text(words.TITLE)}</cite>, "
-        f'<a href="https://arxiv.org/abs/{words.ARXIV}">arXiv:{words.ARXIV}</a> (2026): the question, the '
-        "model, the two-stage estimator (BEFS) and its large-sample laws. The finite-sample forms, the "
-        "comparison with ridge regression and the second penalty are jaxbrain's.</p>",
+        f"{paper}: the question, the model, the two-stage estimator (BEFS) and its large-sample "
+        "laws. The finite-sample forms, the comparison with ridge regression and the second "
+        "penalty are jaxbrain's.</p>",
         f'<pre tabindex="0">{text(words.CITATION)}</pre>',
     ]

@@ -54,7 +54,8 @@ def pictures(content: Content) -> list[str]:
                 (study.n_task, numbers["risk"] / power),
             ),
             _alt_risk(content),
-            f"Excess test error over the number of labels, beside {recordings}. Lines are closed forms."
+            f"Excess test error over the number of labels, beside {recordings}. Lines are closed "
+            "forms."
             f"{seen}",
         ),
         figure(
@@ -67,7 +68,8 @@ def pictures(content: Content) -> list[str]:
                 (study.n_brain, information if at_study else math.nan),
             ),
             _alt_value(content, labels),
-            f"What recordings are worth over how many there are, beside {labels}. A line ends where the risk "
+            f"What recordings are worth over how many there are, beside {labels}. A line ends "
+            "where the risk "
             f"is above that of predicting 0.{seen if along_brain is not None else ''}",
         ),
         figure(
@@ -79,7 +81,8 @@ def pictures(content: Content) -> list[str]:
                 (study.n_task if at_study else 0.0, information),
             ),
             _alt_saved(content),
-            f"Share of the labels that recordings save, over the number of labels, beside {recordings}."
+            "Share of the labels that recordings save, over the number of labels, beside "
+            f"{recordings}."
             f"{seen if along_brain is not None else ''}",
         ),
     ]
@@ -96,7 +99,8 @@ def picture_of_changes(content: Content) -> str:
     )
     return figure(
         _image(draw_changes, {THINGS[name]: pair for name, pair in things.items()}),
-        f"Bars: percent change of the value against least squares and of the information value for one percent "
+        "Bars: percent change of the value against least squares and of the information value for "
+        "one percent "
         f"more of each thing: {told}.",
         "By how many percent the value changes for one percent more of each thing, all else equal.",
     )
@@ -127,15 +131,18 @@ def picture_of_plan(content: Content) -> str:
     )
     return figure(
         image,
-        f"Line: risk over the share of the budget spent on recordings. {told}; the dashed line, labels alone, "
+        f"Line: risk over the share of the budget spent on recordings. {told}; the dashed line, "
+        "labels alone, "
         f"is at {digits4(without)}.",
-        "Risk over the share of the budget that is spent on recordings; the rest buys labels. Both sides are "
+        "Risk over the share of the budget that is spent on recordings; the rest buys labels. Both "
+        "sides are "
         "at their best penalties.",
     )
 
 
 def _image(draw: Callable[..., Any], *arguments: Any, **options: Any) -> str:
-    """The figure as a data URL. SVG stays sharp at any width; no date, so that it is always the same."""
+    """The figure as a data URL. SVG stays sharp at any width; no date, so that it is always the "
+    "same."""
     from ...figures import styled
 
     file = io.BytesIO()
@@ -166,7 +173,8 @@ def _alt_risk(content: Content) -> str:
         )
     )
     return (
-        "Line chart: risk, in units of that of predicting 0, falls with the number of labels for least "
+        "Line chart: risk, in units of that of predicting 0, falls with the number of labels for "
+        "least "
         "squares, ridge, BEFS and BEFS with two penalties. "
         f"With the {thousands(content.study.n_task)} labels of this study: {told}."
     )
@@ -177,8 +185,10 @@ def _alt_value(content: Content, labels: str) -> str:
     low, high = (count(float(curve.values[place])) for place in (0, -1))
     first, last = (thousands(float(curve.n_brain.values[place])) for place in (0, -1))
     return (
-        f"Line chart: value in labels over brain samples, beside {labels}. The information value goes from "
-        f"{low} labels with {first} brain samples to {high} labels with {last}; at this study it is "
+        f"Line chart: value in labels over brain samples, beside {labels}. The information value "
+        "goes from "
+        f"{low} labels with {first} brain samples to {high} labels with {last}; at this study it "
+        "is "
         f"{count(content.numbers['information_value'])}, against least squares "
         f"{count(content.numbers['value'])}."
     )
@@ -189,7 +199,8 @@ def _alt_saved(content: Content) -> str:
     information = numbers["information_value"]
     share = 100 * information / (n_task + information) if n_task > 0 else math.nan
     return (
-        "Line chart: percent of the labels that recordings save, over the number of labels. At this study "
+        "Line chart: percent of the labels that recordings save, over the number of labels. At "
+        "this study "
         f"{digits(100 * numbers['savings'])} % against least squares, {digits(share)} % of "
         "information against ridge."
     )

@@ -148,7 +148,8 @@ def simulated(content: Content, name: str | None) -> str:
 
 
 def changes(content: Content) -> Rows:
-    """Thing, change of the value against least squares, change of the information value; in order."""
+    """Thing, change of the value against least squares, change of the information value; in "
+    "order."""
     return [
         (THINGS[name], percent(value), percent(information))
         for name, (value, information) in ranked(content.changes).items()
@@ -156,7 +157,8 @@ def changes(content: Content) -> Rows:
 
 
 def break_even(content: Content) -> tuple[tuple[str, ...], Rows]:
-    """Header and rows: up to which price recordings pay, in labels and, where known, hours and money."""
+    """Header and rows: up to which price recordings pay, in labels and, where known, hours and "
+    "money."""
     price, rate = content.break_even, content.study.samples_per_hour
     header = ["recordings", "labels a sample"]
     if rate is not None:

@@ -46,7 +46,8 @@ def what_was_done(
     variances = data.brain_inputs.var(axis=0)
     if variances.max() > 100 * variances.min():
         inputs += (
-            f"; their variances differ {variances.max() / variances.min():.0f}-fold, which penalties "
+            f"; their variances differ {variances.max() / variances.min():.0f}-fold, which "
+            "penalties "
             "do not forgive: standardise them, or use --components"
         )
     how = "chosen by cross-validated encoding error" if rank_chosen else "as given"
@@ -59,14 +60,17 @@ def what_was_done(
         f"splits: {repeats} random ones into {n_brain} brain, {n_task} task and {n_test} test rows "
         f"({rows})",
         f"rank of the learned subspace: {evaluation.rank}, {how}",
-        "centring by the rows learned from; penalties by five-fold cross-validation on the task rows",
-        "controls: BEFS with a random subspace, and with one learned from recordings of shuffled rows",
+        "centring by the rows learned from; penalties by five-fold cross-validation on the task "
+        "rows",
+        "controls: BEFS with a random subspace, and with one learned from recordings of shuffled "
+        "rows",
         "error: mean squared error on test rows over the variance of the target; 1 is no skill",
     ]
 
 
 def as_text(evaluation: Evaluation, done: list[str], said: str, per_target: bool) -> str:
-    """What was done, a row for each estimator, errors of targets if they are wanted, and the verdict."""
+    """What was done, a row for each estimator, errors of targets if they are wanted, and the "
+    "verdict."""
     rows: list[tuple[str, ...]] = [
         ("", "held-out error", "95 % interval", "minus ridge", "95 % interval")
     ]
@@ -114,8 +118,8 @@ def verdict(evaluation: Evaluation) -> str:
         return summarise(errors[better] - errors[worse]).high < 0
 
     rival = lowest(("task_only", "ridge"))
-    # A control that may choose two penalties gains more by chance than one that may choose one: each BEFS
-    # stands beside its own.
+    # A control that may choose two penalties gains more by chance than one that may choose one:
+    # each BEFS stands beside its own.
     helped = [name for name in CONTROLS if all(beats(name, x) for x in (rival, *CONTROLS[name]))]
     best = lowest(helped or CONTROLS)
     control = lowest(CONTROLS[best])
@@ -132,18 +136,21 @@ def verdict(evaluation: Evaluation) -> str:
         if best == "befs_two_penalties" and avoided > 0.5:
             return (
                 f"The recordings help by showing where the task is not: {gain}, and {beyond}. In "
-                f"{100 * avoided:.0f} % of the splits it holds the learned subspace back more than the rest: "
+                f"{100 * avoided:.0f} % of the splits it holds the learned subspace back more than "
+                "the rest: "
                 "what was recorded and this task depend on different directions." + caution
             )
         return f"The recordings help: {gain}, and {beyond}." + caution
     if gap.high < 0:
         return (
-            f"{gain}, but not clearly less than a control ({summaries[control].mean:.3g}): this does not "
+            f"{gain}, but not clearly less than a control ({summaries[control].mean:.3g}): this "
+            "does not "
             "show that the recordings are what helps." + caution
         )
     if gap.low > 0:
         return (
-            f"The recordings do not help here: {_LABELS[best]} has {change:.0f} % more held-out error "
+            f"The recordings do not help here: {_LABELS[best]} has {change:.0f} % more held-out "
+            "error "
             f"than {_LABELS[rival]} {against}." + caution
         )
     return (
@@ -158,7 +165,9 @@ def doubt(correlation: float, rows: int, block: int) -> str:
         return ""
     apart = "that follow each other" if block == 1 else f"{block} apart"
     return (
-        f" Do not rely on this: rows {apart} are alike (correlation {correlation:.2f}), so that both sides of a split "
-        "share noise, which can pass for help and which no control shows. Keep longer blocks of rows "
+        f" Do not rely on this: rows {apart} are alike (correlation {correlation:.2f}), so that "
+        "both sides of a split "
+        "share noise, which can pass for help and which no control shows. Keep longer blocks of "
+        "rows "
         "together (--block)."
     )

@@ -28,7 +28,8 @@ def as_text(purchase: Purchase, answer: dict[str, Any]) -> str:
         price += "; no fixed costs"
     lines = [
         f"budget {money(purchase.currency, purchase.budget)}; a label {price}",
-        f"task: {problem.input_dim} inputs, SNR {float(problem.task_snr):.3g}; risk of predicting 0: "
+        f"task: {problem.input_dim} inputs, SNR {float(problem.task_snr):.3g}; risk of predicting "
+        "0: "
         f"{float(problem.total_power):.4g}",
         f"with recordings {_LABELS[purchase.estimator]}, without {_LABELS[purchase.baseline]}",
         "",
@@ -84,7 +85,8 @@ def verdict(purchase: Purchase, answer: dict[str, Any]) -> str:
     if best is None:
         if not math.isfinite(alone["risk"]):
             return (
-                f"No plan within this budget has a finite error: {_LABELS[purchase.baseline]} takes more "
+                f"No plan within this budget has a finite error: {_LABELS[purchase.baseline]} "
+                "takes more "
                 "labels than inputs."
             )
         reasons = "; ".join(why_not(purchase, answer, name) for name in answer["modalities"])
@@ -100,9 +102,11 @@ def verdict(purchase: Purchase, answer: dict[str, Any]) -> str:
         else f"so that less than 1 % ({saved}) is saved: hardly worth the effort"
     )
     return (
-        f"Buy {f'{best} recordings'.strip()}: {thousands(rounded(found['n_brain']))} samples{hours} for "
+        f"Buy {f'{best} recordings'.strip()}: {thousands(rounded(found['n_brain']))} "
+        f"samples{hours} for "
         f"{money(purchase.currency, rounded(found['spent_on_brain']))}, and "
-        f"{thousands(rounded(found['n_task']))} labels; to be as good without recordings would cost "
+        f"{thousands(rounded(found['n_task']))} labels; to be as good without recordings would "
+        "cost "
         f"{rival} on labels, {gain}."
     )
 
@@ -125,7 +129,8 @@ def why_not(purchase: Purchase, answer: dict[str, Any], name: str) -> str:
     if kind == "the least amount is above the budget":
         needed = money(purchase.currency, rounded(found["least_budget"]))
         return (
-            f"{name} costs {needed} before a subspace of {modality.problem.input_dim} inputs can be "
+            f"{name} costs {needed} before a subspace of {modality.problem.input_dim} inputs can "
+            "be "
             "learned at all, which is above the budget"
         )
     if kind == "no label can be bought":
@@ -144,7 +149,8 @@ def why_not(purchase: Purchase, answer: dict[str, Any], name: str) -> str:
         )
     if kind == "teaches nothing":
         return (
-            f"{name} teaches nothing about this task: no amount of it, even for free, would bring the "
+            f"{name} teaches nothing about this task: no amount of it, even for free, would bring "
+            "the "
             f"risk below that of {_LABELS[purchase.baseline]} without it"
         )
     reached, otherwise = (

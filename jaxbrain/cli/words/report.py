@@ -1,4 +1,5 @@
-"""A report in words: what the tables say, what is assumed, a paragraph for a proposal. Plain text, not HTML."""
+"""A report in words: what the tables say, what is assumed, a paragraph for a proposal. Plain "
+"text, not HTML."""
 
 from __future__ import annotations
 
@@ -30,15 +31,18 @@ def about_simulation(content: Content) -> str:
         return "The closed forms were not simulated, as asked."
     if simulation is None:
         return (
-            "The closed forms were not simulated: a draw of recordings of this size takes too long for a "
+            "The closed forms were not simulated: a draw of recordings of this size takes too long "
+            "for a "
             "report. jaxbrain simulate does it."
         )
     total = simulation.seeds * simulation.trials
-    draws = f"{thousands(total)} exact draws ({simulation.seeds} replicates of {simulation.trials}, seed {simulation.seed})"
+    replicates = f"{simulation.seeds} replicates of {simulation.trials}"
+    draws = f"{thousands(total)} exact draws ({replicates}, seed {simulation.seed})"
     part = (
         f"Simulation: {draws} of recordings and of labels"
         if simulation.draws_labels
-        else f"Simulation: {draws} of what the recordings teach; the part of the labels is the closed form"
+        else f"Simulation: {draws} of what the recordings teach; the part of the labels is the "
+        "closed form"
     )
     part += ". Intervals cover 95 %: of risks by Student's t"
     part += ", of values by a bootstrap over replicates." if simulation.draws_labels else "."
@@ -66,17 +70,20 @@ def about_break_even(content: Content) -> str:
             f"{digits(price.all_recordings)} labels"
         )
         first += (
-            f", and one more sample beside them as long as it costs less than {digits(price.next_sample)}."
+            ", and one more sample beside them as long as it costs less than "
+            f"{digits(price.next_sample)}."
             if math.isfinite(price.next_sample)
             else "."
         )
     if math.isnan(price.large_budgets):
         return (
-            f"{first} At large budgets the law for them names no price: more recordings do not bring the learned "
+            f"{first} At large budgets the law for them names no price: more recordings do not "
+            "bring the learned "
             "subspace closer to the task."
         )
     return (
-        f"{first} At large budgets, against least squares, it pays to buy some of them as long as a sample "
+        f"{first} At large budgets, against least squares, it pays to buy some of them as long as "
+        "a sample "
         f"costs less than {digits(price.large_budgets)} labels."
     )
 
@@ -104,18 +111,21 @@ def about_money(content: Content, found: Money) -> str:
         if purchase.budget_is_set
         else "No budget is set: it is taken to be what the study costs."
     )
+    label = f"{digits(purchase.cost_task)} {currency}".strip()
     return (
-        f"A recorded sample costs {sample}{hour}, a label {digits(purchase.cost_task)} {currency}".strip()
-        + f"{fixed}. As described the study costs {said(found.bill)}; to be as good with labels alone would "
-        f"cost {said(found.bill_of_labels)}. {whose}"
+        f"A recorded sample costs {sample}{hour}, a label {label}{fixed}. "
+        f"As described the study costs {said(found.bill)}; "
+        f"to be as good with labels alone would cost {said(found.bill_of_labels)}. {whose}"
     )
 
 
 ASSUMPTIONS = (
     "Inputs are Gaussian and white; brain and task are linear in them; all noise is Gaussian.",
-    "Recordings and labels are independent samples, and tests look like training: there is no shift.",
+    "Recordings and labels are independent samples, and tests look like training: there is no "
+    "shift.",
     "The measurement noise of the channels is equal and independent (whiten them otherwise).",
-    "The numbers of the inputs above are taken as true. In practice they are estimates, and the answer is no "
+    "The numbers of the inputs above are taken as true. In practice they are estimates, and the "
+    "answer is no "
     "better than they are.",
     "Penalties are at their best values. Tuning them on data costs a little of what is shown here.",
 )
@@ -127,27 +137,34 @@ def limits(content: Content) -> list[str]:
     ratio = study.n_brain / study.problem.input_dim
     usual = "1 %" if ratio >= 1.5 else "3 %"
     found = [
-        "Nothing here was measured on data. Whether recordings help with a task of your own is a question to "
+        "Nothing here was measured on data. Whether recordings help with a task of your own is a "
+        "question to "
         "a pilot: jaxbrain fit compares them with ridge regression and with controls.",
-        f"There are {ratio:.3g} brain samples for each input dimension, where the closed form of the risk is "
-        f"usually within {usual} of exact simulation, unless directions are lost in the noise of the channels "
+        f"There are {ratio:.3g} brain samples for each input dimension, where the closed form of "
+        "the risk is "
+        f"usually within {usual} of exact simulation, unless directions are lost in the noise of "
+        "the channels "
         "(it would say so below); values magnify an error of the risk.",
-        "Against least squares a part of any value is mere shrinkage, which needs no recordings; the value of "
+        "Against least squares a part of any value is mere shrinkage, which needs no recordings; "
+        "the value of "
         "the information leaves that part out.",
     ]
     if not math.isfinite(content.numbers["task_only_risk"]):
         found.append(
-            "With so few labels the error of least squares on labels alone is infinite; its value compares "
+            "With so few labels the error of least squares on labels alone is infinite; its value "
+            "compares "
             "with more labels than that."
         )
     if not math.isfinite(content.numbers["risk"]):
         found.append(
-            "With so few labels the learned subspace cannot be read out unpenalised: value, exchange rate and "
+            "With so few labels the learned subspace cannot be read out unpenalised: value, "
+            "exchange rate and "
             "savings of BEFS are undefined. Figures begin where they are defined."
         )
     elif content.beyond_ridge:
         found.append(
-            "The risk of BEFS is above that of predicting 0: with so few labels its subspace should be "
+            "The risk of BEFS is above that of predicting 0: with so few labels its subspace "
+            "should be "
             "penalised too, as for the value of the information."
         )
     return found + [f"Accuracy: {note}." for note in content.notes]
@@ -164,24 +181,32 @@ def proposal(content: Content) -> str:
         else "worth next to no further label"
     )
     parts = [
-        "We estimated what brain recordings would contribute to this task with the linear-Gaussian model of "
-        f"Lewis, Wang, Schwab and Pitkow (arXiv:{ARXIV}, 2026), by its closed forms at finite samples "
+        "We estimated what brain recordings would contribute to this task with the linear-Gaussian "
+        "model of "
+        f"Lewis, Wang, Schwab and Pitkow (arXiv:{ARXIV}, 2026), by its closed forms at finite "
+        "samples "
         f"(jaxbrain {content.versions['jaxbrain']}).",
-        f"For {thousands(p.input_dim)} input dimensions, {thousands(p.latent_dim)} of them shown by {channels} "
+        f"For {thousands(p.input_dim)} input dimensions, {thousands(p.latent_dim)} of them shown "
+        f"by {channels} "
         f"recording channels, a task signal-to-noise ratio of {digits(float(p.task_snr))}, and "
-        f"{digits(100 * float(p.relative_misalignment))} % of the task out of reach of any recording, "
-        f"{samples(study, 'recorded samples ')} beside {thousands(study.n_task)} labels are predicted to be "
-        f"{worth}, with optimal regularisation on both sides and compared with ridge regression on labels "
+        f"{digits(100 * float(p.relative_misalignment))} % of the task out of reach of any "
+        "recording, "
+        f"{samples(study, 'recorded samples ')} beside {thousands(study.n_task)} labels are "
+        "predicted to be "
+        f"{worth}, with optimal regularisation on both sides and compared with ridge regression on "
+        "labels "
         "alone.",
     ]
     if math.isfinite(numbers["value"]):
         parts.append(
-            f"Against ordinary least squares they would count as {count(numbers['value'])} labels, a part of "
+            f"Against ordinary least squares they would count as {count(numbers['value'])} labels, "
+            "a part of "
             "which is shrinkage that needs no recordings."
         )
     if content.beyond_ridge and math.isfinite(numbers["risk"]):
         parts.append(
-            "Without a penalty inside the learned subspace the prediction would be worse than none at all."
+            "Without a penalty inside the learned subspace the prediction would be worse than none "
+            "at all."
         )
     cell = simulated_here(content)
     if cell is not None and math.isfinite(cell["risk"]) and content.simulation is not None:
@@ -194,9 +219,12 @@ def proposal(content: Content) -> str:
     if content.money is not None:
         parts += _money_sentences(content.money)
     parts.append(
-        "The estimate assumes Gaussian white inputs, linear brain and task maps, Gaussian noise, and "
-        "independent samples of both kinds; the numbers above are taken as known and were not measured here. "
-        "It is a planning figure that a pilot should check before recordings are collected at scale."
+        "The estimate assumes Gaussian white inputs, linear brain and task maps, Gaussian noise, "
+        "and "
+        "independent samples of both kinds; the numbers above are taken as known and were not "
+        "measured here. "
+        "It is a planning figure that a pilot should check before recordings are collected at "
+        "scale."
     )
     return " ".join(parts)
 
@@ -237,7 +265,9 @@ def _money_sentences(found: Money) -> list[str]:
         ]
     return [
         first,
-        f"The best split of {said(found.plan['budget'])} is {count(best['n_brain'])} recorded samples and "
-        f"{count(best['n_task'])} labels, which saves {100 * best['saved']:.3g} % of what labels alone would "
+        f"The best split of {said(found.plan['budget'])} is {count(best['n_brain'])} recorded "
+        "samples and "
+        f"{count(best['n_task'])} labels, which saves {100 * best['saved']:.3g} % of what labels "
+        "alone would "
         "cost.",
     ]

@@ -33,8 +33,10 @@ def verdict(study: Study, numbers: dict[str, float], beyond_ridge: bool) -> str:
     )
     if not math.isfinite(numbers["risk"]):
         return (
-            f"With labels numbering {thousands(numbers['n_task'])} the subspace cannot even be read out "
-            f"unpenalised ({study.problem.latent_dim} latents), but the information in the recordings, "
+            f"With labels numbering {thousands(numbers['n_task'])} the subspace cannot even be "
+            "read out "
+            f"unpenalised ({study.problem.latent_dim} latents), but the information in the "
+            "recordings, "
             f"{measured}, is {knows}."
         )
     labels = thousands(rounded(numbers["value"]))
@@ -43,7 +45,8 @@ def verdict(study: Study, numbers: dict[str, float], beyond_ridge: bool) -> str:
     )
     if beyond_ridge:
         shrinkage = (
-            "which is mere shrinkage, since the error stays above that of predicting 0, which needs no "
+            "which is mere shrinkage, since the error stays above that of predicting 0, which "
+            "needs no "
             "label at all"
         )
     elif numbers["value_vs_ridge"] <= 0:
