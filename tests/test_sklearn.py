@@ -16,10 +16,18 @@ from jaxbrain.sklearn import BEFS, RidgeBaseline, TaskOnly
 pytestmark = pytest.mark.filterwarnings("ignore:neither recordings nor a basis:UserWarning")
 
 
-# None is left out. Some have hardly more rows than inputs, and no penalty that is best.
-@pytest.mark.filterwarnings("ignore:the penalty has not converged")
-@parametrize_with_checks([TaskOnly(), RidgeBaseline(), BEFS()])
+# None is left out.
+@parametrize_with_checks([TaskOnly(), RidgeBaseline(penalty=1.0), BEFS(penalty=1.0)])
 def test_checks_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+# Tuning compiles anew for the arrays of every check. Some have hardly more rows than inputs, and no
+# penalty that is best.
+@pytest.mark.study
+@pytest.mark.filterwarnings("ignore:the penalty has not converged")
+@parametrize_with_checks([RidgeBaseline(), BEFS()])
+def test_checks_of_scikit_learn_with_tuned_penalties(estimator, check):
     check(estimator)
 
 
@@ -60,7 +68,48 @@ def test_recordings_help_and_shuffled_ones_do_not():
     assert scores["befs"] > max(scores["shuffled"], scores["ridge"], scores["ols"]) + 0.02
 
 
-@pytest.mark.parametrize("criterion", ["leave_one_out", "gcv", 4])
+class Asked(Exception):
+    """Of an objective that is looked at instead of being tuned."""
+
+
+@pytest.mark.parametrize(
+    ("criterion", "kind"),
+    [
+        ("leave_one_out", jb.LeaveOneOut),
+        ("gcv", jb.GeneralizedCrossValidation),
+        (4, jb.KFold),
+        (np.int64(5), jb.KFold),
+    ],
+)
+def test_the_criterion_and_its_options_say_what_is_tuned(criterion, kind, monkeypatch):
+    """Built but not compiled: what comes of each is tested with the objectives."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((40, 5)), rng.standard_normal((40, 2))
+    basis = np.eye(5)[:, :2]
+
+    def ask(objective):
+        raise Asked(objective)
+
+    monkeypatch.setattr("jaxbrain.sklearn.tune_penalty", ask)
+    for estimator, both, per_target in (
+        (RidgeBaseline(criterion=criterion), False, False),
+        (RidgeBaseline(criterion=criterion, per_target=True), False, True),
+        (BEFS(basis=basis, criterion=criterion, inside_penalty="auto"), True, False),
+        (BEFS(basis=basis, criterion=criterion, per_target=True), False, True),
+    ):
+        with pytest.raises(Asked) as caught:
+            estimator.fit(X, y)
+        (objective,) = caught.value.args
+        assert type(objective) is kind
+        assert (objective.both_penalties, objective.per_target) == (both, per_target)
+        if kind is jb.KFold:
+            assert len(objective.counts) == criterion
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    ["leave_one_out", *(pytest.param(x, marks=pytest.mark.study) for x in ("gcv", 4))],
+)
 def test_both_penalties_and_one_a_target(criterion):
     _, seen, recordings, X, y, new, _ = study()
     both = BEFS(rank=6, inside_penalty="auto", criterion=criterion)

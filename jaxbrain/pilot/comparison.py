@@ -85,7 +85,7 @@ def evaluate(
     >>> recordings = inputs[:, :2] @ rng.normal(size=(2, 20)) + rng.normal(size=(120, 20))
     >>> targets = inputs[:, :2] + rng.normal(size=(120, 2))
     >>> data = pilot_data(inputs=inputs, recordings=recordings, targets=targets)
-    >>> found = evaluate(data, split_sizes(data, 60, 24, 30), 3, jax.random.key(0), rank=2)
+    >>> found = evaluate(data, split_sizes(data, 60, 24, 36), 3, jax.random.key(0), rank=2)
     >>> errors = dict(zip(ESTIMATORS, found.errors.mean(axis=(1, 2))))
     >>> bool(errors["befs"] < errors["shuffled_recordings"])
     True

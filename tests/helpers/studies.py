@@ -1,0 +1,43 @@
+"""Made-up studies in the form of a user's own arrays."""
+
+import numpy as np
+
+from jaxbrain.pilot import ESTIMATORS, pilot_data
+
+
+def study(seed=0, n=400, d=12, k=2, p=20, aligned=True, noise=0.5):
+    """Recordings of a k-dimensional subspace, and two tasks inside (or outside) it."""
+    rng = np.random.default_rng(seed)
+    inputs = rng.normal(size=(n, d)) + 3.0
+    latents = inputs[:, :k] + 0.2 * rng.normal(size=(n, k))
+    recordings = latents @ rng.normal(size=(k, p)) + noise * rng.normal(size=(n, p)) - 5.0
+    weights = np.zeros((d, 2))
+    weights[slice(0, k) if aligned else slice(k, 2 * k)] = rng.normal(size=(k, 2))
+    targets = inputs @ weights + 0.7 * rng.normal(size=(n, 2)) + 100.0
+    return inputs, recordings, targets
+
+
+def shared(**options):
+    inputs, recordings, targets = study(**options)
+    return pilot_data(inputs=inputs, recordings=recordings, targets=targets)
+
+
+def means(evaluation):
+    errors = np.asarray(evaluation.errors).mean(axis=(1, 2))
+    return dict(zip(ESTIMATORS, errors, strict=True))
+
+
+def run_of_a_scanner(seed, n=150, d=12, p=20):
+    """Inputs, and noise that recordings and targets share, each slow: no effect of the inputs."""
+    rng = np.random.default_rng(seed)
+    slow = rng.normal(size=(n, d + 1))
+    for row in range(1, n):
+        slow[row] = 0.95 * slow[row - 1] + np.sqrt(1 - 0.95**2) * slow[row]
+    inputs, noise = slow[:, :d], slow[:, d:]
+    recordings = noise + 0.3 * rng.normal(size=(n, p))
+    return pilot_data(
+        inputs=inputs, recordings=recordings, targets=noise + 0.3 * rng.normal(size=(n, 1))
+    )
+
+
+INPUTS, RECORDINGS, TARGETS = study(n=60)
