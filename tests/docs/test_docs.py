@@ -10,26 +10,28 @@ import shlex
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import jaxbrain as jb
 import jaxbrain.pilot
 from jaxbrain.cli import main
+from tests.helpers.cli import small_file
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]_*.py"))
+# A block after this line takes long: it runs with the studies, after the others of its page.
+LONG = "<!-- study -->\n"
 SHOWN = sorted(
     page
     for page in DOCS.rglob("*.md")
     if re.search(r"^```(python|sh)$", page.read_text(), re.MULTILINE) and page.name != "index.md"
 )
+QUICK = [
+    page for page in SHOWN if re.search(rf"(?<!{LONG})^```(python|sh)$", page.read_text(), re.M)
+]
+LENGTHY = [page for page in SHOWN if LONG in page.read_text()]
 PAGES = [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), ROOT / "benchmarks" / "README.md"]
-
-
-# A block after this line takes long: it runs with the studies, as do the others of its page again.
-LONG = "<!-- study -->\n"
 
 
 def run_page(page, read, keep_long):
@@ -42,8 +44,9 @@ def run_page(page, read, keep_long):
     for long, language, block in blocks:
         if long and not keep_long:
             continue
-        if language == "toml" and (named := re.match(r"# (\S+\.toml)\n", block)):
-            Path(named[1]).write_text(block)
+        if language == "toml" and (named := re.match(r"# (\S+\.toml)(, continued)?\n", block)):
+            with Path(named[1]).open("a" if named[2] else "w") as file:
+                file.write(block)
         elif language == "python":
             example = doctest.DocTestParser().get_doctest(block, names, page.stem, str(page), 0)
             said = []
@@ -59,14 +62,14 @@ def run_page(page, read, keep_long):
     return ran
 
 
-@pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", QUICK, ids=lambda page: page.stem)
 def test_what_a_page_shows_runs_in_its_order(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run_page(page, lambda: capsys.readouterr().out, keep_long=False)
 
 
 @pytest.mark.study
-@pytest.mark.parametrize("page", [page for page in SHOWN if LONG in page.read_text()])
+@pytest.mark.parametrize("page", LENGTHY, ids=lambda page: page.stem)
 def test_what_takes_long_runs_too(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run_page(page, lambda: capsys.readouterr().out, keep_long=True)
@@ -142,14 +145,12 @@ def keys(answer):
         "worth --preset small --what-if",
         "plan --preset small",
         "simulate --n-brain 100 --n-task 100 --seeds 2 --trials 2",
-        "fit study.npz --repeats 2 --rank 2 --per-target",
+        "fit study.npz --repeats 8 --rank 2 --per-target",
     ],
 )
 def test_the_glossary_has_what_the_commands_print(command, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    shapes = {"inputs": 8, "recordings": 10, "targets": 2}
-    np.savez("study.npz", **{name: rng.normal(size=(120, n)) for name, n in shapes.items()})
+    small_file(tmp_path)
     glossary = (DOCS / "glossary.md").read_text()
     main([*command.split(), "--json"])
     # Numbers of each estimator and modality stand under its name.

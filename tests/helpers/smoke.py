@@ -30,11 +30,12 @@ SMOKE = (
     "tests/test_sklearn.py::test_checks_of_scikit_learn[BEFS*",
     "tests/test_sklearn.py::test_works_in_cross_validation_pipelines_and_searches",
     # The command line.
-    "tests/cli/*::test_worth_as_json_is_what_the_library_says",
+    "tests/cli/*::test_json_is_what_the_library_says",
     "tests/cli/*::test_every_fault_of_a_config_is_told_at_once",
     "tests/cli/*::test_importing_the_library_*",
     "tests/cli/*::test_help_tells_*",
     "tests/cli/*::test_info_*",
+    "tests/cli/test_cache.py::*",
 )
 
 
