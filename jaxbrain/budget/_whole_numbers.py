@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from ..theory.task_stage import TaskStage
-from ..tuning.penalty import tune_penalty
+from ..models.problem import TracedProblem
+from ..theory.task_stage import TaskStage, least_squares_risk, ridge_stage
 from ._money import at_least, bill, most
-from .designs import ClosedFormDesign
+from .designs import Design
 
 # Whole numbers around the best real ones that are tried, to each side.
-_WINDOW = 32
-
-
+WINDOW = np.arange(-32.0, 33.0)
 _ROUNDS = 3
 
 
-class _Limits(NamedTuple):
-    """Money and counts: what there is to share."""
+class Limits(NamedTuple):
+    """Money and counts: what there is to share among j modalities and labels."""
 
     cost_brain: Float[Array, " j"]
     fixed_brain: Float[Array, " j"]
@@ -33,15 +32,83 @@ class _Limits(NamedTuple):
     most_labels: Array
 
 
-def _total_bill(limits: _Limits, n_brain: Array, n_task: Array) -> Array:
-    total = jnp.where(n_task > 0, bill(limits.fixed_task, limits.cost_task, n_task), 0.0)
+def total_bill(limits: Limits, n_brain: Array, n_task: Array) -> Array:
+    """What these numbers cost, never too low; the modalities along the last axis of `n_brain`."""
+    total = bill_of_labels(limits, n_task)
     for j in range(limits.cost_brain.shape[0]):
-        one = bill(limits.fixed_brain[j], limits.cost_brain[j], n_brain[..., j])
-        total = at_least(total, jnp.where(n_brain[..., j] > 0, one, 0.0))
+        total = at_least(total, bill_of_recordings(limits, n_brain[..., j], j))
     return total
 
 
-class _Whole(NamedTuple):
+def bill_of_labels(limits: Limits, n_task: Array) -> Array:
+    """Fixed costs and labels, nothing for none."""
+    return jnp.where(n_task > 0, bill(limits.fixed_task, limits.cost_task, n_task), 0.0)
+
+
+def bill_of_recordings(limits: Limits, n_brain: Array, j: int) -> Array:
+    """Fixed costs and recordings of one modality, nothing for none."""
+    one = bill(limits.fixed_brain[j], limits.cost_brain[j], n_brain)
+    return jnp.where(n_brain > 0, one, 0.0)
+
+
+def affordable(limits: Limits, n_brain: Array, n_task: Array) -> Array:
+    """Whether these numbers cost no more than the budget, in exact arithmetic on the prices as given."""
+    return total_bill(limits, n_brain, n_task) <= limits.budget
+
+
+def labels_beside(limits: Limits, rows: Float[Array, "n j"]) -> Float[Array, " n"]:
+    """The most labels that the rest of the money buys beside each row of recordings."""
+    estimate = (limits.budget - limits.fixed_task - _cost(limits, rows)) / limits.cost_task
+    return jnp.minimum(
+        most(estimate, lambda n_task: affordable(limits, rows, n_task)), limits.most_labels
+    )
+
+
+def recordings_beside(
+    limits: Limits, n_brain: Float[Array, " j"], which: Array | int, labels: Float[Array, " n"]
+) -> Float[Array, "n j"]:
+    """Rows with the most recordings of one modality that the money buys beside each number of labels."""
+
+    def rows_of(numbers: Array) -> Array:
+        rows = jnp.broadcast_to(n_brain[None], (*numbers.shape, len(n_brain)))
+        return rows.at[:, which].set(numbers)
+
+    others = _cost(limits, n_brain.at[which].set(0.0))
+    rest = limits.budget - limits.fixed_task - others - limits.fixed_brain[which]
+    numbers = most(
+        (rest - limits.cost_task * labels) / limits.cost_brain[which],
+        lambda numbers: affordable(limits, rows_of(numbers), labels),
+    )
+    return rows_of(jnp.minimum(numbers, limits.most_brain[which]))
+
+
+def _cost(limits: Limits, rows: Array) -> Array:
+    costs = rows * limits.cost_brain + limits.fixed_brain
+    return jnp.sum(jnp.where(rows > 0, costs, 0.0), axis=-1)
+
+
+class Alone(NamedTuple):
+    """What the money does without recordings."""
+
+    n_task: Array
+    risk: Array
+
+
+def without_recordings(problem: TracedProblem, limits: Limits, baseline: str) -> Alone:
+    """All of the money spent on labels, and the risk of the baseline with them."""
+    n_task = most(
+        (limits.budget - limits.fixed_task) / limits.cost_task,
+        lambda n: bill(limits.fixed_task, limits.cost_task, n) <= limits.budget,
+    )
+    n_task = jnp.minimum(n_task, limits.most_labels)
+    if baseline == "ols":
+        return Alone(n_task, least_squares_risk(problem, n_task, None))
+    return Alone(n_task, ridge_stage(problem, n_task, None, None).risk)
+
+
+class WholePlan(NamedTuple):
+    """Whole numbers, and what they lead to."""
+
     n_brain: Array
     n_task: Array
     penalty: Array
@@ -49,100 +116,69 @@ class _Whole(NamedTuple):
     loss: Array
 
 
-def _whole_numbers(
-    risk: Any,
-    limits: _Limits,
+def whole_numbers(
+    design: Design,
+    limits: Limits,
     bought: Array,
     n_brain: Array,
     n_task: Array,
     penalty: Array | None,
-    fewest: float,
+    fewest: Array,
     fewest_labels: Array,
     labels_lost: Callable[[TaskStage, Array], Array],
-) -> _Whole:
+) -> WholePlan:
     """Whole numbers near the best real ones: modality after modality, each with labels for what is left."""
-    count, window = limits.cost_brain.shape[0], jnp.arange(-_WINDOW, _WINDOW + 1.0)
-    window = window.astype(n_brain.dtype)
-    closed = isinstance(risk, ClosedFormDesign)
+    count, window = limits.cost_brain.shape[0], jnp.asarray(WINDOW, n_brain.dtype)
+    middle = len(WINDOW) // 2
+    fewest = jnp.asarray(fewest, n_brain.dtype)
 
-    def costs_of(rows: Array) -> Array:
-        price, fixed = limits.cost_brain[None], limits.fixed_brain[None]
-        return jnp.where(rows > 0, rows * price + fixed, 0.0)
-
-    def affordable(n_brain: Array, n_task: Array) -> Array:
-        return _total_bill(limits, n_brain, n_task) <= limits.budget
-
-    def replaced(n_brain: Array, j: int, numbers: Array) -> Array:
-        rows = jnp.broadcast_to(n_brain[None], (len(numbers), count))
-        return rows.at[:, j].set(numbers)
-
-    def labels_beside(rows: Array) -> Array:
-        spent = jnp.sum(costs_of(rows), axis=-1)
-        estimate = (limits.budget - limits.fixed_task - spent) / limits.cost_task
-        labels = most(estimate, lambda n: affordable(rows, n))
-        return jnp.minimum(labels, limits.most_labels)
-
-    def losses(rows: Array, labels: Array, j: int, relative: Array | None) -> tuple[Array, ...]:
-        allowed = affordable(rows, labels) & (labels >= fewest_labels)
-        within = (rows >= fewest) & (rows <= limits.most_brain[None])
-        allowed &= jnp.all(~bought[None] | within, axis=-1) & (labels <= limits.most_labels)
-        if closed:
-            changed = risk.misalignment(j, jnp.maximum(rows[:, j], fewest))
-            assert relative is not None
-            table = jnp.broadcast_to(relative[None], rows.shape).at[:, j].set(changed)
-            stage, best = jax.vmap(risk.of_misalignments, (None, 0, 0))(bought, table, labels)
-        else:
-            stage = jax.lax.map(
-                lambda pair: risk(bought, jnp.maximum(pair[0], fewest), pair[1], penalty),
-                (rows, labels),
-            )
-            assert penalty is not None
-            table, best = jnp.zeros_like(rows), jnp.broadcast_to(penalty, labels.shape)
-        lost = labels_lost(stage, labels)
-        lost = jnp.where(allowed & ~jnp.isnan(lost), lost, jnp.inf)
-        return lost, stage.risk, best, table
-
-    def polish(plan: _Whole, j: int, relative: Array | None) -> tuple[_Whole, Array | None]:
+    def candidates(plan: WholePlan, j: Array) -> tuple[Array, Array]:
         # All that the rest buys of labels beside each number of recordings, and the other way round.
         center = jnp.round(plan.n_brain[j])
-        numbers = jnp.concatenate(
-            [center + window, jnp.array([fewest]), limits.most_brain[j][None]]
-        )
+        numbers = jnp.concatenate([center + window, fewest[None], limits.most_brain[j][None]])
         numbers = jnp.where(jnp.isfinite(numbers), numbers, fewest)
+        rows = jnp.broadcast_to(plan.n_brain[None], (len(numbers), count)).at[:, j].set(numbers)
         labels = jnp.clip(jnp.round(plan.n_task) + window, 0.0, limits.most_labels)
-        others = jnp.sum(costs_of(plan.n_brain.at[j].set(0.0)[None]))
-        rest = limits.budget - limits.fixed_task - others - limits.fixed_brain[j]
-        beside = most(
-            (rest - limits.cost_task * labels) / limits.cost_brain[j],
-            lambda n: jax.vmap(lambda n, labels: affordable(plan.n_brain.at[j].set(n), labels))(
-                n, labels
-            ),
+        beside = recordings_beside(limits, plan.n_brain, j, labels)
+        return (
+            jnp.concatenate([rows, beside]),
+            jnp.concatenate([labels_beside(limits, rows), labels]),
         )
-        beside = jnp.minimum(beside, limits.most_brain[j])
-        rows = replaced(plan.n_brain, j, jnp.concatenate([numbers, beside]))
-        labels = jnp.concatenate([labels_beside(rows[: len(numbers)]), labels])
-        lost, at_risk, best, table = losses(rows, labels, j, relative)
-        chosen = jnp.argmin(lost)
-        better = (lost[chosen] < plan.loss) & bought[j]
-        new = _Whole(rows[chosen], labels[chosen], best[chosen], at_risk[chosen], lost[chosen])
-        plan = jax.tree.map(lambda old, new: jnp.where(better, new, old), plan, new)
-        if relative is not None:
-            relative = jnp.where(better, table[chosen], relative)
-        return plan, relative
+
+    def polish(turn: Array, state: tuple[WholePlan, Array]) -> tuple[WholePlan, Array]:
+        plan, taught = state
+        j = turn % count
+        rows, labels = candidates(plan, j)
+        changed = design.taught(j, jnp.maximum(jnp.take(rows, j, axis=1), fewest))
+
+        def choose() -> tuple[WholePlan, Array]:
+            table = jnp.broadcast_to(taught[None], rows.shape).at[:, j].set(changed)
+            allowed = affordable(limits, rows, labels) & (labels >= fewest_labels)
+            within = (rows >= fewest) & (rows <= limits.most_brain[None])
+            allowed &= jnp.all(~bought[None] | within, axis=-1) & (labels <= limits.most_labels)
+            stage, best = design.outcomes(bought, table, labels, penalty)
+            lost = labels_lost(stage, labels)
+            lost = jnp.where(allowed & ~jnp.isnan(lost), lost, jnp.inf)
+            chosen = jnp.argmin(lost)
+            better = (lost[chosen] < plan.loss) & bought[j]
+            new = WholePlan(
+                rows[chosen], labels[chosen], best[chosen], stage.risk[chosen], lost[chosen]
+            )
+            return jax.tree.map(
+                lambda old, new: jnp.where(better, new, old), (plan, taught), (new, table[chosen])
+            )
+
+        # The first round only asks what the numbers teach with which the search begins.
+        return jax.lax.cond(
+            turn < count, lambda: (plan, taught.at[j].set(changed[middle])), choose
+        )
 
     nothing = jnp.asarray(jnp.inf, n_brain.dtype)
     rounded = jnp.where(bought, jnp.round(n_brain), 0.0)
-    plan = _Whole(rounded, n_task, jnp.full_like(nothing, jnp.nan), nothing, nothing)
-    relative = None
-    if closed:
-        relative = jnp.stack(
-            [risk.misalignment(j, jnp.maximum(rounded[j], fewest)) for j in range(count)]
-        )
-    for _ in range(_ROUNDS if count > 1 else 1):
-        for j in range(count):
-            plan, relative = polish(plan, j, relative)
-    if not closed:
-        objective = risk.risk_at(jnp.maximum(plan.n_brain[0], fewest), plan.n_task)
-        tuned = tune_penalty(objective, penalty)
-        plan = plan._replace(penalty=tuned.penalty, risk=tuned.value)
-    return plan
+    plan = WholePlan(rounded, n_task, jnp.full_like(nothing, jnp.nan), nothing, nothing)
+    turns = count * (1 + (_ROUNDS if count > 1 else 1))
+    plan, _ = jax.lax.fori_loop(0, turns, polish, (plan, jnp.zeros_like(rounded)))
+    if design.penalty_is_known:
+        return plan
+    found = design.finish(jnp.maximum(plan.n_brain, fewest), plan.n_task, penalty)
+    return plan._replace(penalty=found.penalty, risk=found.risk)

@@ -51,7 +51,8 @@ class Modality(eqx.Module):
         self.most = checked_sum("most", most, like, up=False, zero_allowed=True, limited=False)
 
 
-def _check_modalities(named: Mapping[str, Modality]) -> None:
+def check_modalities(named: Mapping[str, Modality]) -> None:
+    """Raise unless there are a few modalities, all about the same task."""
     if not named:
         raise ValueError(
             'modalities is empty: pass at least one Modality under a name, as {"fmri": Modality(...)}'

@@ -7,25 +7,42 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
-from .._arguments import BASELINES, ESTIMATORS, check_problem
+from .._arguments import BASELINES, ESTIMATORS, Baseline, Estimator, check_problem
 from .._checks import check_choice
 from .._typing import Real
 from ..models import Problem
+from ..models.problem import TracedProblem
 from ..theory.brain_stage import subspace_moments, white_moments
-from ..theory.risk import task_only_risk
-from ..theory.task_stage import ridge_stage, task_stage
+from ..theory.task_stage import task_stage
 from ..theory.two_penalties import two_penalty_stage
 from ..theory.value import labels_without_brain
-from ._money import at_least, bill, checked_sum, most
+from ._money import checked_sum
+from ._whole_numbers import (
+    WINDOW,
+    Limits,
+    affordable,
+    bill_of_labels,
+    bill_of_recordings,
+    labels_beside,
+    recordings_beside,
+    without_recordings,
+)
 
 # Numbers of recordings, from d + 2 to 1e9 d, at which the brain stage is solved. Between them a cubic
 # with the right slopes is good to about 1e-5; only final candidates are evaluated exactly.
 _NODES = 128
-
-
-_WINDOW = 32
+# Batches in which the search evaluates: the nodes in three, points ever finer between the neighbours of
+# the best, whole numbers in three (each number of one kind with the rest in the other, and the fewest
+# recordings), and the best of these exactly.
+_PARTS, _WIDTH, _FINER, _EXACT = 3, 44, 17, 4
+_HALF = _WIDTH // 2
+_TURNS = [
+    (kind, part) for kind, parts in enumerate((_PARTS, 4, _PARTS, 1)) for part in range(parts)
+]
+_OFFSETS = np.append(WINDOW, np.nan)
 
 
 class Frontier(NamedTuple):
@@ -77,8 +94,8 @@ def optimal_allocation(
     fixed_cost_brain: Real = 0.0,
     fixed_cost_task: Real = 0.0,
     *,
-    estimator: str = "befs",
-    baseline: str = "ols",
+    estimator: Estimator = "befs_two_penalties",
+    baseline: Baseline = "ridge",
 ) -> Allocation:
     """How many brain samples and how many labels to buy with a budget, to make the test error least.
 
@@ -120,8 +137,8 @@ def optimal_allocation(
         fixed_cost_brain=fixed_cost_brain,
         fixed_cost_task=fixed_cost_task,
     )
-    numbers = [
-        checked_sum(
+    numbers = {
+        name: checked_sum(
             name,
             given,
             problem.task_noise,
@@ -129,18 +146,48 @@ def optimal_allocation(
             zero_allowed=name.startswith("fixed"),
         )
         for name, given in money.items()
-    ]
-    return _optimal_allocation(problem, *numbers, estimator, baseline)
+    }
+    without_limit = jnp.full_like(numbers["budget"], jnp.inf)
+    limits = Limits(
+        cost_brain=numbers["cost_brain"][None],
+        fixed_brain=numbers["fixed_cost_brain"][None],
+        most_brain=without_limit[None],
+        budget=numbers["budget"],
+        cost_task=numbers["cost_task"],
+        fixed_task=numbers["fixed_cost_task"],
+        most_labels=without_limit,
+    )
+    return _optimal_allocation(problem.with_traced_sizes(), limits, estimator, baseline)
+
+
+class _Search(NamedTuple):
+    """Where the search stands: a bracket, and whole numbers with what they lose."""
+
+    low: Array
+    high: Array
+    brain: Array
+    labels: Array
+    lost: Array
+
+
+class _Batch(NamedTuple):
+    """Designs to evaluate at once."""
+
+    n_brain: Array
+    n_task: Array
+    misalignment: Array
+    allowed: Array
 
 
 @partial(jax.jit, static_argnames=("estimator", "baseline"))
-def _optimal_allocation(
-    problem, budget, cost_brain, cost_task, fixed_brain, fixed_task, estimator, baseline
-):
+def _optimal_allocation(problem: TracedProblem, limits: Limits, estimator: str, baseline: str):
     fewest = problem.input_dim + 2.0
-    available = budget - fixed_brain - fixed_task
+    cost_brain, fixed_brain = limits.cost_brain[0], limits.fixed_brain[0]
+    cost_task = limits.cost_task
+    available = limits.budget - fixed_brain - limits.fixed_task
+    like = available.dtype
 
-    def labels_beside(n_brain):
+    def labels_left(n_brain):
         """What is left for labels, as a real number."""
         return (available - cost_brain * n_brain) / cost_task
 
@@ -161,11 +208,12 @@ def _optimal_allocation(
 
     # The brain stage at fixed nodes, uniform in log(n − d − 1): they do not depend on money, so that
     # mapping over prices and budgets solves it once.
-    log_last = jnp.log(jnp.asarray(1e9 * problem.input_dim, available.dtype))
-    steps = jnp.linspace(0.0, 1.0, _NODES, dtype=available.dtype) * log_last
-    nodes = problem.input_dim + 1 + jnp.exp(steps)
-    at_nodes, slopes = jax.jvp(misalignment_of, (nodes,), ((nodes - problem.input_dim - 1),))
+    log_last = jnp.log(jnp.asarray(1e9, like) * problem.input_dim)
     width = log_last / (_NODES - 1)
+    steps = jnp.minimum(jnp.arange(_PARTS * _WIDTH, dtype=like) / (_NODES - 1), 1.0)
+    beyond = jnp.exp(steps * log_last)
+    nodes = problem.input_dim + 1 + beyond
+    at_nodes, slopes = jax.jvp(misalignment_of, (nodes,), (beyond,))
 
     def interpolated(n_brain):
         place = jnp.log(jnp.maximum(n_brain - problem.input_dim - 1, 1.0)) / width
@@ -175,85 +223,120 @@ def _optimal_allocation(
         bend = slopes[left] * s * (1 - s) ** 2 - slopes[left + 1] * s**2 * (1 - s)
         return rise + width * bend
 
-    def rough_regret(n_brain, n_task):
+    def roughly(n_brain, n_task, allowed):
         # Recordings alone teach no task: what they seem to gain without a label is rounding.
-        affordable = (n_brain >= fewest) & (n_task >= 1)
-        n_task = jnp.maximum(n_task, 0.0)
-        lost = regret(stage_of(interpolated(n_brain), n_task), n_task)
-        return jnp.where(affordable & ~jnp.isnan(lost), lost, jnp.inf)
+        allowed = allowed & (n_brain >= fewest) & (n_task >= 1)
+        return _Batch(n_brain, jnp.maximum(n_task, 0.0), interpolated(n_brain), allowed)
 
-    # Best node, then ever finer between its neighbours.
-    labels_at_nodes = jnp.maximum(labels_beside(nodes), 0.0)
-    frontier = stage_of(at_nodes, labels_at_nodes)
-    shown = (labels_beside(nodes) >= 0) & ~jnp.isnan(frontier.risk)
-    best = jnp.argmin(jnp.where(shown, regret(frontier, labels_at_nodes), jnp.inf))
-    last = jnp.maximum(available / cost_brain, fewest)
-    low = nodes[jnp.maximum(best - 1, 0)]
-    high = jnp.minimum(nodes[jnp.minimum(best + 1, _NODES - 1)], last)
+    def part_of(array, part):
+        return jax.lax.dynamic_slice_in_dim(array, part * _WIDTH, _WIDTH)
 
-    def zoom(_, bracket):
-        low, high = bracket
-        points = low + (high - low) * jnp.linspace(0.0, 1.0, 17, dtype=low.dtype)
-        best = jnp.argmin(rough_regret(points, labels_beside(points)))
-        return points[jnp.maximum(best - 1, 0)], points[jnp.minimum(best + 1, 16)]
+    # What is evaluated, in turn. The task stage is compiled once, for batches of one width.
 
-    low, high = jax.lax.fori_loop(0, 4, zoom, (low, high))
-    optimum = jax.lax.stop_gradient((low + high) / 2)
+    def some_nodes(search: _Search, part: Array) -> _Batch:
+        n_brain = part_of(nodes, part)
+        n_task = labels_left(n_brain)
+        shown = (n_task >= 0) & (jnp.arange(_WIDTH) + part * _WIDTH < _NODES)
+        return _Batch(n_brain, jnp.maximum(n_task, 0.0), part_of(at_nodes, part), shown)
 
-    def on_brain(n_brain):
-        return bill(fixed_brain, cost_brain, n_brain)
+    def within_bracket(search: _Search, part: Array) -> _Batch:
+        share = jnp.minimum(jnp.arange(_WIDTH, dtype=like) / (_FINER - 1), 1.0)
+        points = search.low + (search.high - search.low) * share
+        return roughly(points, labels_left(points), jnp.ones(_WIDTH, bool))
 
-    def on_task(n_task):
-        return bill(fixed_task, cost_task, n_task)
+    def whole(search: _Search, part: Array) -> _Batch:
+        # Each number of one kind with all that the rest of the money buys of the other.
+        optimum = (search.low + search.high) / 2
+        offsets = jax.lax.dynamic_slice_in_dim(jnp.asarray(_OFFSETS, like), part * _HALF, _HALF)
+        brain = jnp.where(jnp.isnan(offsets), fewest, jnp.round(optimum) + offsets)
+        labels = jnp.maximum(jnp.round(labels_left(optimum)) + offsets, 0.0)
+        labels = jnp.where(jnp.isnan(offsets), 0.0, labels)
+        none = jnp.zeros(1, like)
+        beside = recordings_beside(limits, none, 0, labels)[:, 0]
+        brain, labels = (
+            jnp.concatenate([brain, beside]),
+            jnp.concatenate([labels_beside(limits, brain[:, None]), labels]),
+        )
+        return roughly(brain, labels, affordable(limits, brain[:, None], labels))
 
-    def within_budget(n_brain, n_task):
-        return at_least(on_brain(n_brain), on_task(n_task)) <= budget
+    def exactly(search: _Search, part: Array) -> _Batch:
+        lost, chosen = jax.lax.top_k(-search.lost, _EXACT)
+        n_brain, n_task = search.brain[chosen], search.labels[chosen]
+        missed = misalignment_of(jnp.maximum(n_brain, fewest))
+        batch = _Batch(n_brain, n_task, missed, jnp.isfinite(lost) & (n_task >= 1))
+        return jax.tree.map(lambda x: jnp.pad(x, (0, _WIDTH - _EXACT), mode="edge"), batch)
 
-    # Whole numbers nearby: each number of one kind with all that the rest of the money buys of the other.
-    window = jnp.arange(-_WINDOW, _WINDOW + 1, dtype=available.dtype)
-    brain = jnp.append(jnp.round(optimum) + window, fewest)
-    labels = jnp.maximum(jnp.round(labels_beside(optimum)) + window, 0.0)
-    beside_labels = most(
-        (available - cost_task * labels) / cost_brain,
-        lambda n_brain: within_budget(n_brain, labels),
-    )
-    beside_brain = most(labels_beside(brain), lambda n_task: within_budget(brain, n_task))
-    brain = jnp.concatenate([brain, beside_labels])
-    labels = jnp.concatenate([beside_brain, labels])
-    roughly = jnp.where(within_budget(brain, labels), rough_regret(brain, labels), jnp.inf)
-    lost, chosen = jax.lax.top_k(-roughly, 4)
-    brain, labels = brain[chosen], labels[chosen]
-    exact = stage_of(misalignment_of(jnp.maximum(brain, fewest)), labels)
-    allowed = jnp.isfinite(lost) & ~jnp.isnan(exact.risk) & (labels >= 1)
-    best = jnp.argmin(jnp.where(allowed, regret(exact, labels), jnp.inf))
-    best_risk = jnp.where(allowed, exact.risk, jnp.inf)[best]
+    # What follows from it.
 
-    alone = most((budget - fixed_task) / cost_task, lambda n_task: on_task(n_task) <= budget)
-    if baseline == "ols":
-        risk_alone = task_only_risk(problem, alone)
-    else:
-        risk_alone = ridge_stage(problem, alone, None, None).risk
-    collect = best_risk < risk_alone
-    n_brain = jnp.where(collect, brain[best], 0.0)
-    n_task = jnp.where(collect, labels[best], alone)
-    risk = jnp.where(collect, best_risk, risk_alone)
-    spent_on_brain = jnp.where(collect, on_brain(n_brain), 0.0)
-    spent_on_task = jnp.where(n_task > 0, on_task(n_task), 0.0)
+    def keep(search: _Search, batch: _Batch, lost: Array, part: Array) -> _Search:
+        def put(array, new):
+            return jax.lax.dynamic_update_slice_in_dim(array, new, part * _WIDTH, 0)
+
+        return search._replace(
+            brain=put(search.brain, batch.n_brain),
+            labels=put(search.labels, batch.n_task),
+            lost=put(search.lost, lost),
+        )
+
+    def around_best_node(search: _Search, batch: _Batch, lost: Array, part: Array) -> _Search:
+        search = keep(search, batch, lost, part)
+        best = jnp.argmin(search.lost)
+        last = jnp.maximum(available / cost_brain, fewest)
+        high = jnp.minimum(nodes[jnp.minimum(best + 1, _NODES - 1)], last)
+        return search._replace(low=nodes[jnp.maximum(best - 1, 0)], high=high)
+
+    def around_best_point(search: _Search, batch: _Batch, lost: Array, part: Array) -> _Search:
+        best = jnp.argmin(lost)
+        ends = jnp.maximum(best - 1, 0), jnp.minimum(best + 1, _FINER - 1)
+        return search._replace(low=batch.n_brain[ends[0]], high=batch.n_brain[ends[1]])
+
+    def evaluate(search: _Search, turn: tuple[Array, Array]):
+        kind, part = turn
+        batch = jax.lax.switch(kind, (some_nodes, within_bracket, whole, exactly), search, part)
+        # Numbers are constants: derivatives are those at given numbers.
+        n_brain, n_task = jax.lax.stop_gradient((batch.n_brain, batch.n_task))
+        stage = stage_of(batch.misalignment, n_task)
+        lost = regret(stage, n_task)
+        lost = jnp.where(batch.allowed & ~jnp.isnan(stage.risk), lost, jnp.inf)
+        lost = jax.lax.stop_gradient(jnp.where(jnp.isnan(lost), jnp.inf, lost))
+        batch = batch._replace(n_brain=n_brain, n_task=n_task)
+        follow = (around_best_node, around_best_point, keep, keep)
+        search = jax.lax.switch(kind, follow, search, batch, lost, part)
+        return jax.lax.stop_gradient(search), stage.risk
+
+    nothing = jnp.zeros(_PARTS * _WIDTH, like)
+    start = _Search(nodes[0], nodes[0], nothing, nothing, nothing + jnp.inf)
+    start = jax.lax.stop_gradient(start)
+    turns = jax.tree.map(jnp.asarray, tuple(np.array(_TURNS).T))
+    found, risks = jax.lax.scan(evaluate, start, turns)
+    best = jnp.argmin(found.lost[:_EXACT])
+    best_risk = jnp.where(jnp.isfinite(found.lost[best]), risks[-1][best], jnp.inf)
+
+    alone = without_recordings(problem, limits, baseline)
+    collect = best_risk < alone.risk
+    n_brain = jnp.where(collect, found.brain[best], 0.0)
+    n_task = jnp.where(collect, found.labels[best], alone.n_task)
+    risk = jnp.where(collect, best_risk, alone.risk)
+    spent_on_brain = bill_of_recordings(limits, n_brain, 0)
+    spent_on_task = bill_of_labels(limits, n_task)
     # The rival buys whole labels too, and needs more than it can afford, since the plan is better.
     spent = spent_on_brain + spent_on_task
     needed = jnp.ceil(labels_without_brain(problem, risk, baseline))
-    rival = jnp.maximum(fixed_task + cost_task * jnp.maximum(needed, alone + 1), spent)
-    saved = jnp.where(collect, 1 - spent / rival, 0.0)
+    rival = limits.fixed_task + cost_task * jnp.maximum(needed, alone.n_task + 1)
+    saved = jnp.where(collect, 1 - spent / jnp.maximum(rival, spent), 0.0)
+    risk_at_nodes = risks[:_PARTS].ravel()[:_NODES]
+    nodes = nodes[:_NODES]
+    shown = (labels_left(nodes) >= 0) & ~jnp.isnan(risk_at_nodes)
     return Allocation(
         n_brain=n_brain,
         n_task=n_task,
         risk=risk,
         spent_on_brain=spent_on_brain,
         spent_on_task=spent_on_task,
-        n_task_without_brain=alone,
-        risk_without_brain=risk_alone,
+        n_task_without_brain=alone.n_task,
+        risk_without_brain=alone.risk,
         saved=saved,
         frontier=Frontier(
-            *(jnp.where(shown, x, jnp.nan) for x in (nodes, labels_beside(nodes), frontier.risk))
+            *(jnp.where(shown, x, jnp.nan) for x in (nodes, labels_left(nodes), risk_at_nodes))
         ),
     )

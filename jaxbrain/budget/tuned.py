@@ -12,17 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from .._arguments import BASELINES, ESTIMATORS
+from .._arguments import BASELINES, ESTIMATORS, Baseline, Estimator
 from .._checks import check_choice, check_integer, check_positive
 from .._typing import Real
-from ..models import Problem
-from ..theory.risk import task_only_risk
-from ..theory.task_stage import TaskStage, ridge_stage
-from ..tuning.descent import OPTIMIZERS, default_tolerance, minimise
-from ._money import bill, checked_sum, most
-from ._whole_numbers import _Limits, _total_bill, _whole_numbers
-from .designs import ClosedFormDesign, MonteCarloDesign, _check_design
-from .modality import Modality, _check_modalities
+from ..models.problem import TracedProblem
+from ..theory.task_stage import TaskStage
+from ..tuning.descent import OPTIMIZERS, Optimizer, default_tolerance, minimise
+from ._money import checked_sum
+from ._whole_numbers import Limits, total_bill, whole_numbers, without_recordings
+from .designs import ClosedFormDesign, Design, check_design
+from .modality import Modality, check_modalities
 
 # Logits of the shares from which descents may begin, by the number of modalities: from a billionth of the
 # money to all of it. Fewer where there are more of them.
@@ -74,10 +73,10 @@ def tune_allocation(
     fixed_cost_task: Real = 0.0,
     *,
     most_labels: Real = np.inf,
-    estimator: str = "befs",
-    baseline: str = "ols",
-    risk: ClosedFormDesign | MonteCarloDesign | None = None,
-    optimizer: str = "lbfgs",
+    estimator: Estimator | None = None,
+    baseline: Baseline = "ridge",
+    risk: Design | None = None,
+    optimizer: Optimizer = "lbfgs",
     starts: int = 2,
     tolerance: float | None = None,
     max_steps: int = 200,
@@ -112,7 +111,8 @@ def tune_allocation(
 
     **Source.** Ours: docs/theory.md, "Budget" and "Several modalities".
     """
-    check_choice("estimator", estimator, ESTIMATORS)
+    if estimator is not None:
+        check_choice("estimator", estimator, ESTIMATORS)
     check_choice("baseline", baseline, BASELINES)
     check_choice("optimizer", optimizer, OPTIMIZERS)
     check_integer("starts", starts, 1)
@@ -120,7 +120,7 @@ def tune_allocation(
     if not isinstance(modalities, Modality | Mapping):
         raise ValueError("modalities must be a Modality, or a dict of them by name")
     named = {"": modalities} if isinstance(modalities, Modality) else dict(modalities)
-    _check_modalities(named)
+    check_modalities(named)
     problems = tuple(modality.problem for modality in named.values())
     like = problems[0].task_noise
     budget = checked_sum("budget", budget, like, up=False)
@@ -130,9 +130,9 @@ def tune_allocation(
         "most_labels", most_labels, like, up=False, zero_allowed=True, limited=False
     )
     if risk is None:
-        risk = ClosedFormDesign(problems, estimator)
+        risk = ClosedFormDesign(problems, estimator or "befs_two_penalties")
     else:
-        _check_design(risk, problems, estimator)
+        check_design(risk, problems, estimator)
     tolerance = default_tolerance(like.dtype) if tolerance is None else tolerance
     for name, number in (("tolerance", tolerance), ("learning_rate", learning_rate)):
         check_positive(name, number)
@@ -142,9 +142,9 @@ def tune_allocation(
     ]
     cost_brain, fixed_brain, most_brain = prices
     found = _tune_allocation(
-        problems,
-        risk,
-        _Limits(
+        tuple(problem.with_traced_sizes() for problem in problems),
+        risk.with_traced_sizes(),
+        Limits(
             cost_brain,
             fixed_brain,
             jnp.floor(most_brain),
@@ -154,7 +154,6 @@ def tune_allocation(
             jnp.floor(most_labels),
         ),
         baseline,
-        0 if estimator == "befs_two_penalties" else 2,
         starts,
         optimizer,
         jnp.asarray(tolerance, like.dtype),
@@ -167,11 +166,10 @@ def tune_allocation(
 
 @eqx.filter_jit
 def _tune_allocation(
-    problems: tuple[Problem, ...],
-    risk: Any,
-    limits: _Limits,
+    problems: tuple[TracedProblem, ...],
+    risk: Design,
+    limits: Limits,
     baseline: str,
-    spare_labels: int,
     starts: int,
     optimizer: str,
     tolerance: Array,
@@ -179,16 +177,16 @@ def _tune_allocation(
     max_steps: Array,
 ) -> TunedAllocation:
     problem, count = problems[0], len(problems)
-    budget, cost_task, fixed_task = limits.budget, limits.cost_task, limits.fixed_task
-    sizes = jnp.asarray([problem.latent_dim for problem in problems], budget.dtype)
+    sizes = jnp.asarray([problem.latent_dim for problem in problems], limits.budget.dtype)
+    all_penalised = risk.estimator == "befs_two_penalties"
     sets = np.array(list(itertools.product([False, True], repeat=count))[1:])
 
     def of_set(case: tuple[Array, Array]):
         bought, all_labels = case
         # Unpenalised weights need labels of their own, and two more.
-        fewest_labels = jnp.sum(jnp.where(bought, sizes, 0.0)) + spare_labels
+        fewest_labels = jnp.sum(jnp.where(bought, sizes, 0.0)) + 2
         # Recordings alone teach no task.
-        fewest_labels = fewest_labels if spare_labels else jnp.ones_like(fewest_labels)
+        fewest_labels = jnp.ones_like(fewest_labels) if all_penalised else fewest_labels
         return _best_of_set(
             problem,
             risk,
@@ -209,26 +207,18 @@ def _tune_allocation(
     best = jnp.argmin(jnp.where(jnp.isnan(found.loss), jnp.inf, found.loss))
     plan = jax.tree.map(lambda x: x[best], found)
 
-    alone = most(
-        (budget - fixed_task) / cost_task,
-        lambda n: bill(fixed_task, cost_task, n) <= budget,
-    )
-    alone = jnp.minimum(alone, limits.most_labels)
-    if baseline == "ols":
-        risk_alone = task_only_risk(problem, alone)
-    else:
-        risk_alone = ridge_stage(problem, alone, None, None).risk
-    collect = plan.risk < risk_alone
+    alone = without_recordings(problem, limits, baseline)
+    collect = plan.risk < alone.risk
     n_brain = jnp.where(collect, plan.n_brain, 0.0)
-    n_task = jnp.where(collect, plan.n_task, alone)
+    n_task = jnp.where(collect, plan.n_task, alone.n_task)
     return TunedAllocation(
         n_brain=n_brain,
         n_task=n_task,
         penalty=jnp.where(collect, plan.penalty, jnp.nan),
-        risk=jnp.where(collect, plan.risk, risk_alone),
-        spent=_total_bill(limits, n_brain, n_task),
-        n_task_without_brain=alone,
-        risk_without_brain=risk_alone,
+        risk=jnp.where(collect, plan.risk, alone.risk),
+        spent=total_bill(limits, n_brain, n_task),
+        n_task_without_brain=alone.n_task,
+        risk_without_brain=alone.risk,
         gradient_norm=plan.gradient_norm,
         steps=plan.steps,
         converged=plan.converged,
@@ -249,9 +239,9 @@ class _SetPlan(NamedTuple):
 
 
 def _best_of_set(
-    problem: Problem,
-    risk: Any,
-    limits: _Limits,
+    problem: TracedProblem,
+    risk: Design,
+    limits: Limits,
     bought: Array,
     all_labels: Array,
     fewest_labels: Array,
@@ -262,7 +252,7 @@ def _best_of_set(
     count, d = limits.cost_brain.shape[0], problem.input_dim
     fewest = d + 2.0
     # In closed form the best penalty of a design is known; elsewhere it is searched together with the split.
-    joint = not isinstance(risk, ClosedFormDesign)
+    joint = not risk.penalty_is_known
     fixed = limits.fixed_task + jnp.sum(jnp.where(bought, limits.fixed_brain, 0.0))
     available = limits.budget - fixed
     prices = limits.cost_brain
@@ -298,7 +288,7 @@ def _best_of_set(
 
     def loss(parameters: Array) -> Array:
         n_brain, n_task = design(parameters)
-        stage = risk(bought, n_brain, n_task, penalty_of(parameters, n_task))
+        stage = risk.stage(bought, n_brain, n_task, penalty_of(parameters, n_task))
         return labels_lost(stage, n_task)
 
     steps = _LOGITS.get(count, _MANY_LOGITS)
@@ -315,7 +305,7 @@ def _best_of_set(
         begins.append(lowest)
         near = jnp.max(jnp.abs(points - lowest[None])[:, :count], axis=1) <= gap
         heights = jnp.where(near, jnp.inf, heights)
-    ends = jax.lax.map(lambda u: minimise(loss, u, scale=float(d), **descent), jnp.stack(begins))
+    ends = jax.lax.map(lambda u: minimise(loss, u, scale=d, **descent), jnp.stack(begins))
     best = jnp.argmin(jnp.where(jnp.isnan(ends.value), jnp.inf, ends.value))
     end = jax.tree.map(lambda x: x[best], ends)
     n_brain, n_task = jax.lax.stop_gradient(design(end.parameters))
@@ -324,7 +314,7 @@ def _best_of_set(
     feasible &= available >= limits.cost_task * first_labels + jnp.sum(least_on)
     feasible &= jnp.all(~bought | (limits.most_brain >= fewest))
     feasible &= limits.most_labels >= fewest_labels
-    whole = _whole_numbers(
+    whole = whole_numbers(
         risk, limits, bought, n_brain, n_task, penalty, fewest, fewest_labels, labels_lost
     )
     return _SetPlan(

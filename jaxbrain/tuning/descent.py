@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,8 @@ from jaxtyping import Array, Float
 from .._checks import check_choice
 from . import _line_search as line_search
 
-OPTIMIZERS = ("lbfgs", "adam")
+Optimizer = Literal["lbfgs", "adam"]
+OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 
 # A relative gradient of eps^(3/4) is some hundred times what rounding leaves of it.
 _TOLERANCE_POWER = 3 / 4
