@@ -13,6 +13,8 @@ import tyro
 
 from .errors import UserError, machine_problem
 
+__all__ = ["main"]
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of `jaxbrain`. Exit status 0, or 2 where the user's input is at fault."""
