@@ -26,15 +26,18 @@ def numbers(*values):
     return tuple(jnp.asarray(value, float) for value in values)
 
 
-@pytest.mark.parametrize("form", PROBLEMS)
-def test_learned_subspace(form):
+@pytest.mark.parametrize("forms", [["spectrum"], [form for form in PROBLEMS if form != "spectrum"]])
+def test_learned_subspace(forms):
     """Sizes are numbers too: more inputs and more channels have a slope."""
 
     def block(problem, shift, n_brain):
         return subspace_moments(problem, n_brain, shift, "finite")
 
-    problem = PROBLEMS[form].with_traced_sizes()
-    points = [(problem, SHIFT, *numbers(n_brain)) for n_brain in (60.0, 35.0, 900.0)]
+    points = [
+        (PROBLEMS[form].with_traced_sizes(), SHIFT, *numbers(n_brain))
+        for form in forms
+        for n_brain in (60.0, 35.0, 900.0)
+    ]
     check_derivatives(block, points)
 
 
