@@ -115,23 +115,8 @@ def test_the_dataset_is_kept_and_never_replaced_unasked(capsys, tmp_path, ready)
     assert "must end in .nc" in said
 
 
-def test_the_table_and_the_data_method(capsys):
-    out = simulated(
-        capsys,
-        *GRID[:3],
-        "--n-task",
-        "50",
-        "--seeds",
-        "2",
-        "--trials",
-        "3",
-        "--method",
-        "data",
-        "--penalty",
-        "1",
-        "inf",
-    )
-    study, _, power, _, *lines = out.splitlines()
+def test_the_table_has_a_line_for_each_cell(capsys, ready):
+    study, _, power, _, *lines = simulated(capsys, *GRID).splitlines()
     small = jb.presets.small().problem()
     sizes = small.input_dim, small.latent_dim, small.recording_dim
     assert study == "study: {} inputs, {} latents, {} channels".format(*sizes)
@@ -139,6 +124,14 @@ def test_the_table_and_the_data_method(capsys):
     header = "brain samples labels penalty risk closed-form risk z value 95 % closed-form value"
     assert " ".join(lines[0].split()) == header
     assert [line.split()[0] for line in lines[1:5]] == ["100", "100", "400", "400"]
+    assert "4 seeds of 20 trials, method reduced" in lines[-1]
+
+
+@pytest.mark.study
+def test_the_data_method(capsys):
+    few = ("--seeds", "2", "--trials", "3", "--method", "data", "--penalty", "1", "inf")
+    out = simulated(capsys, *GRID[:3], "--n-task", "50", *few)
+    assert [line.split()[0] for line in out.splitlines()[5:9]] == ["100", "100", "400", "400"]
     assert "2 seeds of 3 trials, method data" in out
 
 
