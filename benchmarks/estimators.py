@@ -1,4 +1,4 @@
-"""What the estimators cost on given arrays, against scikit-learn, himalaya and NumPy: the same answers.
+"""What the estimators cost on given arrays, beside scikit-learn, himalaya and NumPy.
 
     python -m benchmarks.estimators [--device gpu]
 
@@ -30,7 +30,7 @@ def arrays(rows: int, inputs: int, targets: int) -> tuple[np.ndarray, np.ndarray
 
 
 def compared(functions: dict, answers: dict, work: float, limit: dict[str, float]) -> dict:
-    """Times of jaxbrain and its peers, how far their answers are apart, and the share of the limit."""
+    """Times of jaxbrain and its peers, how far answers are apart, and the share of the limit."""
     times = side_by_side(functions)
     ours = np.asarray(answers["jaxbrain"](functions["jaxbrain"]()))
     apart = {}

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 import jax
+import jax.core
 from threadpoolctl import ThreadpoolController
 
 _Parameters = ParamSpec("_Parameters")

@@ -83,12 +83,11 @@ class Variant(NamedTuple):
                 raise ValueError(f"model must be given: {self.name} takes its subspace from it")
             return oracle_subspace(model)
         if self.source == "chance":
-            if inputs is None and model is None:
-                raise ValueError(
-                    "inputs or model must be given: they say how many inputs there are"
-                )
-            d = model.input_dim if inputs is None else jnp.shape(inputs)[1]  # type: ignore
-            return random_subspace(key, d, rank)
+            if inputs is not None:
+                return random_subspace(key, jnp.shape(inputs)[1], rank)
+            if model is None:
+                raise ValueError("inputs or model must be given: they tell the number of inputs")
+            return random_subspace(key, model.input_dim, rank)
         if inputs is None or recordings is None:
             raise ValueError(f"inputs and recordings must be given: {self.name} learns from them")
         if self.source == "shuffled recordings":
@@ -127,9 +126,11 @@ class Variant(NamedTuple):
             if self.n_penalties == 0:
                 return task_only(inputs, targets)
             return ridge(inputs, targets, penalty)
-        return befs(
-            inputs, targets, basis, penalty, inside_penalty if self.n_penalties == 2 else 0.0
-        )
+        if basis is None:
+            raise ValueError(f"basis must be given: {self.name} takes a subspace")
+        if self.n_penalties == 1:
+            return befs(inputs, targets, basis, penalty)
+        return befs(inputs, targets, basis, penalty, inside_penalty)
 
 
 VARIANTS = (

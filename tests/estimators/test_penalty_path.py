@@ -157,8 +157,6 @@ def test_trials_map_like_a_loop():
             basis @ basis.T,
             jb.befs(task_inputs, targets, basis, penalty, 0.1),
             jb.befs_path(task_inputs, targets, basis, penalties),
-            jb.ridge(task_inputs, targets, penalty),
-            jb.task_only(task_inputs, targets),
         )
 
     arguments = [
