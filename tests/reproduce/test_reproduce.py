@@ -3,6 +3,7 @@
 Two results that are computed quickly stand for all; the study computes all of them.
 """
 
+import functools
 import json
 import re
 import shutil
@@ -24,11 +25,22 @@ BOTH = pytest.mark.parametrize("quick", [pytest.param(SOME, id="some"), EVERYTHI
 
 
 @pytest.fixture(scope="module")
-def quick(request, tmp_path_factory):
+def reproduced(tmp_path_factory):
+    """Folders of results, each made once."""
+
+    @functools.cache
+    def folder_of(names):
+        folder = tmp_path_factory.mktemp("reproduce") / "results"
+        package.reproduce(names, folder, scale=QUICK)
+        return folder
+
+    return folder_of
+
+
+@pytest.fixture
+def quick(request, reproduced):
     """A folder of results: some of them, or those that a test asks for."""
-    folder = tmp_path_factory.mktemp("reproduce") / "results"
-    package.reproduce(getattr(request, "param", SOME), folder, scale=QUICK)
-    return folder
+    return reproduced(getattr(request, "param", SOME))
 
 
 @pytest.fixture
