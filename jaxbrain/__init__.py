@@ -13,6 +13,7 @@ from .budget import (
     MonteCarloDesign,
     TunedAllocation,
     asymptotic_allocation,
+    empirical_allocation,
     favourability,
     optimal_allocation,
     tune_allocation,
@@ -31,7 +32,6 @@ from .estimators import (
 from .models import BlockShift, LinearGaussianModel, Problem, presets
 from .simulation import (
     EmpiricalAllocation,
-    empirical_allocation,
     empirical_value,
     sample_misalignment,
     sweep,

@@ -169,9 +169,7 @@ def whole_numbers(
             )
 
         # The first round only asks what the numbers teach with which the search begins.
-        return jax.lax.cond(
-            turn < count, lambda: (plan, taught.at[j].set(changed[middle])), choose
-        )
+        return jax.lax.cond(turn < count, lambda: (plan, taught.at[j].set(changed[middle])), choose)
 
     nothing = jnp.asarray(jnp.inf, n_brain.dtype)
     rounded = jnp.where(bought, jnp.round(n_brain), 0.0)
