@@ -8,6 +8,7 @@ from .budget import (
     AsymptoticAllocation,
     ClosedFormDesign,
     Collecting,
+    EmpiricalAllocation,
     Frontier,
     Modality,
     MonteCarloDesign,
@@ -31,7 +32,6 @@ from .estimators import (
 )
 from .models import BlockShift, LinearGaussianModel, Problem, presets
 from .simulation import (
-    EmpiricalAllocation,
     empirical_value,
     sample_misalignment,
     sweep,

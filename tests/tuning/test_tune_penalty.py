@@ -13,6 +13,8 @@ FMRI = jb.presets.fmri().problem()
 KEY = jax.random.key(3)
 
 
+@functools.partial(jax.jit, static_argnames=("optimizer", "max_steps"))
+@functools.partial(jax.vmap, in_axes=(0, 0, None))
 def tuned_from(n_brain, n_task, factor, optimizer="lbfgs", max_steps=100):
     best = jb.optimal_penalty(FMRI, n_brain, n_task)
     objective = jb.ClosedFormRisk(FMRI, n_brain, n_task)
