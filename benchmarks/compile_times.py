@@ -44,7 +44,9 @@ def gradient_of_the_value():
 
 def best_allocation():
     problem = fmri()
-    return lambda n: jb.optimal_allocation(problem, 2e5 + n, 1.0, 1.0)
+    return lambda n: jb.optimal_allocation(
+        problem, 2e5 + n, 1.0, 1.0, estimator="befs", baseline="ols"
+    )
 
 
 def draws_of_a_subspace():
@@ -86,7 +88,9 @@ def penalty_by_simulation():
 def allocation_by_descent():
     problem = fmri()
     modality = jb.Modality(problem, cost_brain=1.0)
-    return lambda n: jb.tune_allocation(modality, 2e5 + n, cost_task=1.0)
+    return lambda n: jb.tune_allocation(
+        modality, 2e5 + n, cost_task=1.0, estimator="befs", baseline="ols"
+    )
 
 
 CASES = (

@@ -8,11 +8,13 @@ from .budget import (
     AsymptoticAllocation,
     ClosedFormDesign,
     Collecting,
+    EmpiricalAllocation,
     Frontier,
     Modality,
     MonteCarloDesign,
     TunedAllocation,
     asymptotic_allocation,
+    empirical_allocation,
     favourability,
     optimal_allocation,
     tune_allocation,
@@ -30,8 +32,6 @@ from .estimators import (
 )
 from .models import BlockShift, LinearGaussianModel, Problem, presets
 from .simulation import (
-    EmpiricalAllocation,
-    empirical_allocation,
     empirical_value,
     sample_misalignment,
     sweep,

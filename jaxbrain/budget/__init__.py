@@ -7,7 +7,8 @@ from .asymptotic import (
     favourability,
     worth_collecting,
 )
-from .designs import ClosedFormDesign, MonteCarloDesign
+from .designs import ClosedFormDesign, Design, MonteCarloDesign
+from .empirical import EmpiricalAllocation, empirical_allocation
 from .modality import Modality
 from .optimal import Allocation, Frontier, optimal_allocation
 from .tuned import TunedAllocation, tune_allocation
@@ -17,11 +18,14 @@ __all__ = [
     "AsymptoticAllocation",
     "ClosedFormDesign",
     "Collecting",
+    "Design",
+    "EmpiricalAllocation",
     "Frontier",
     "Modality",
     "MonteCarloDesign",
     "TunedAllocation",
     "asymptotic_allocation",
+    "empirical_allocation",
     "favourability",
     "optimal_allocation",
     "tune_allocation",

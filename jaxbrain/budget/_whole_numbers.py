@@ -83,7 +83,8 @@ def recordings_beside(
 
 
 def _cost(limits: Limits, rows: Array) -> Array:
-    costs = rows * limits.cost_brain + limits.fixed_brain
+    like = (1,) * (rows.ndim - 1) + (-1,)
+    costs = rows * limits.cost_brain.reshape(like) + limits.fixed_brain.reshape(like)
     return jnp.sum(jnp.where(rows > 0, costs, 0.0), axis=-1)
 
 

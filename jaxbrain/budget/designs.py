@@ -43,14 +43,10 @@ class Design(eqx.Module):
     - `single`: whether it knows one modality alone.
     """
 
+    problems: eqx.AbstractVar[tuple[Any, ...]]
     estimator: eqx.AbstractVar[Any]
     penalty_is_known: eqx.AbstractClassVar[bool]
     single: eqx.AbstractClassVar[bool]
-
-    @property
-    def problems(self) -> tuple[Any, ...]:
-        """The task as seen by each modality."""
-        raise NotImplementedError
 
     def taught(self, which: Array | int, n_brain: Array) -> Array:
         """What so many recordings of one modality teach, one number each."""
@@ -119,7 +115,7 @@ class ClosedFormDesign(Design):
     Ours: docs/theory.md, "Several modalities".
     """
 
-    problems: tuple[Any, ...]  # pyright: ignore[reportIncompatibleMethodOverride]
+    problems: tuple[Any, ...]
     estimator: Estimator = eqx.field(static=True, default="befs_two_penalties")
     penalty_is_known: ClassVar[bool] = True
     single: ClassVar[bool] = False

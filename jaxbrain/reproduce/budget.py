@@ -10,10 +10,15 @@ import numpy as np
 import xarray
 from jaxtyping import Array
 
-from ..budget import asymptotic_allocation, favourability, optimal_allocation, worth_collecting
+from ..budget import (
+    asymptotic_allocation,
+    empirical_allocation,
+    favourability,
+    optimal_allocation,
+    worth_collecting,
+)
 from ..figures.style import TWO_COLUMNS, grouped, ordered_colours
 from ..models import Problem
-from ..simulation import empirical_allocation
 from .agreement import small_sweep
 from .result import OURS, Claim, Result, Scale, Tables, claim, largest
 from .settings import altered, fmri, labels, small
@@ -28,7 +33,7 @@ _SMALL_PRICES = (0.1, 0.3, 1.0)
 @jax.jit
 def _plans(problem: Problem, budgets: Array, prices: Array) -> tuple[Array, ...]:
     def plan(budget, cost_task):
-        best = optimal_allocation(problem, budget, 1.0, cost_task)
+        best = optimal_allocation(problem, budget, 1.0, cost_task, estimator="befs", baseline="ols")
         law = asymptotic_allocation(problem, budget, 1.0, cost_task)
         extra = best.saved / (1 - best.saved) * budget
         return (
@@ -112,8 +117,8 @@ def budget_simulated(scale: Scale) -> xarray.Dataset:
     closed = {name: np.zeros_like(columns["saved"]) for name in ("n_brain", "saved")}
     for row, price in enumerate(_SMALL_PRICES):
         for column, budget in enumerate(budgets):
-            plan = empirical_allocation(found, budget, price, 1.0)
-            best = optimal_allocation(problem, budget, price, 1.0)
+            plan = empirical_allocation(found, budget, price, 1.0, "ols")
+            best = optimal_allocation(problem, budget, price, 1.0, estimator="befs", baseline="ols")
             at = row, column
             columns["n_brain"][at], columns["saved"][at] = plan.n_brain, plan.saved
             columns["n_brain_low"][at], columns["n_brain_high"][at] = plan.n_brain_interval
@@ -141,7 +146,9 @@ def budget_harmful(scale: Scale) -> xarray.Dataset:
     prices = labels(1.0, 1e4, scale.points)
     found = _allocations(problem, worth[:, None] * prices[None, :], prices[None, :])
     rival = [
-        optimal_allocation(problem, budget * prices[-1], 1.0, prices[-1], baseline="ridge").n_brain
+        optimal_allocation(
+            problem, budget * prices[-1], 1.0, prices[-1], estimator="befs", baseline="ridge"
+        ).n_brain
         for budget in worth
     ]
     return xarray.Dataset(

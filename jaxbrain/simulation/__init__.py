@@ -2,13 +2,11 @@
 
 from ._grids import brain_numbers, penalty_numbers, task_numbers
 from ._sample import sample_misalignment
-from .empirical import EmpiricalAllocation, empirical_allocation, empirical_value
+from .empirical import empirical_value
 from .sweep import mean_over_seeds, sweep
 
 __all__ = [
-    "EmpiricalAllocation",
     "brain_numbers",
-    "empirical_allocation",
     "empirical_value",
     "mean_over_seeds",
     "penalty_numbers",

@@ -18,6 +18,7 @@ from .._typing import Real
 from ..estimators import befs, encode
 from ..models import LinearGaussianModel, Problem
 from ..models.linear_gaussian import check_model
+from ..models.problem import TracedProblem
 from ..models.shift import BlockShift, check_shift
 from ..simulation.brain_stage import draw_subspace, is_dense, reduce_model
 from ..simulation.data_trials import representative, stage_keys
@@ -81,7 +82,7 @@ class ClosedFormRisk(PenaltyObjective):
             raise ValueError("shift: the risk with two penalties is known without a shift alone")
         warn_outside_validated(problem, n_brain)
         self.problem, self.estimator, self.per_target = problem, estimator, False
-        self.subspace = _subspace(problem, n_brain, shift)
+        self.subspace = _subspace(problem.with_traced_sizes(), n_brain, shift)
 
     def __call__(self, penalty: Any) -> Array:
         """Excess risk E‖β̂ − β‖²_Σ at this penalty, or at these `Penalties`."""
@@ -106,7 +107,7 @@ class ClosedFormRisk(PenaltyObjective):
 
 
 @eqx.filter_jit
-def _subspace(problem: Problem, n_brain: Array, shift: BlockShift | None) -> SubspaceMoments:
+def _subspace(problem: TracedProblem, n_brain: Array, shift: BlockShift | None) -> SubspaceMoments:
     return subspace_moments(problem, n_brain, shift, "finite")
 
 

@@ -87,7 +87,10 @@ def test_sensitivities_and_break_even_prices_are_those_of_the_library(small):
     price = first_number(
         table["the best amount at a large budget, against least squares"]["labels a sample"]
     )
-    below, above = (jb.optimal_allocation(problem, 1e7, price * x, 1.0) for x in (0.98, 1.02))
+    paper = {"estimator": "befs", "baseline": "ols"}
+    below, above = (
+        jb.optimal_allocation(problem, 1e7, price * x, 1.0, **paper) for x in (0.98, 1.02)
+    )
     assert below.n_brain > 0
     assert above.n_brain == 0
 

@@ -1,0 +1,137 @@
+"""The best split of a budget among the amounts of recording that a simulated sweep knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from .._arguments import BASELINES, Baseline
+from .._checks import check_choice
+from ..simulation.bootstrap import (
+    check_dataset,
+    curve,
+    interval,
+    labels_for,
+    least_risk,
+    mean_in_samples,
+    parts,
+    resampled,
+)
+
+if TYPE_CHECKING:
+    import xarray
+
+
+class EmpiricalAllocation(NamedTuple):
+    """The best split of a budget among the amounts of recording of a sweep, with intervals.
+
+    - `n_brain`: recorded samples, one of the sweep's numbers, or 0. `n_task`: labels that the rest buys.
+    - `risk`: simulated excess risk there, in the units of ‖β‖².
+    - `risk_without_brain`: that of the baseline with all of the money spent on labels.
+    - `saved`: share of the money that the baseline would need for the same risk which is spared; NaN if that
+      is beyond the sweep.
+    - `n_brain_interval`, `saved_interval`: (low, high) over the bootstrap resamples, at the confidence asked
+      for.
+    """
+
+    n_brain: int
+    n_task: float
+    risk: float
+    risk_without_brain: float
+    saved: float
+    n_brain_interval: tuple[float, float]
+    saved_interval: tuple[float, float]
+
+
+def empirical_allocation(
+    dataset: xarray.Dataset,
+    budget: float | int,
+    cost_brain: float | int,
+    cost_task: float | int,
+    baseline: Baseline = "ridge",
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> EmpiricalAllocation:
+    """The best split of a budget that a simulated sweep knows: one of its n_brain, or no recordings.
+
+    The rest of the money buys labels; their number need not be on the grid, but within its ends.
+
+    >>> import jax, jaxbrain as jb
+    >>> model = jb.presets.small(task_snr=1.0)
+    >>> found = jb.sweep(model, [100, 200, 400, 800], [20, 50, 100, 200, 400, 800], trials=50,
+    ...                  seeds=20, key=jax.random.key(0))
+    >>> plan = jb.empirical_allocation(found, budget=500, cost_brain=0.5, cost_task=1.0)
+    >>> plan.n_brain, plan.n_task
+    (200, 400.0)
+
+    - `budget`, `cost_brain`, `cost_task`: money, and the prices of a recorded sample and of a label.
+    - Others as in `empirical_value`; each n_brain is taken at the penalty with the least risk.
+
+    **Raises** `ValueError` where the budget leaves no split within the sweep, or a positive price is missing.
+
+    **Source.** Ours: the simulated risks, compared along the budget line; between two points of a curve
+    1/risk is interpolated linearly, as in `empirical_value`.
+    """
+    check_choice("baseline", baseline, BASELINES)
+    check_dataset(dataset)
+    for name, number in (("budget", budget), ("cost_brain", cost_brain), ("cost_task", cost_task)):
+        if not (isinstance(number, int | float | np.number) and 0 < number < np.inf):
+            raise ValueError(f"{name} must be greater than 0 and finite, but it is {number!r}")
+    n_brain, n_task = dataset.n_brain.values, dataset.n_task.values
+    labels = (budget - cost_brain * n_brain) / cost_task
+    feasible = (labels >= n_task[0]) & (labels <= n_task[-1])
+    alone = budget / cost_task
+    known = dataset.n_task_only.values
+    if not feasible.any() or not known[0] <= alone <= known[-1]:
+        raise ValueError(
+            "budget leaves no split within the sweep: it needs n_task from "
+            f"{max(labels.min(), 0):.0f} to {labels.max():.0f} and n_task_only up to {alone:.0f}"
+        )
+    counts = resampled(dataset, confidence, resamples, seed)
+    found = [
+        _split(dataset, part, baseline, labels, feasible, alone) for part in parts(dataset, counts)
+    ]
+    place, risk, without, rival = (np.concatenate(x) for x in zip(*found, strict=True))
+    chosen = np.where(place >= 0, n_brain[place], 0)
+    with np.errstate(invalid="ignore"):
+        saved = np.where(place >= 0, 1 - budget / (cost_task * rival), 0.0)
+    saved_low, saved_high = interval(saved[1:], confidence)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(chosen[1:], [tail, 1 - tail], method="nearest")
+    return EmpiricalAllocation(
+        n_brain=int(chosen[0]),
+        n_task=float(labels[place[0]] if place[0] >= 0 else alone),
+        risk=float(risk[0]),
+        risk_without_brain=float(without[0]),
+        saved=float(saved[0]) if rival[0] < np.inf else np.nan,
+        n_brain_interval=(float(low), float(high)),
+        saved_interval=(float(saved_low), float(saved_high)),
+    )
+
+
+def _split(dataset, counts, baseline, labels, feasible, alone):
+    """Place of the best n_brain (−1 for none), its risk, that without recordings, the rival's labels."""
+    risk = least_risk(mean_in_samples(dataset.risk.values, counts), axis=-1)
+    n_task = dataset.n_task.values
+    right = (
+        np.clip(np.searchsorted(n_task, labels), 1, len(n_task) - 1) if len(n_task) > 1 else None
+    )
+    rows = np.arange(risk.shape[1])
+    if right is None:
+        height = 1 / risk[:, :, 0]
+    else:
+        share = (labels - n_task[right - 1]) / (n_task[right] - n_task[right - 1])
+        height = (1 - share) / risk[:, rows, right - 1] + share / risk[:, rows, right]
+    height = np.where(feasible, height, -np.inf)
+    best = np.argmax(np.where(np.isnan(height), -np.inf, height), axis=1)
+    with_brain = 1 / np.take_along_axis(height, best[:, None], axis=1)[:, 0]
+    n, height = curve(dataset, baseline, counts)
+    at = np.array([np.interp(alone, n, row) for row in height])
+    with np.errstate(divide="ignore"):
+        without = 1 / at
+    place = np.where(with_brain < without, best, -1)
+    least = np.where(place >= 0, with_brain, without)
+    return place, least, without, labels_for(least[:, None], n, height)[:, 0]
