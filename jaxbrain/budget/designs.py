@@ -116,7 +116,7 @@ class ClosedFormDesign(Design):
     """
 
     problems: tuple[Any, ...]
-    estimator: Estimator = eqx.field(static=True, default="befs_two_penalties")
+    estimator: str = eqx.field(static=True, default="befs_two_penalties")
     penalty_is_known: ClassVar[bool] = True
     single: ClassVar[bool] = False
 
@@ -269,9 +269,7 @@ class MonteCarloDesign(Design):
         return Finished(tuned.penalty, tuned.value)
 
 
-def check_design(
-    design: Any, problems: tuple[Problem, ...], estimator: Estimator | None
-) -> Estimator:
+def check_design(design: Any, problems: tuple[Problem, ...], estimator: str | None) -> str:
     """Raise unless the design is about these problems and this estimator, which is returned."""
     if not isinstance(design, Design):
         raise ValueError(

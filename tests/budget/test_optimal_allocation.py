@@ -1,6 +1,7 @@
 """The best plan of one budget, against exhaustive enumeration."""
 
 from fractions import Fraction
+from inspect import unwrap
 
 import jax
 import jax.numpy as jnp
@@ -205,4 +206,5 @@ def test_single_precision(single_precision):
 def test_wrong_arguments_are_named(change, said):
     arguments = {"problem": STUDY, "budget": 900.0, "cost_brain": 1.0, "cost_task": 2.0}
     with pytest.raises(ValueError, match=said):
-        jb.optimal_allocation(**(arguments | change))
+        # Unwrapped: here annotations are executed, and say so first.
+        unwrap(jb.optimal_allocation)(**(arguments | change))
