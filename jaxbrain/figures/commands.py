@@ -28,9 +28,9 @@ def draw_savings(
     >>> from jaxbrain.figures import draw_savings, styled
     >>> shares = (("n_brain", "n_task"), np.array([[0.5, 0.2], [0.7, 0.4]]))
     >>> grid = {"n_brain": [500.0, 1000.0], "n_task": [10.0, 100.0]}
+    >>> savings = xarray.Dataset({"ols": shares, "ridge": shares}, grid)
     >>> with styled():
-    ...     figure = draw_savings(xarray.Dataset({"ols": shares, "ridge": shares}, grid), None, (50,
-    0.4))
+    ...     figure = draw_savings(savings, None, (50, 0.4))
     >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     ['500', '1 000', 'this study']
 
