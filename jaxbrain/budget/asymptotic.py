@@ -14,25 +14,34 @@ from ..models import Problem
 
 
 def favourability(problem: Problem, cost_brain: Real, cost_task: Real) -> Float[Array, "..."]:
-    """How much more a first brain sample buys than the same money spent on labels, at large budgets.
+    """Whether recordings pay: how much more a first one buys than its price in labels.
 
-    F = σ²(d − k)² cost_task / (d cost_brain γ). Above 1 recordings are worth their price, if they help
-    at all (γ ≥ 0, see `worth_collecting`).
+    This is the law of large budgets, F = σ²(d − k)² cost_task / (d cost_brain γ). Above 1
+    recordings are worth their price, if they help at all (γ ≥ 0, see `worth_collecting`).
 
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
     >>> round(float(jb.favourability(problem, cost_brain=1.0, cost_task=0.1)), 3)
     1.875
 
+    **Arguments**
+
+    - `problem`: the study.
     - `cost_brain`, `cost_task`: price of one recorded sample and of one label, in any one currency;
       greater than 0. They broadcast.
 
-    A ratio. Infinite at γ = 0, negative where γ < 0.
+    **Returns**
 
-    **Raises** `ValueError` that names the argument: prices that are not positive and finite, shapes that do
+    A ratio, of the broadcast shape. It is infinite at γ = 0, and negative where γ < 0.
+
+    **Raises**
+
+    `ValueError` that names the argument: prices that are not positive and finite, shapes that do
     not broadcast.
 
-    **Source.** Lewis et al., arXiv:2605.09243, on budgets.
+    **Source**
+
+    Lewis et al., arXiv:2605.09243, on budgets.
     """
     check_problem(problem)
     cost_brain, cost_task = _prices(problem, cost_brain, cost_task)
@@ -43,8 +52,10 @@ def favourability(problem: Problem, cost_brain: Real, cost_task: Real) -> Float[
 class Collecting(NamedTuple):
     """The two conditions for recordings to be worth collecting at large budgets, and both at once.
 
-    - `teachable`: whether γ ≥ 0: more recordings bring the learned subspace closer to the task, or (γ = 0,
-      recordings without noise) the first few teach all there is.
+    **Fields**
+
+    - `teachable`: whether γ ≥ 0. Then more recordings bring the learned subspace closer to the
+      task, or (γ = 0, recordings without noise) the first few teach all there is.
     - `affordable`: whether the favourability is above 1.
     - `worth_it`: whether both hold.
 
@@ -66,19 +77,30 @@ def worth_collecting(problem: Problem, cost_brain: Real, cost_task: Real) -> Col
     >>> [bool(answer) for answer in jb.worth_collecting(problem, 1.0, 0.05)]
     [True, False, False]
 
-    Where γ = 0, as without any encoding noise, the answer is that of the limit γ → 0 from above: F is
-    infinite, and recordings are worth any price, since ever fewer are needed. With γ < 0 more
-    recordings take the learned subspace away from the task, and the answer is False.
+    The answer holds to first order. A subspace takes at least input_dim + 2 samples. Where the law
+    buys hardly more, which is so a little above a favourability of 1, the finite optimum buys none
+    at any budget (docs/claims.md). `optimal_allocation` knows of both.
 
-    To first order: a subspace takes at least input_dim + 2 samples, and where the law buys hardly more,
-    which is so a little above a favourability of 1, the finite optimum buys none at any budget
-    (docs/claims.md). `optimal_allocation` knows of both.
+    **Arguments**
 
-    Arguments as in `favourability`.
+    - `problem`, `cost_brain`, `cost_task`: as in `favourability`.
 
-    **Raises** `ValueError` as `favourability` does.
+    **Returns**
 
-    **Source.** Lewis et al., arXiv:2605.09243, on budgets; the case γ = 0: docs/theory.md, "Budget".
+    A `Collecting`, of the shape that the prices broadcast to.
+
+    - Where γ = 0, as without any encoding noise, the answer is that of the limit γ → 0 from above:
+      F is infinite, and recordings are worth any price, since ever fewer are needed.
+    - Where γ < 0 more recordings take the learned subspace away from the task, and the answer is
+      False.
+
+    **Raises**
+
+    `ValueError` that names the argument, as `favourability` does.
+
+    **Source**
+
+    Lewis et al., arXiv:2605.09243, on budgets; the case γ = 0: docs/theory.md, "Budget".
     """
     ratio = favourability(problem, cost_brain, cost_task)
     teachable = jnp.broadcast_to(problem.gamma >= 0, ratio.shape)
@@ -88,13 +110,15 @@ def worth_collecting(problem: Problem, cost_brain: Real, cost_task: Real) -> Col
 class AsymptoticAllocation(NamedTuple):
     """The best split of a large budget, in samples, money, and a share of the money.
 
-    - `n_brain`, `n_task`: recorded samples and labels to buy, not rounded; n_brain is 0 where recordings are
-      not worth their price.
-    - `extra_budget`: what somebody without recordings would have to spend on top, to be as good; in the
-      currency of the budget.
+    **Fields**
+
+    - `n_brain`, `n_task`: recorded samples and labels to buy, not rounded; n_brain is 0 where
+      recordings are not worth their price.
+    - `extra_budget`: what somebody without recordings would have to spend on top, to be as good; in
+      the currency of the budget.
     - `saved`: `extra_budget` over all that somebody without recordings would spend, a fraction.
 
-    All of the shape that budget and prices broadcast to.
+    All are of the shape that budget and prices broadcast to.
     """
 
     n_brain: Array
@@ -106,11 +130,13 @@ class AsymptoticAllocation(NamedTuple):
 def asymptotic_allocation(
     problem: Problem, budget: Real, cost_brain: Real, cost_task: Real
 ) -> AsymptoticAllocation:
-    """The best split of a large budget: a small set of recordings whose size does not grow with it.
+    """The best split of a large budget: few recordings, whose number does not grow with it.
 
-    With favourability F: n_brain = (γ/m)(√F − 1), worth cost_task V (1 − 1/√F)² of extra budget, where
-    V = σ²(d − k)²/(d m) is the value of unlimited recordings beside unlimited labels. Nothing is
-    bought unless γ ≥ 0 and F > 1.
+    With favourability F: n_brain = (γ/m)(√F − 1), worth cost_task V (1 − 1/√F)² of extra budget,
+    where V = σ²(d − k)²/(d m) is the value of unlimited recordings beside unlimited labels. Nothing
+    is bought unless γ ≥ 0 and F > 1. You can trust the split where n_brain comes out far above
+    input_dim and the rest of the budget buys labels far above n_brain. Otherwise ask
+    `optimal_allocation`.
 
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
@@ -118,25 +144,33 @@ def asymptotic_allocation(
     >>> round(float(plan.n_brain)), f"{float(plan.saved):.4f}"
     (6533, '0.0024')
 
-    - `budget`: money; `cost_brain`, `cost_task`: as in `favourability`. They broadcast.
+    **Arguments**
 
-    As m → 0 the set grows beyond any budget. At m = 0 recordings and labels both grow in proportion
-    to the budget: labels get the share u = 1/(1 − r + √(r(1 − r)(d − k)/k)) of the money, where
-    r = (d − k)/(d F). Never more is bought than that leaves for recordings; where it is less than the set
-    above, extra_budget is what these recordings are worth beside no more than n_task labels.
+    - `budget`: money, greater than 0. It broadcasts with the prices.
+    - `problem`, `cost_brain`, `cost_task`: as in `favourability`.
 
-    At γ = 0, as without encoding noise, ever fewer recordings teach everything: n_brain is 0 and
-    extra_budget what unlimited recordings are worth. Derivatives there leave out that of √γ, which is
-    infinite.
+    **Returns**
 
-    Numbers of samples are not rounded. To be trusted where n_brain comes out far above input_dim and
-    the rest of the budget buys labels far above n_brain; otherwise ask `optimal_allocation`.
+    An `AsymptoticAllocation`, of the broadcast shape. Numbers of samples are not rounded.
 
-    **Raises** `ValueError` that names the argument: a budget that is not positive, prices that are not positive
-    and finite, shapes that do not broadcast.
+    - As m → 0 the set grows beyond any budget. At m = 0 recordings and labels both grow in
+      proportion to the budget: labels get the share u = 1/(1 − r + √(r(1 − r)(d − k)/k)) of the
+      money, where r = (d − k)/(d F). Never more is bought than that leaves for recordings. Where it
+      is less than the set above, extra_budget is what these recordings are worth beside no more
+      than n_task labels.
+    - At γ = 0, as without encoding noise, ever fewer recordings teach everything: n_brain is 0 and
+      extra_budget is what unlimited recordings are worth. Derivatives there leave out that of √γ,
+      which is infinite.
 
-    **Source.** Lewis et al., arXiv:2605.09243, on budgets; ours where m = 0 or the set exceeds the
-    budget: docs/theory.md, "Budget".
+    **Raises**
+
+    `ValueError` that names the argument: a budget that is not positive, prices that are not
+    positive and finite, shapes that do not broadcast.
+
+    **Source**
+
+    Lewis et al., arXiv:2605.09243, on budgets; ours where m = 0 or the set exceeds the budget:
+    docs/theory.md, "Budget".
     """
     check_problem(problem)
     cost_brain, cost_task = _prices(problem, cost_brain, cost_task)

@@ -181,10 +181,11 @@ class ClosedFormDesign(Design):
 
 
 class MonteCarloDesign(Design):
-    """What a design leads to, simulated with common random numbers: `MonteCarloRisk` of real sample numbers.
+    """What a design leads to, simulated: `MonteCarloRisk` of real sample numbers.
 
-    Subspaces are drawn, traces are in closed form, which knows real numbers of labels.
-    `tune_allocation(modality, budget=100, cost_task=1.0, risk=design)` finds the best of these designs.
+    All designs meet common random numbers. Subspaces are drawn, traces are in closed form, which
+    knows real numbers of labels. `tune_allocation(modality, budget=100, cost_task=1.0,
+    risk=design)` finds the best of these designs.
 
     >>> import jax, jaxbrain as jb
     >>> problem = jb.Problem.isotropic(12, 2, task_snr=1.0, misalignment=0.1, encoding_noise=0.5)
@@ -201,6 +202,12 @@ class MonteCarloDesign(Design):
     - `model`: a `LinearGaussianModel`, or a `Problem`.
     - `trials`: draws to average, at least 2.
     - `key`: from `jax.random.key`.
+
+    **Fields**
+
+    Kept beside `model`, `trials` and `key`:
+
+    - `problems`: the one problem that is simulated.
 
     **Raises**
 

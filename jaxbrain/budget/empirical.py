@@ -26,13 +26,16 @@ if TYPE_CHECKING:
 class EmpiricalAllocation(NamedTuple):
     """The best split of a budget among the amounts of recording of a sweep, with intervals.
 
-    - `n_brain`: recorded samples, one of the sweep's numbers, or 0. `n_task`: labels that the rest buys.
+    **Fields**
+
+    - `n_brain`: recorded samples, one of the sweep's numbers, or 0.
+    - `n_task`: labels that the rest buys.
     - `risk`: simulated excess risk there, in the units of ‖β‖².
     - `risk_without_brain`: that of the baseline with all of the money spent on labels.
-    - `saved`: share of the money that the baseline would need for the same risk which is spared; NaN if that
-      is beyond the sweep.
-    - `n_brain_interval`, `saved_interval`: (low, high) over the bootstrap resamples, at the confidence asked
-      for.
+    - `saved`: share of the money that the baseline would need for the same risk which is spared;
+      NaN if that is beyond the sweep.
+    - `n_brain_interval`, `saved_interval`: (low, high) over the bootstrap resamples, at the
+      confidence asked for.
     """
 
     n_brain: int
@@ -55,9 +58,10 @@ def empirical_allocation(
     resamples: int = 2000,
     seed: int = 0,
 ) -> EmpiricalAllocation:
-    """The best split of a budget that a simulated sweep knows: one of its n_brain, or no recordings.
+    """The best split of a budget that a simulated sweep knows.
 
-    The rest of the money buys labels; their number need not be on the grid, but within its ends.
+    It buys one of its n_brain, or no recordings. The rest of the money buys labels, whose number
+    need not be on the grid, but within its ends.
 
     >>> import jax, jaxbrain as jb
     >>> model = jb.presets.small(task_snr=1.0)
@@ -67,13 +71,27 @@ def empirical_allocation(
     >>> plan.n_brain, plan.n_task
     (200, 400.0)
 
-    - `budget`, `cost_brain`, `cost_task`: money, and the prices of a recorded sample and of a label.
-    - Others as in `empirical_value`; each n_brain is taken at the penalty with the least risk.
+    **Arguments**
 
-    **Raises** `ValueError` where the budget leaves no split within the sweep, or a positive price is missing.
+    - `dataset`: from `sweep`, of two seeds or more.
+    - `budget`: money.
+    - `cost_brain`, `cost_task`: price of a recorded sample and of a label.
+    - `baseline`: `"ridge"`, or the paper's `"ols"`, as in `value`.
+    - `confidence`, `resamples`, `seed`: as in `empirical_value`.
 
-    **Source.** Ours: the simulated risks, compared along the budget line; between two points of a curve
-    1/risk is interpolated linearly, as in `empirical_value`.
+    **Returns**
+
+    An `EmpiricalAllocation`. Each n_brain is taken at the penalty with the least risk.
+
+    **Raises**
+
+    `ValueError` that names the argument: sums that are not greater than 0 and finite, an unknown
+    `baseline`, a dataset that is no sweep, a budget that leaves no split within the sweep.
+
+    **Source**
+
+    Ours: the simulated risks, compared along the budget line. Between two points of a curve 1/risk
+    is interpolated linearly, as in `empirical_value`.
     """
     check_choice("baseline", baseline, BASELINES)
     check_dataset(dataset)

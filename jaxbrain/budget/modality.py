@@ -18,14 +18,27 @@ _MOST_MODALITIES = 6
 
 
 class Modality(eqx.Module):
-    """A way of recording the brain: what it teaches, what it costs, and how much of it there can be.
+    """A way of recording the brain: what it teaches and costs, and how much there can be.
 
-    - `problem`: the task seen by these recordings. All modalities have the same inputs and the same task,
-      hence the same input_dim, task_noise and total power.
-    - `cost_brain`: price of one recorded sample, greater than 0. `fixed_cost_brain`: what is due as soon
-      as there is any, at least 0.
-    - `most`: the largest number of samples that can be had (hours times samples an hour), by default
-      without limit.
+    >>> import jaxbrain as jb
+    >>> problem = jb.Problem.isotropic(12, 2, task_snr=1.0, misalignment=0.1, encoding_noise=0.5)
+    >>> scanner = jb.Modality(problem, cost_brain=0.5, most=2 * 60)
+    >>> float(scanner.cost_brain * scanner.most)
+    60.0
+
+    **Arguments**
+
+    - `problem`: the task seen by these recordings. All modalities have the same inputs and the same
+      task, hence the same input_dim, task_noise and total power.
+    - `cost_brain`: price of one recorded sample, greater than 0.
+    - `fixed_cost_brain`: what is due as soon as there is any, at least 0.
+    - `most`: the largest number of samples that can be had (hours times samples an hour), by
+      default without limit.
+
+    **Raises**
+
+    `ValueError` that names the argument: what is no `Problem`, numbers that are arrays or negative,
+    a price that is 0 or infinite.
     """
 
     problem: Problem

@@ -48,11 +48,13 @@ _OFFSETS = np.append(WINDOW, np.nan)
 class Frontier(NamedTuple):
     """Test error along the budget line: what each affordable amount of recordings leads to.
 
+    **Fields**
+
     - `n_brain`, shape (128,): recorded samples, ascending from input_dim + 2; not rounded.
     - `n_task`, shape (128,): labels that the rest of the money buys.
     - `risk`, shape (128,): the excess risk there, in the units of ‖β‖².
 
-    NaN where the recordings are not affordable.
+    They are NaN where the recordings are not affordable.
     """
 
     n_brain: Array
@@ -63,13 +65,17 @@ class Frontier(NamedTuple):
 class Allocation(NamedTuple):
     """The best split of a budget: whole samples, money, and what it compares with.
 
-    - `n_brain`, `n_task`: recorded samples, 0 where none should be bought, and labels; whole numbers.
+    **Fields**
+
+    - `n_brain`, `n_task`: recorded samples, 0 where none should be bought, and labels; whole
+      numbers.
     - `risk`: excess risk with these, in the units of ‖β‖².
     - `spent_on_brain`, `spent_on_task`: money, fixed costs included, in the currency of the budget.
     - `n_task_without_brain`: labels that the same budget buys without recordings.
     - `risk_without_brain`: excess risk of the baseline with that many labels.
-    - `saved`: of the money that the baseline would have to spend to do no worse, on whole labels, the share
-      that this plan does without. Never below 0, which it is where no recordings are bought.
+    - `saved`: of the money that the baseline would have to spend to do no worse, on whole labels,
+      the share that this plan does without. It is never below 0, and 0 where no recordings are
+      bought.
     - `frontier`: the `Frontier`, 128 amounts of recordings from input_dim + 2 on.
 
     All but the frontier are single numbers.
@@ -97,7 +103,10 @@ def optimal_allocation(
     estimator: Estimator = "befs_two_penalties",
     baseline: Baseline = "ridge",
 ) -> Allocation:
-    """How many brain samples and how many labels to buy with a budget, to make the test error least.
+    """How many brain samples and how many labels to buy with a budget, for the least test error.
+
+    By default recordings are used at two penalties, and the rival without recordings is ridge
+    regression at its best penalty.
 
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
@@ -105,27 +114,41 @@ def optimal_allocation(
     >>> int(plan.n_brain), int(plan.n_task), f"{float(plan.risk):.4f} {float(plan.saved):.2f}"
     (18006, 31994, '0.3111 0.63')
 
-    - `budget`: money, greater than 0. `cost_brain`, `cost_task`: price of one recorded sample and of one
-      label, greater than 0. `fixed_cost_brain`, `fixed_cost_task`: what is due as soon as there is any
-      of them (a scanner, an annotation platform), at least 0. One currency; numbers, not arrays: map
-      over many with `jax.vmap`.
-    - `estimator`: what recordings are used with, `"befs"` at its best penalty, or
-      `"befs_two_penalties"` at its two.
-    - `baseline`: what is done without any recordings, `"ols"` or (optimal) `"ridge"`. Where that is
-      best, n_brain is 0.
+    **Arguments**
 
-    The numbers are whole, and recordings are none or at least input_dim + 2, where the encoding stage
-    starts to exist. They cost no more than the budget: neither by the sums of money that are
-    reported, nor in exact arithmetic on the prices as given. A price of 0.1 is a trifle more than a
-    tenth in binary, so that a budget of 41 buys 409 labels at 0.1. Derivatives of the numbers are zero;
-    those of `risk` and `saved` hold at given numbers. Where not even the baseline is defined (too few
-    labels for least squares) its risk is infinite.
+    - `problem`: the study.
+    - `budget`: money, greater than 0. All sums are in one currency. They are numbers, not arrays:
+      map over many with `jax.vmap`.
+    - `cost_brain`, `cost_task`: price of one recorded sample and of one label, greater than 0.
+    - `fixed_cost_brain`, `fixed_cost_task`: what is due as soon as there is any of them (a scanner,
+      an annotation platform), at least 0.
+    - `estimator`: what recordings are used with. `"befs_two_penalties"` is BEFS at its two best
+      penalties. `"befs"`, the paper's, is BEFS at its one best penalty.
+    - `baseline`: what is done without any recordings. `"ridge"` is ridge regression at its best
+      penalty. `"ols"`, ordinary least squares, is the paper's.
 
-    **Raises** `ValueError` that names the argument: sums of money that are arrays, negative, or not finite, an unknown
-    `estimator` or `baseline`.
+    **Returns**
 
-    **Source.** Ours; the closed forms of `risk` and `two_penalty_risk` at their best penalties,
-    minimised along the budget line: docs/theory.md, "Budget".
+    An `Allocation`.
+
+    - The numbers are whole. Recordings are none, where the baseline is best, or at least input_dim
+      + 2, where the encoding stage starts to exist.
+    - They cost no more than the budget: neither by the sums of money that are reported, nor in
+      exact arithmetic on the prices as given. A price of 0.1 is a trifle more than a tenth in
+      binary, so that a budget of 41 buys 409 labels at 0.1.
+    - Derivatives of the numbers are zero. Those of `risk` and `saved` hold at given numbers.
+    - Where not even the baseline is defined (too few labels for least squares) its risk is
+      infinite.
+
+    **Raises**
+
+    `ValueError` that names the argument: sums of money that are arrays, negative, or not finite, an
+    unknown `estimator` or `baseline`.
+
+    **Source**
+
+    Ours; the closed forms of `risk` and `two_penalty_risk` at their best penalties, minimised along
+    the budget line: docs/theory.md, "Budget".
     """
     check_problem(problem)
     check_choice("estimator", estimator, ESTIMATORS)

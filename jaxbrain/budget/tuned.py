@@ -38,20 +38,23 @@ _MANY_LOGITS = np.array([-4.0, 0.0])
 class TunedAllocation(NamedTuple):
     """The best split found: whole samples and money, and how the search ended.
 
-    - `n_brain`: recorded samples of each modality, a dict by name as given; a number where one modality was
-      given without a name.
+    **Fields**
+
+    - `n_brain`: recorded samples of each modality, a dict by name as given; a number where one
+      modality was given without a name.
     - `n_task`: labels.
     - `penalty`: the best penalty there, λ a sample; NaN without recordings, and with two penalties.
     - `risk`: excess risk there, in the units of ‖β‖².
     - `spent`: money on everything, fixed costs included, in the currency of the budget.
     - `n_task_without_brain`: labels that the same money buys without recordings.
     - `risk_without_brain`: excess risk of the baseline with that many labels.
-    - `gradient_norm`: largest derivative of the loss, in labels, with respect to the logits of the shares
-      (and the logarithm of the penalty), in the descent that led to the answer.
+    - `gradient_norm`: largest derivative of the loss, in labels, with respect to the logits of the
+      shares (and the logarithm of the penalty), in the descent that led to the answer.
     - `steps`: of that descent.
-    - `converged`: whether that gradient is below the tolerance times (size of the loss + input_dim).
+    - `converged`: whether that gradient is below the tolerance times (size of the loss +
+      input_dim).
 
-    Single numbers.
+    They are single numbers.
     """
 
     n_brain: Any
@@ -84,10 +87,11 @@ def tune_allocation(
 ) -> TunedAllocation:
     """How much of each modality and how many labels to buy with one budget, by gradient descent.
 
-    Every set of modalities is tried, none included, each from several starts; within a set the shares of
-    the money are what descends, in logits that keep every count within its limits and the whole within the
-    budget. Where only one modality is worth buying, the answer has 0 of all others. Whole numbers are
-    searched around the best real ones.
+    Every set of modalities is tried, none included, each from several starts. Within a set the
+    shares of the money are what descends, in logits that keep every count within its limits and the
+    whole within the budget. Whole numbers are searched around the best real ones. By default
+    recordings are used at two penalties, and the rival without recordings is ridge regression at
+    its best penalty.
 
     >>> import jaxbrain as jb
     >>> scanner = jb.Modality(jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54), cost_brain=1.0)
@@ -95,21 +99,33 @@ def tune_allocation(
     >>> int(plan.n_brain), int(plan.n_task), f"{float(plan.risk):.3f}", bool(plan.converged)
     (18006, 31994, '0.311', True)
 
+    There is one compiled program for all numbers.
+
+    **Arguments**
+
     - `modalities`: one `Modality`, or several by name (at most six).
-    - `budget`: money, greater than 0; `cost_task`, `fixed_cost_task`: price of a label, and what is due as
-      soon as there is any. One currency; numbers, not arrays: map over many with `jax.vmap`.
+    - `budget`: money, greater than 0. All sums are in one currency. They are numbers, not arrays:
+      map over many with `jax.vmap`.
+    - `cost_task`, `fixed_cost_task`: price of a label, and what is due as soon as there is any.
     - `most_labels`: the largest number of labels that can be had; the rest of the money is kept.
-    - `estimator`, `baseline`: as in `optimal_allocation`.
-    - `risk`: what a design leads to; by default `ClosedFormDesign`, with `MonteCarloDesign` for one modality by
-      simulation, in which the penalty is searched together with the split.
+    - `estimator`, `baseline`: as in `optimal_allocation`. Without an estimator it is that of
+      `risk`, which is `"befs_two_penalties"` by default.
+    - `risk`: what a design leads to. The default is `ClosedFormDesign`. `MonteCarloDesign` does it
+      for one modality by simulation; the penalty is then searched together with the split.
     - `optimizer`, `starts`, `tolerance`, `max_steps`, `learning_rate`: as in `tune_penalty`.
 
-    Never costs more than the budget, in exact arithmetic on the prices as given. One compiled program for
-    all numbers.
+    **Returns**
 
-    **Raises** `ValueError` that names the argument and the remedy.
+    A `TunedAllocation`. Where only one modality is worth buying, the answer has 0 of all others. It
+    never costs more than the budget, in exact arithmetic on the prices as given.
 
-    **Source.** Ours: docs/theory.md, "Budget" and "Several modalities".
+    **Raises**
+
+    `ValueError` that names the argument and the remedy.
+
+    **Source**
+
+    Ours: docs/theory.md, "Budget" and "Several modalities".
     """
     if estimator is not None:
         check_choice("estimator", estimator, ESTIMATORS)

@@ -228,9 +228,12 @@ def _prepare(inputs, targets, basis, inside, splits, both_penalties, intercept):
 
 
 class LeaveOneOut(_OnData):
-    """The error of predicting each row from all others: exact leave-one-out, without any refitting.
+    """The error of predicting each row from all others: leave-one-out without any refitting.
 
-    From the diagonal of the hat matrix: (y − ŷ)/(1 − h) is what is left when a row is not learned from.
+    It follows exactly from the diagonal of the hat matrix: (y − ŷ)/(1 − h) is what is left when a
+    row is not learned from. What is held fixed when a row is left out is n times the penalty. The
+    value is the mean squared error as a share of the target's variance: 1 is what the mean
+    achieves.
 
     >>> import jax, jaxbrain as jb
     >>> model = jb.presets.small(task_snr=1.0)
@@ -241,11 +244,20 @@ class LeaveOneOut(_OnData):
     >>> float(((weights - model.task_weights) ** 2).sum()) < 0.4
     True
 
-    - `inputs`, shape (n, d); `targets`, shape (n,) or (n, t) for t tasks.
+    **Arguments**
+
+    - `inputs`, shape (n, d): one row a sample.
+    - `targets`, shape (n,) or (n, t): t tasks.
     - `basis`, shape (d, k): the learned subspace, as from `encode`; None is ridge regression.
-    - `both_penalties`: tune both, as `Penalties`; otherwise the inside penalty stays `inside_penalty`.
-    - `intercept`: learn a mean too; False for rows that need none.
-    - `per_target`: a penalty for each target; otherwise all share one, and count by their variance.
+    - `**options`: by name,
+      - `both_penalties`: tune both, as `Penalties`; otherwise the inside penalty stays
+        `inside_penalty`.
+      - `inside_penalty`: by default 0.
+      - `intercept`: learn a mean too; False for rows that need none.
+      - `per_target`: a penalty for each target; otherwise all share one, and count by their
+        variance.
+
+    **Fields**
 
     Kept beside `both_penalties` and `per_target`, for m judged rows:
 
@@ -255,12 +267,13 @@ class LeaveOneOut(_OnData):
     - `scale`: mean variance of an input, the natural penalty.
     - `determined`: whether the rows determine all weights without a penalty.
 
-    The value is the mean squared error as a share of the target's variance: 1 is what the mean achieves.
-    What is held fixed when a row is left out is n times the penalty.
+    **Raises**
 
-    **Raises** `ValueError` that names the argument and the remedy.
+    `ValueError` that names the argument and the remedy.
 
-    **Source.** Allen (1974), PRESS; with a penalty and an intercept: docs/theory.md, "Tuning".
+    **Source**
+
+    Allen (1974), PRESS; with a penalty and an intercept: docs/theory.md, "Tuning".
     """
 
     def __init__(
@@ -277,9 +290,29 @@ class LeaveOneOut(_OnData):
 class GeneralizedCrossValidation(_OnData):
     """Generalised cross-validation: leave-one-out with every leverage replaced by their mean.
 
-    Arguments, fields, value and errors as in `LeaveOneOut`. Invariant under rotations of the rows.
+    It does not change when the rows are rotated. The value is that of `LeaveOneOut` otherwise.
 
-    **Source.** Golub, Heath and Wahba (1979).
+    >>> import jax, jaxbrain as jb
+    >>> inputs, targets = jb.presets.small(task_snr=1.0).sample_task(jax.random.key(1), 100)
+    >>> error = jb.GeneralizedCrossValidation(inputs, targets)
+    >>> bool(error(1.0) < error(float("inf")))
+    True
+
+    **Arguments**
+
+    - `inputs`, `targets`, `basis`, `**options`: as in `LeaveOneOut`.
+
+    **Fields**
+
+    Those of `LeaveOneOut`.
+
+    **Raises**
+
+    `ValueError` that names the argument and the remedy.
+
+    **Source**
+
+    Golub, Heath and Wahba (1979).
     """
 
     def __init__(
@@ -305,10 +338,32 @@ class _OnSplits(_OnData):
 class KFold(_OnSplits):
     """The error of predicting each of several folds from the others.
 
-    - `folds`: 2 to n of them, of equal size give or take one. `key`: shuffles the rows first; without it
-      the folds are consecutive rows.
+    The value is the mean squared error as a share of the target's variance. A penalty is one a
+    learned row.
 
-    Other arguments, fields, value and errors as in `LeaveOneOut`; a penalty is one a learned row.
+    >>> import jax, jaxbrain as jb
+    >>> inputs, targets = jb.presets.small(task_snr=1.0).sample_task(jax.random.key(1), 100)
+    >>> error = jb.KFold(inputs, targets, folds=5)
+    >>> bool(error(1.0) < error(float("inf")))
+    True
+
+    **Arguments**
+
+    - `folds`: 2 to n of them, of equal size give or take one.
+    - `key`: shuffles the rows first; without it the folds are consecutive rows.
+    - `inputs`, `targets`, `basis`, `**options`: as in `LeaveOneOut`.
+
+    **Fields**
+
+    Those of `LeaveOneOut`.
+
+    **Raises**
+
+    `ValueError` that names the argument and the remedy.
+
+    **Source**
+
+    Stone (1974), cross-validation.
     """
 
     def __init__(
@@ -346,9 +401,27 @@ class KFold(_OnSplits):
 class HeldOut(_OnSplits):
     """The error on rows set aside.
 
-    - `validation_inputs`, shape (m, d), and `validation_targets`, shape (m,) or (m, t).
+    The value is the mean squared error on them as a share of the variance of all rows.
 
-    Other arguments, fields, value and errors as in `LeaveOneOut`; shares are of the variance of all rows.
+    >>> import jax, jaxbrain as jb
+    >>> inputs, targets = jb.presets.small(task_snr=1.0).sample_task(jax.random.key(1), 100)
+    >>> error = jb.HeldOut(inputs[:80], targets[:80], inputs[80:], targets[80:])
+    >>> bool(error(1.0) < error(float("inf")))
+    True
+
+    **Arguments**
+
+    - `validation_inputs`, shape (m, d): the rows set aside.
+    - `validation_targets`, shape (m,) or (m, t): their targets.
+    - `inputs`, `targets`, `basis`, `**options`: as in `LeaveOneOut`, for the rows to learn from.
+
+    **Fields**
+
+    Those of `LeaveOneOut`.
+
+    **Raises**
+
+    `ValueError` that names the argument and the remedy.
     """
 
     def __init__(

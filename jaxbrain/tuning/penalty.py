@@ -25,15 +25,18 @@ _NEWTON_STEPS = 10
 class TunedPenalty(NamedTuple):
     """The best penalty found, and how the search ended.
 
-    - `penalty`: structured as the start was, a number or `Penalties`, in the unit of the objective's
-      penalty; 0 and infinity where these are best.
-    - `value`: the objective there.
-    - `gradient_norm`: largest derivative with respect to the logarithm of a penalty, 0 at the ends 0 and
-      infinity.
-    - `steps`: of the descent that ended there.
-    - `converged`: whether that gradient is below the tolerance times the size of `value`. False is no answer to be trusted.
+    **Fields**
 
-    Single numbers; where each of t targets has a penalty of its own, arrays of shape (t,).
+    - `penalty`: structured as the start was, a number or `Penalties`, in the unit of the
+      objective's penalty; 0 and infinity where these are best.
+    - `value`: the objective there.
+    - `gradient_norm`: largest derivative with respect to the logarithm of a penalty, 0 at the ends
+      0 and infinity.
+    - `steps`: of the descent that ended there.
+    - `converged`: whether that gradient is below the tolerance times the size of `value`. Do not
+      trust an answer where it is False.
+
+    They are single numbers; where each of t targets has a penalty of its own, arrays of shape (t,).
     """
 
     penalty: Any
@@ -46,11 +49,13 @@ class TunedPenalty(NamedTuple):
 class PenaltyObjective(eqx.Module):
     """Something that says how good a penalty is: call it, and the least value is the best.
 
-    Its numbers are leaves, so that tuning another one of the same shapes compiles nothing. Any function
-    from a penalty to a number will do in its place, if a start is given.
+    Its numbers are leaves, so that tuning another one of the same shapes compiles nothing. Any
+    function from a penalty to a number will do in its place, if a start is given.
 
-    - `per_target`: whether each target has a penalty of its own, and `split_targets` says how to map over
-      them.
+    **Fields**
+
+    - `per_target`: whether each target has a penalty of its own, and `split_targets` says how to
+      map over them.
     """
 
     per_target: eqx.AbstractVar[bool]
@@ -78,11 +83,11 @@ def tune_penalty(
     max_steps: int = 100,
     learning_rate: float = 0.1,
 ) -> TunedPenalty:
-    """Find the penalty that makes an objective least: a closed form, a simulation, or an error on data.
+    """Find the penalty that makes a closed form, a simulation or an error on data least.
 
-    Gradient descent in the logarithm of the penalty. A scan of sixteen decades around the start comes
-    first and the descent begins at its lowest point, so that a start may be far off and flat stretches trap
-    nothing; penalties 0 and infinity are compared at the end.
+    It is gradient descent in the logarithm of the penalty. A scan of sixteen decades around the
+    start comes first and the descent begins at its lowest point, so that a start may be far off and
+    flat stretches trap nothing. Penalties 0 and infinity are compared at the end.
 
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
@@ -90,25 +95,37 @@ def tune_penalty(
     >>> print(f"{float(tuned.penalty):.4f} {float(tuned.value):.4f} {bool(tuned.converged)}")
     34.9776 1.1173 True
 
-    - `objective`: `ClosedFormRisk`, `MonteCarloRisk`, `LeaveOneOut`, `GeneralizedCrossValidation`, `KFold`,
-      `HeldOut`, or any function of a penalty that JAX can differentiate.
-    - `start`: penalty greater than 0, or `Penalties` where there are two; by default the objective's
-      natural one. A function of one's own needs it.
-    - `optimizer`: `"lbfgs"`, with line search, or `"adam"`, which takes `learning_rate` in units of the
-      natural logarithm and many more steps.
+    There is one compiled program. Numbers are traced, so that changing any compiles nothing, and
+    `jax.vmap` maps over problems.
+
+    **Arguments**
+
+    - `objective`: `ClosedFormRisk`, `MonteCarloRisk`, `LeaveOneOut`, `GeneralizedCrossValidation`,
+      `KFold`, `HeldOut`, or any function of a penalty that JAX can differentiate.
+    - `start`: penalty greater than 0, or `Penalties` where there are two; by default the
+      objective's natural one. You must pass it with a function of your own.
+    - `optimizer`: `"lbfgs"`, with line search, or `"adam"`, which takes `learning_rate` and many
+      more steps.
     - `starts`: how many local minima of the scan are descended from; the best end is the answer.
-    - `tolerance`: relative gradient that ends a descent, by default eps^(3/4): 2e-12 in double, 6e-6 in
-      single precision. `max_steps`: of each descent. With a penalty for each target the default is
-      eps^(3/5), and ten Newton steps, which are not counted, come before the descent by L-BFGS.
+    - `tolerance`: relative gradient that ends a descent, by default eps^(3/4): 2e-12 in double,
+      6e-6 in single precision. With a penalty for each target the default is eps^(3/5).
+    - `max_steps`: of each descent. With a penalty for each target ten Newton steps, which are not
+      counted, come before the descent by L-BFGS.
+    - `learning_rate`: of Adam alone, in units of the natural logarithm.
 
-    One compiled program; numbers are traced, so that changing any compiles nothing, and `jax.vmap` maps
-    over problems. Derivatives of the answer with respect to the numbers in the objective are those of
-    the implicit function. Per-target objectives give arrays, one entry a target. An objective that
-    is NaN everywhere gives NaN, not converged.
+    **Returns**
 
-    **Raises** `ValueError` that names the argument and the remedy.
+    A `TunedPenalty`. Derivatives of the answer with respect to the numbers in the objective are
+    those of the implicit function. Per-target objectives give arrays, one entry a target. An
+    objective that is NaN everywhere gives NaN, not converged.
 
-    **Source.** Ours: docs/theory.md, "Tuning".
+    **Raises**
+
+    `ValueError` that names the argument and the remedy.
+
+    **Source**
+
+    Ours: docs/theory.md, "Tuning".
     """
     check_choice("optimizer", optimizer, OPTIMIZERS)
     check_integer("starts", starts, 1)

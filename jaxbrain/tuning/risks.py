@@ -37,9 +37,10 @@ TRACES = ("drawn", "closed form")
 
 
 class ClosedFormRisk(PenaltyObjective):
-    """Test error of BEFS as a function of its penalty, in closed form: `risk` and `two_penalty_risk`.
+    """Test error of BEFS as a function of its penalty, in closed form.
 
-    The brain stage is solved once, here; each penalty is then a handful of operations.
+    It is that of `risk` and of `two_penalty_risk`. The brain stage is solved once, here. Each
+    penalty is then a handful of operations.
 
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
@@ -47,15 +48,30 @@ class ClosedFormRisk(PenaltyObjective):
     >>> f"{float(objective(34.9776)):.4f} {float(jb.risk(problem, 18_000, 5_000)):.4f}"
     '1.1173 1.1173'
 
+    **Arguments**
+
     - `problem`: the study.
     - `n_brain`, `n_task`: numbers, not arrays: map over many with `jax.vmap`.
     - `shift`: a `BlockShift`; the penalty is then tuned for that test distribution.
-    - `estimator`: `"befs"`, or `"befs_two_penalties"`, whose penalty is a `Penalties`, without a shift.
+    - `estimator`: `"befs"`, the default, with one penalty, or `"befs_two_penalties"`, whose penalty
+      is a `Penalties`, without a shift.
+
+    **Fields**
 
     Kept beside `problem`, `n_task` and `estimator`:
 
-    - `subspace`: the brain stage solved: what the learned subspace misses, in expectation over recordings.
+    - `subspace`: the brain stage solved: what the learned subspace misses, in expectation over
+      recordings.
     - `per_target`: False, one penalty for all.
+
+    **Raises**
+
+    `ValueError` that names the argument and the remedy: `n_brain` of input_dim + 1 or fewer,
+    negative numbers, arrays, an unknown `estimator`, a `shift` with two penalties.
+
+    **Source**
+
+    As for `risk` and `two_penalty_risk`.
     """
 
     subspace: SubspaceMoments
@@ -133,9 +149,9 @@ def _check_numbers(**numbers: Array) -> None:
 class MonteCarloRisk(PenaltyObjective):
     """Test error of BEFS as a function of its penalty, simulated with common random numbers.
 
-    All penalties meet the same draws, so that the mean over trials is a smooth function of the penalty,
-    whose derivatives are those of the paths; derivatives with respect to the model's numbers go through the
-    learned subspaces too.
+    All penalties meet the same draws, so that the mean over trials is a smooth function of the
+    penalty, whose derivatives are those of the paths. Derivatives with respect to the model's
+    numbers go through the learned subspaces too.
 
     >>> import jax, jaxbrain as jb
     >>> model = jb.presets.small(task_snr=1.0)
@@ -145,15 +161,22 @@ class MonteCarloRisk(PenaltyObjective):
     >>> 0.8 < float(tuned.penalty / exact) < 1.25
     True
 
+    **Arguments**
+
     - `model`: a `LinearGaussianModel`, or a `Problem`.
     - `n_brain`, `n_task`: whole numbers, at least input_dim recordings, with `method="data"`. With
-      `"reduced"`, the exact reduced draws, more than input_dim + 1 recordings and more than latent_dim + 1
-      labels. Real numbers will do there and have derivatives, those of quantiles, which are right in the
-      mean; but drawn traces know whole numbers of labels alone below input_dim.
-    - `trials`: draws to average; the key of each is `fold_in(key, trial)`.
+      `"reduced"`, more than input_dim + 1 recordings and more than latent_dim + 1 labels. Real
+      numbers will do there and have derivatives, those of quantiles, which are right in the mean;
+      but drawn traces know whole numbers of labels alone below input_dim.
+    - `trials`: draws to average, at least 2; the key of each is `fold_in(key, trial)`.
+    - `key`: from `jax.random.key`.
+    - `method`: `"reduced"`, the exact reduced draws, or `"data"`, which draws samples and learns.
     - `shift`: a `BlockShift`, with `"reduced"` alone.
     - `traces`: with `"reduced"`, `"drawn"` or in `"closed form"`, which takes their noise away.
-    - `estimator`: with `"data"` also `"befs_two_penalties"`, whose penalty is a `Penalties`.
+    - `estimator`: `"befs"`, the default, with one penalty. With `"data"` also
+      `"befs_two_penalties"`, whose penalty is a `Penalties`.
+
+    **Fields**
 
     Kept beside `n_task`, `key`, `trials`, `method`, `traces` and `estimator`:
 
@@ -161,7 +184,13 @@ class MonteCarloRisk(PenaltyObjective):
     - `draws`: what was drawn once, and serves every penalty.
     - `per_target`: False, one penalty for all.
 
-    **Raises** `ValueError` that names the argument and the remedy, and where there are no reduced draws.
+    **Raises**
+
+    `ValueError` that names the argument and the remedy, and where there are no reduced draws.
+
+    **Source**
+
+    Ours: docs/theory.md, "Simulation".
     """
 
     draws: Any
