@@ -1,4 +1,4 @@
-"""Sums of money that are never too low: what is called affordable must be so in exact arithmetic too."""
+"""Sums of money that are never too low: what is affordable must be so in exact arithmetic too."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def at_least(first: Array, second: Array) -> Array:
 
 
 def bill(fixed: Array, price: Array, number: Array) -> Array:
-    """Fixed cost and `number` times the price, rounded up by an ulp or two where digits are lost."""
+    """Fixed cost and `number` times the price, rounded up by an ulp or two if digits are lost."""
     # In halves of the digits every product is exact.
     (low, high), (few, many) = _halves(price), _halves(number)
     total = at_least(low * few, high * few)
@@ -39,7 +39,7 @@ def _halves(x: Array) -> tuple[Array, Array]:
 
 
 def most(estimate: Array, affordable: Callable[[Array], Array]) -> Array:
-    """The largest whole number that is affordable, 0 if none is; `estimate` is right up to rounding."""
+    """The largest affordable whole number, 0 if none is; `estimate` is right up to rounding."""
     estimate = jnp.floor(jnp.maximum(estimate, 0.0))
     step = jnp.maximum(jnp.ceil(2 * jnp.finfo(estimate.dtype).eps * estimate), 1.0)
     numbers = jnp.stack([jnp.maximum(estimate + k * step, 0.0) for k in range(-3, 2)])
@@ -47,7 +47,7 @@ def most(estimate: Array, affordable: Callable[[Array], Array]) -> Array:
 
 
 def cautious(given: Real, like: Array, *, up: bool) -> Real:
-    """A known number in the precision of `like`, rounded towards the side of caution, up or down."""
+    """A known number in the precision of `like`, rounded to the side of caution, up or down."""
     if not is_concrete(given):
         return given
     exact = np.asarray(given, dtype=float)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._typing import Real
 from ..models.problem import TracedProblem
 from ..theory.task_stage import TaskStage, least_squares_risk, ridge_stage
 from ._money import at_least, bill, most
@@ -52,7 +53,7 @@ def bill_of_recordings(limits: Limits, n_brain: Array, j: int) -> Array:
 
 
 def affordable(limits: Limits, n_brain: Array, n_task: Array) -> Array:
-    """Whether these numbers cost no more than the budget, in exact arithmetic on the prices as given."""
+    """Whether these numbers cost no more than the budget, in exact arithmetic on given prices."""
     return total_bill(limits, n_brain, n_task) <= limits.budget
 
 
@@ -67,7 +68,7 @@ def labels_beside(limits: Limits, rows: Float[Array, "n j"]) -> Float[Array, " n
 def recordings_beside(
     limits: Limits, n_brain: Float[Array, " j"], which: Array | int, labels: Float[Array, " n"]
 ) -> Float[Array, "n j"]:
-    """Rows with the most recordings of one modality that the money buys beside each number of labels."""
+    """Rows with the most recordings of one modality that are affordable beside so many labels."""
 
     def rows_of(numbers: Array) -> Array:
         rows = jnp.broadcast_to(n_brain[None], (*numbers.shape, len(n_brain)))
@@ -124,17 +125,18 @@ def whole_numbers(
     n_brain: Array,
     n_task: Array,
     penalty: Array | None,
-    fewest: Array,
+    fewest: Real,
     fewest_labels: Array,
     labels_lost: Callable[[TaskStage, Array], Array],
 ) -> WholePlan:
-    """Whole numbers near the best real ones: modality after modality, each with labels for what is left."""
+    """Whole numbers near the best real ones: each modality in turn, with labels for the rest."""
     count, window = limits.cost_brain.shape[0], jnp.asarray(WINDOW, n_brain.dtype)
     middle = len(WINDOW) // 2
     fewest = jnp.asarray(fewest, n_brain.dtype)
 
     def candidates(plan: WholePlan, j: Array) -> tuple[Array, Array]:
-        # All that the rest buys of labels beside each number of recordings, and the other way round.
+        # All that the rest buys of labels beside each number of recordings, and
+        # the other way round.
         center = jnp.round(plan.n_brain[j])
         numbers = jnp.concatenate([center + window, fewest[None], limits.most_brain[j][None]])
         numbers = jnp.where(jnp.isfinite(numbers), numbers, fewest)

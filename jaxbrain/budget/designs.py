@@ -31,15 +31,16 @@ class Finished(NamedTuple):
 class Design(eqx.Module):
     """What so many recordings of each modality, beside so many labels, lead to.
 
-    The base of `ClosedFormDesign` and `MonteCarloDesign`, which `tune_allocation` takes. A design is
-    evaluated in two steps, so that a search over one modality need not ask anew about the others: what
-    recordings of each teach, one number a modality, and the error that follows.
+    The base of `ClosedFormDesign` and `MonteCarloDesign`, which `tune_allocation` takes. A design
+    is evaluated in two steps, so that a search over one modality need not ask anew about the
+    others: what recordings of each teach, one number a modality, and the error that follows.
 
     **Arguments**
 
     - `problems`: the task as seen by each modality.
     - `estimator`: what the task is learned with.
-    - `penalty_is_known`: whether the best penalty of a design follows from it; else it is searched with it.
+    - `penalty_is_known`: whether the best penalty of a design follows from it; else it is
+      searched with it.
     - `single`: whether it knows one modality alone.
     """
 
@@ -55,7 +56,7 @@ class Design(eqx.Module):
     def outcome(
         self, bought: Array, taught: Array, n_task: Array, penalty: Array | None
     ) -> tuple[TaskStage, Array]:
-        """Error, and worth in labels, with the penalty used; `bought` says which modalities are in."""
+        """Error, worth in labels, and the penalty used; `bought` says which modalities are in."""
         raise NotImplementedError
 
     def outcomes(
@@ -88,10 +89,10 @@ class Design(eqx.Module):
 class ClosedFormDesign(Design):
     """What a design leads to, in closed form: recordings of several modalities beside labels.
 
-    Each modality teaches a subspace of its own; the task is learned with their union. Modalities miss
-    different parts of the task, independently of each other: their subspaces are in no special position
-    but for what each holds of the task. Then with o_j = (1 − m_j)/m_j the odds that modality j alone
-    leads to, m_j its relative E‖K̂β‖², that of the union is
+    Each modality teaches a subspace of its own; the task is learned with their union. Modalities
+    miss different parts of the task, independently of each other: their subspaces are in no special
+    position but for what each holds of the task. Then with o_j = (1 − m_j)/m_j the odds that
+    modality j alone leads to, m_j its relative E‖K̂β‖², that of the union is
 
         m = 1/(1 + Σ o_j (d − k_j)/(d − K)),    K = Σ k_j.
 
@@ -226,7 +227,7 @@ class MonteCarloDesign(Design):
     single: ClassVar[bool] = True
 
     def __init__(self, model: LinearGaussianModel | Problem, *, trials: int, key: PRNGKeyArray):
-        """**Raises** `ValueError` where `MonteCarloRisk` does."""
+        """Check the arguments. **Raises** `ValueError` where `MonteCarloRisk` does."""
         check_integer("trials", trials, 2)
         check_key(key)
         check_model(model)
@@ -268,7 +269,9 @@ class MonteCarloDesign(Design):
         self, bought: Array, taught: Array, n_task: Array, penalty: Array | None
     ) -> tuple[TaskStage, Array]:
         """The same for many rows, one after the other, which spares memory."""
-        return jax.lax.map(lambda row: self.outcome(bought, *row, penalty), (taught, n_task))
+        return jax.lax.map(
+            lambda row: self.outcome(bought, row[0], row[1], penalty), (taught, n_task)
+        )
 
     def finish(self, n_brain: Array, n_task: Array, penalty: Any) -> Finished:
         """The best penalty at these numbers, by descent from this one."""
@@ -276,8 +279,8 @@ class MonteCarloDesign(Design):
         return Finished(tuned.penalty, tuned.value)
 
 
-def check_design(design: Any, problems: tuple[Problem, ...], estimator: str | None) -> str:
-    """Raise unless the design is about these problems and this estimator, which is returned."""
+def check_design(design: Any, problems: tuple[Problem, ...], estimator: str | None) -> None:
+    """Raise unless the design is about these problems and this estimator."""
     if not isinstance(design, Design):
         raise ValueError(
             f"risk must be a ClosedFormDesign or a MonteCarloDesign, but it is {kind_of(design)}"
@@ -294,14 +297,14 @@ def check_design(design: Any, problems: tuple[Problem, ...], estimator: str | No
     ]
     if sizes[0] != sizes[1]:
         raise ValueError(
-            f"risk is about (inputs, latents) {sizes[0]}, modalities about {sizes[1]}: pass the same problems"
+            f"risk is about (inputs, latents) {sizes[0]}, modalities about {sizes[1]}: pass "
+            "the same problems"
         )
     for one, other in zip(theirs, problems, strict=True):
         for name in ("task_noise", "task_snr", "relative_misalignment", "gamma"):
-            known = getattr(one, name), getattr(other, name)
-            if is_concrete(*known) and not np.allclose(*map(np.asarray, known), rtol=1e-4):
+            pair = getattr(one, name), getattr(other, name)
+            if is_concrete(*pair) and not np.allclose(*map(np.asarray, pair), rtol=1e-4):
                 raise ValueError(
-                    f"risk is about another problem than modalities ({name} {float(known[0]):.4g}, not "
-                    f"{float(known[1]):.4g}): pass the same problems"
+                    f"risk is about another problem than modalities ({name} {float(pair[0]):.4g}, "
+                    f"not {float(pair[1]):.4g}): pass the same problems"
                 )
-    return known

@@ -131,7 +131,7 @@ def empirical_allocation(
 
 
 def _split(dataset, counts, baseline, labels, feasible, alone):
-    """Place of the best n_brain (−1 for none), its risk, that without recordings, the rival's labels."""
+    """Place of the best n_brain (−1: none), its risk, that without recordings, rival's labels."""
     risk = least_risk(mean_in_samples(dataset.risk.values, counts), axis=-1)
     n_task = dataset.n_task.values
     right = (

@@ -68,12 +68,13 @@ def check_modalities(named: Mapping[str, Modality]) -> None:
     """Raise unless there are a few modalities, all about the same task."""
     if not named:
         raise ValueError(
-            'modalities is empty: pass at least one Modality under a name, as {"fmri": Modality(...)}'
+            "modalities is empty: pass at least one Modality under a name, as "
+            '{"fmri": Modality(...)}'
         )
     if len(named) > _MOST_MODALITIES:
         raise ValueError(
-            f"modalities must be 1 to {_MOST_MODALITIES}, but there are {len(named)}: leave out those that cost "
-            "most for what they teach"
+            f"modalities must be 1 to {_MOST_MODALITIES}, but there are {len(named)}: leave out "
+            "those that cost most for what they teach"
         )
     first = None
     for name, modality in named.items():
@@ -92,6 +93,6 @@ def check_modalities(named: Mapping[str, Modality]) -> None:
                 same = bool(jnp.allclose(ours, theirs, rtol=1e-5))
         if not same:
             raise ValueError(
-                f"modalities: {name!r} is about another task: input_dim, task_noise and total power must be "
-                "the same for all"
+                f"modalities: {name!r} is about another task: input_dim, task_noise and total "
+                "power must be the same for all"
             )

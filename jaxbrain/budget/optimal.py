@@ -31,12 +31,12 @@ from ._whole_numbers import (
     without_recordings,
 )
 
-# Numbers of recordings, from d + 2 to 1e9 d, at which the brain stage is solved. Between them a cubic
-# with the right slopes is good to about 1e-5; only final candidates are evaluated exactly.
+# Numbers of recordings, from d + 2 to 1e9 d, at which the brain stage is solved. Between them a
+# cubic with the right slopes is good to about 1e-5; only final candidates are evaluated exactly.
 _NODES = 128
-# Batches in which the search evaluates: the nodes in three, points ever finer between the neighbours of
-# the best, whole numbers in three (each number of one kind with the rest in the other, and the fewest
-# recordings), and the best of these exactly.
+# Batches in which the search evaluates: the nodes in three, points ever finer between the
+# neighbours of the best, whole numbers in three (each number of one kind with the rest in the
+# other, and the fewest recordings), and the best of these exactly.
 _PARTS, _WIDTH, _FINER, _EXACT = 3, 44, 17, 4
 _HALF = _WIDTH // 2
 _TURNS = [
@@ -222,15 +222,16 @@ def _optimal_allocation(problem: TracedProblem, limits: Limits, estimator: str, 
     def regret(stage, n_task):
         """Labels that the rest of the money would have bought, less what the recordings are worth.
 
-        Least where the risk is, σ²d/(n_task + extra − d − 1), but not lost in rounding beside many labels.
+        Least where the risk is, σ²d/(n_task + extra − d − 1), but not lost in rounding beside many
+        labels.
         """
         return (available - cost_task * n_task) / cost_task - stage.extra_samples
 
     def misalignment_of(n_brain):
         return subspace_moments(problem, n_brain, None, "finite").misalignment
 
-    # The brain stage at fixed nodes, uniform in log(n − d − 1): they do not depend on money, so that
-    # mapping over prices and budgets solves it once.
+    # The brain stage at fixed nodes, uniform in log(n − d − 1): they do not depend on money, so
+    # that mapping over prices and budgets solves it once.
     log_last = jnp.log(jnp.asarray(1e9, like) * problem.input_dim)
     width = log_last / (_NODES - 1)
     steps = jnp.minimum(jnp.arange(_PARTS * _WIDTH, dtype=like) / (_NODES - 1), 1.0)

@@ -1,4 +1,4 @@
-"""Splits of a budget by gradient descent: several modalities and labels, and the penalty with them."""
+"""Splits of a budget by gradient descent: several modalities, labels, and the penalty too."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from ._whole_numbers import Limits, total_bill, whole_numbers, without_recording
 from .designs import ClosedFormDesign, Design, check_design
 from .modality import Modality, check_modalities
 
-# Logits of the shares from which descents may begin, by the number of modalities: from a billionth of the
-# money to all of it. Fewer where there are more of them.
+# Logits of the shares from which descents may begin, by the number of modalities: from a billionth
+# of the money to all of it. Fewer where there are more of them.
 _LOGITS = {
     1: np.arange(-22.0, 9.0, 2.0),
     2: np.arange(-16.0, 9.0, 4.0),
@@ -267,7 +267,8 @@ def _best_of_set(
 ) -> _SetPlan:
     count, d = limits.cost_brain.shape[0], problem.input_dim
     fewest = d + 2.0
-    # In closed form the best penalty of a design is known; elsewhere it is searched together with the split.
+    # In closed form the best penalty of a design is known; elsewhere it is searched together with
+    # the split.
     joint = not risk.penalty_is_known
     fixed = limits.fixed_task + jnp.sum(jnp.where(bought, limits.fixed_brain, 0.0))
     available = limits.budget - fixed
@@ -277,7 +278,7 @@ def _best_of_set(
     first_labels = jnp.where(all_labels & feasible, limits.most_labels, fewest_labels)
 
     def design(logits: Array) -> tuple[Array, Array]:
-        """Counts within their limits: modalities take their shares of what is left, one after the other."""
+        """Counts within their limits: modalities take shares of what is left, one after another."""
         left = available - limits.cost_task * first_labels - jnp.sum(least_on)
         numbers = []
         for j in range(count):
@@ -291,7 +292,8 @@ def _best_of_set(
     def labels_lost(stage: TaskStage, n_task: Array) -> Array:
         """Labels that the money does not buy, less what the recordings are worth.
 
-        Least where the risk is, σ²d/(n_task + extra − d − 1), but not lost in rounding beside many labels.
+        Least where the risk is, σ²d/(n_task + extra − d − 1), but not lost in rounding beside many
+        labels.
         """
         rival = (limits.budget - limits.fixed_task) / limits.cost_task
         return rival - n_task - stage.extra_samples
@@ -313,7 +315,8 @@ def _best_of_set(
     points = jnp.asarray(grid, available.dtype)
     heights = jax.lax.stop_gradient(jax.lax.map(loss, points))
     heights = jnp.where(jnp.isnan(heights), jnp.inf, heights)
-    # Starts apart from each other: the lowest, and the lowest of those that are no neighbours of it.
+    # Starts apart from each other: the lowest, and the lowest of those that are no
+    # neighbours of it.
     begins = []
     gap = float(steps[1] - steps[0])
     for _ in range(starts):

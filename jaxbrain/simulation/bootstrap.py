@@ -22,8 +22,8 @@ def check_dataset(dataset) -> None:
     ]
     if missing:
         raise ValueError(
-            f"dataset must come from jaxbrain.sweep, but it lacks {', '.join(missing)}: select with lists, "
-            "which keep dimensions, and keep the attributes"
+            f"dataset must come from jaxbrain.sweep, but it lacks {', '.join(missing)}: select "
+            "with lists, which keep dimensions, and keep the attributes"
         )
     for name in ("n_task", "n_task_only"):
         if np.any(np.diff(dataset[name].values) <= 0):
@@ -31,7 +31,7 @@ def check_dataset(dataset) -> None:
 
 
 def resampled(dataset, confidence: float, resamples: int, seed: int) -> np.ndarray:
-    """How often each seed is in each sample, as shares: the sample itself first, then the resamples."""
+    """How often each seed is in each sample, as shares: the sample itself, then resamples."""
     check_between("confidence", confidence, 0.5, 1 - 1e-9)
     check_integer("resamples", resamples, 100)
     check_integer("seed", seed, 0)
@@ -55,7 +55,7 @@ def mean_in_samples(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def curve(dataset, baseline: str, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of labels, ascending, and 1/risk of the baseline in each sample, with the known first point."""
+    """Numbers of labels, and the baseline's 1/risk in each sample; the known point comes first."""
     risk = dataset[_CURVES[baseline]].values
     defined = np.isfinite(risk).all(axis=-1)
     n, height = dataset.n_task_only.values[defined], 1 / mean_in_samples(risk[defined], counts)

@@ -131,7 +131,7 @@ class _OnData(PenaltyObjective):
         )
 
     def __call__(self, penalty: Any) -> Array:
-        """Mean squared error over the judged rows as a share of the target's variance, mean over targets."""
+        """Mean squared error of judged rows, a share of the target's variance; mean of targets."""
         if self.both_penalties:
             penalty = Penalties(*(jnp.asarray(x, self.scale.dtype) for x in penalty))
             some = jnp.maximum(*penalty) > 0
@@ -169,8 +169,8 @@ def _check_determined(weights: int, rows: int, splits: Split | None, inside: Arr
         rows = round(float(jnp.min(jnp.sum(splits.learned, axis=-1))))
     if rows < weights and is_concrete(inside) and not inside > 0:
         raise ValueError(
-            f"basis: {rows} rows to learn from do not determine {weights} weights without a penalty: "
-            "pass more rows, inside_penalty > 0, or both_penalties=True"
+            f"basis: {rows} rows to learn from do not determine {weights} weights without a "
+            "penalty: pass more rows, inside_penalty > 0, or both_penalties=True"
         )
 
 
@@ -376,7 +376,7 @@ class KFold(_OnSplits):
         key: PRNGKeyArray | None = None,
         **options: Any,
     ):
-        """Diagonalise each fold's regression. **Raises** `ValueError` naming argument and remedy."""
+        """Diagonalise for each fold. **Raises** `ValueError` naming argument and remedy."""
         check_shape("inputs", inputs, ("n", "d"), "one row a sample")
         n = len(inputs)
         check_integer("folds", folds, 2, n)

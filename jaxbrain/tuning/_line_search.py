@@ -1,7 +1,7 @@
-"""Line search of the zoom kind, one evaluation at a time: the caller evaluates the objective, at one place.
+"""Line search of the zoom kind, one evaluation at a time: the caller evaluates, at one place.
 
-optax's own search holds the objective at four places, and each of them is compiled. What is kept between
-evaluations are single numbers, as few as will do: the compiler spends a kernel on each.
+optax's own search holds the objective at four places, and each of them is compiled. What is kept
+between evaluations are single numbers, as few as will do: the compiler spends a kernel on each.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _SHORTEST, _MOST_TRIES = 1e-5, 30
 
 
 class Point(NamedTuple):
-    """A point on a line. Two numbers: as one array the compiler would take minutes over their slices."""
+    """A point on a line. Two numbers: over slices of one array the compiler would take minutes."""
 
     step: Array
     value: Array
@@ -86,7 +86,8 @@ def judge(line: Line, first: Array, value: Array, gradient: Array) -> Judgement:
     outside = jnp.isnan(excess) | (excess == jnp.inf)
     good = enough & (jnp.abs(slope) <= _CURVATURE * jnp.abs(line.slope))
 
-    # Within a bracket the new point replaces one of its ends; without, it may close one with the last point.
+    # Within a bracket the new point replaces one of its ends; without, it may close one with the
+    # last point.
     inside = line.bracketed
     worse = ~enough | ((value >= line.low.value) & (inside | (line.tries > 0)))
     rising = jnp.where(inside, slope * (line.high.step - line.low.step) >= 0, slope >= 0)

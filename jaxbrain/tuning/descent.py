@@ -11,6 +11,7 @@ import optax
 from jaxtyping import Array, Float
 
 from .._checks import check_choice
+from .._typing import AnyArray
 from . import _line_search as line_search
 
 Optimizer = Literal["lbfgs", "adam"]
@@ -33,7 +34,7 @@ class Descent(NamedTuple):
 
 
 class _State(NamedTuple):
-    """What has been reached, and what the method remembers; steps are -1 until the start is evaluated."""
+    """What has been reached, and what the method remembers; -1 steps until the start is known."""
 
     parameters: Array
     value: Array
@@ -44,12 +45,12 @@ class _State(NamedTuple):
 
 
 class _Method(NamedTuple):
-    """How a descent goes on: where to evaluate next, what that decides, and what follows an accepted point."""
+    """How a descent goes on: where to evaluate, what that decides, what an accepted point does."""
 
     begin: Callable[[Array], Any]
     trial: Callable[[Any, Array], Array]
     judge: Callable[[Any, _State, Array, Array], tuple[Array, Array, Array, Array, Any]]
-    """Of an evaluation: whether a point is accepted, which, its value and gradient, and the memory."""
+    """Of an evaluation: whether a point is accepted, which, its value and gradient, the memory."""
     turn: Callable[[Any, Array, Array, Array], Any]
 
 
@@ -66,15 +67,16 @@ def minimise(
     tolerance: Array | float,
     max_steps: Array | int,
     learning_rate: Array | float,
-    scale: Array | float = 0.0,
+    scale: AnyArray | float = 0.0,
 ) -> Descent:
     """Minimise a scalar function of a few parameters from one start.
 
-    L-BFGS with a line search of the zoom kind, or Adam. `tolerance`, `max_steps` and `learning_rate` (of Adam alone)
-    may be traced: changing them compiles nothing. `scale` is added to |value| in the criterion, where the
-    value may pass through 0. Under `jax.vmap` every problem keeps what it had when
-    it converged. Ends, not converged, where nothing moves any more or the function is not finite. The
-    derivatives of the parameters are those of the implicit function, those of the value follow.
+    L-BFGS with a line search of the zoom kind, or Adam. `tolerance`, `max_steps` and
+    `learning_rate` (of Adam alone) may be traced: changing them compiles nothing. `scale` is added
+    to |value| in the criterion, where the value may pass through 0. Under `jax.vmap` every problem
+    keeps what it had when it converged. Ends, not converged, where nothing moves any more or the
+    function is not finite. The derivatives of the parameters are those of the implicit function,
+    those of the value follow.
     """
     check_choice("optimizer", optimizer, OPTIMIZERS)
     method = _lbfgs() if optimizer == "lbfgs" else _adam(learning_rate)
@@ -93,14 +95,14 @@ def minimise(
         point = jnp.where(first, state.parameters, method.trial(state.memory, state.parameters))
         value, gradient = _apart(value_and_grad, point, unfinished(state))
         over, *accepted, memory = method.judge(state.memory, state, value, gradient)
-        accepted = [
+        parameters, value, gradient = (
             jnp.where(first, at_start, at_end)
             for at_start, at_end in zip((point, value, gradient), accepted, strict=True)
-        ]
+        )
         over |= first
-        turned = method.turn(memory, *accepted)
-        moved = first | jnp.any(accepted[0] != state.parameters)
-        reached = _State(*accepted, turned, state.steps + 1, moved)
+        turned = method.turn(memory, parameters, value, gradient)
+        moved = first | jnp.any(parameters != state.parameters)
+        reached = _State(parameters, value, gradient, turned, state.steps + 1, moved)
         return jax.tree.map(
             lambda new, old: jnp.where(over, new, old), reached, state._replace(memory=memory)
         )
@@ -133,8 +135,8 @@ def minimise(
         moved = jnp.linalg.solve(hessian, turned)
         return moved, risen - slopes @ moved
 
-    # Where the gradient vanishes is an implicit function of whatever the objective holds, and so is the
-    # value there, which the search has seen: as unknowns both have their derivatives.
+    # Where the gradient vanishes is an implicit function of whatever the objective holds, and so is
+    # the value there, which the search has seen: as unknowns both have their derivatives.
     (parameters, value), (gradient_norm, steps, converged) = jax.lax.custom_root(
         mismatch, (start, jnp.zeros_like(start[0])), descend, solve, has_aux=True
     )
@@ -142,7 +144,7 @@ def minimise(
 
 
 def _apart(value_and_grad: Callable, point: Array, wanted: Array) -> tuple[Array, Array]:
-    """Value and gradient, as a loop of one round: the compiler takes minutes over what it fuses with them."""
+    """Value and gradient, in a loop of one round: fused with the rest they compile for minutes."""
 
     def once(state: Any) -> Any:
         return jnp.zeros_like(wanted), point, *value_and_grad(state[1])

@@ -69,7 +69,7 @@ class PenaltyObjective(eqx.Module):
         raise NotImplementedError
 
     def split_targets(self) -> tuple[PenaltyObjective, PenaltyObjective]:
-        """For `jax.vmap` over targets: the objective, and the axis of the targets in each of its leaves."""
+        """For `jax.vmap` over targets: the objective, and the axis of the targets in each leaf."""
         raise NotImplementedError
 
 
@@ -140,10 +140,8 @@ def tune_penalty(
     if isinstance(objective, PenaltyObjective):
         natural = objective.natural_penalty()
         if jax.tree.structure(natural) != structure:
-            raise ValueError(
-                f"start must be {'Penalties' if isinstance(natural, Penalties) else 'a single number'}, which "
-                "is what this objective takes"
-            )
+            wanted = "Penalties" if isinstance(natural, Penalties) else "a single number"
+            raise ValueError(f"start must be {wanted}, which is what this objective takes")
     if not leaves:
         raise ValueError("start holds no number: pass a penalty, or Penalties")
     leaves = as_floats(**{f"start[{i}]": leaf for i, leaf in enumerate(leaves)})
@@ -184,7 +182,8 @@ def _tune(objective, start, structure, optimizer, starts, tolerance, learning_ra
 
         begin = _scan(of_logarithm, start, starts)
         if per_target and optimizer == "lbfgs":
-            # Line searches of many targets wait for the slowest of them at every step: come close before.
+            # Line searches of many targets wait for the slowest of them at every step: come
+            # close before.
             begin = jax.lax.map(lambda u: _newton(of_logarithm, u), begin)
         ends = jax.lax.map(
             lambda u: minimise(
@@ -208,7 +207,7 @@ def _tune(objective, start, structure, optimizer, starts, tolerance, learning_ra
 
 
 def _newton(function: Callable[[Array], Array], start: Array) -> Array:
-    """Newton's method for one penalty between the neighbours of the scan's best, halving where it leaves them."""
+    """Newton's method for one penalty between neighbours of the scan's best, else halving."""
     slope = jax.grad(lambda u: function(u[None]))
 
     def improve(_, state):

@@ -1,4 +1,4 @@
-"""Objectives from a model: the closed-form risk, and the simulated risk with common random numbers."""
+"""Objectives from a model: closed-form risk, and simulated risk with common random numbers."""
 
 from __future__ import annotations
 
@@ -257,8 +257,8 @@ class MonteCarloRisk(PenaltyObjective):
         reduced, sizes = reduce_model(model)
         if not is_dense(sizes):
             raise ValueError(
-                "method 'reduced' iterates for its subspaces at this size, which has no derivatives: pass "
-                "fewer channels, or None of them"
+                "method 'reduced' iterates for its subspaces at this size, which has no "
+                "derivatives: pass fewer channels, or None of them"
             )
         self.draws = _reduced_draws(
             reduced, sizes, key, n_brain_number, trials, check_shift(self.problem, shift)
@@ -321,8 +321,8 @@ def _reduced_risks(draws, key, penalty, n_task, noise, k, q, trials, kind):
         top = jnp.where(hard, 1.0, n_task * jnp.where(hard, 1.0, penalty))
         found = resolvent(top, jnp.where(hard, 0.0, 1.0), q, n_task - k)
         by_trial = TraceDraws(found.noise, found.c2_t2, found.c2_t11)
-    # Subspaces and traces are independent: the mean of the one serves the other, which averages over all
-    # pairs. Of each trial the deviations of both keep the mean, and give a spread.
+    # Subspaces and traces are independent: the mean of the one serves the other, which averages
+    # over all pairs. Of each trial the deviations of both keep the mean, and give a spread.
     mean_draws, mean_traces = (jax.tree.map(jnp.mean, x) for x in (draws, by_trial))
     both = risk_from_moments(mean_draws, by_trial, noise, k, q, n_task)
     both += risk_from_moments(draws, mean_traces, noise, k, q, n_task)

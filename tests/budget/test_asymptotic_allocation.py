@@ -123,7 +123,7 @@ def test_asymptotic_plan_has_finite_derivatives(misalignment, encoding_noise):
 
 
 def test_large_budgets_follow_the_asymptotic_law():
-    """As the constant set of recordings outgrows d, which the law neglects, the difference goes to 0.
+    """As the constant set of recordings outgrows d, which the law neglects, they come together.
 
     Labels are whole: recordings move in steps of what half a label costs.
     """

@@ -33,7 +33,7 @@ def learned(rng, basis, n, noise):
     ],
 )
 def test_union_of_independent_subspaces_misses_what_the_odds_say(missed, sizes, numbers):
-    """Plain NumPy: two encoders in general position, two studies, one union; 1 % and 4 standard errors."""
+    """Plain NumPy: two encoders in general position, one union; 1 % and 4 standard errors."""
     rng, d, noise, trials = np.random.default_rng(7), 60, 0.5, 800
     task = np.eye(d)[0]
     left = np.zeros(trials)
@@ -54,8 +54,8 @@ def test_union_of_independent_subspaces_misses_what_the_odds_say(missed, sizes, 
     claim = float((d - sum(sizes)) / (100.0 * penalty))
     error = left.std(ddof=1) / np.sqrt(trials)
     assert abs(claim - left.mean()) < 4 * error + 0.01 * claim
-    # Neither odds without the correction for dimensions (next to nothing where all is missed), nor the
-    # better of the two alone.
+    # Neither odds without the correction for dimensions (next to nothing where all is missed), nor
+    # the better of the two alone.
     if missed[0] < 0.9:
         plain = float(1 / (1 + jnp.sum((1 - relative) / relative)))
         assert abs(plain - left.mean()) > 4 * error + 0.01 * claim

@@ -107,7 +107,7 @@ def test_saved_is_what_the_baseline_would_have_to_spend(baseline):
 
 
 def test_a_better_plan_never_saves_less_than_nothing():
-    """The plan costs more than the baseline's whole labels, and less than what it would need besides."""
+    """The plan costs more than the baseline's whole labels, and less than it would need besides."""
     plan = jb.optimal_allocation(
         jb.Problem.isotropic(12, 3, 1.0, 0.1, 0.5), 59.0, 0.68, 0.69, 0.0, 1.8, **PAPER
     )

@@ -1,4 +1,4 @@
-"""Splits by descent: against exhaustive enumeration, the asymptotic law, and the search for one modality."""
+"""Splits by descent: against enumeration, the asymptotic law, and the search for one modality."""
 
 import jax
 import jax.numpy as jnp
@@ -41,7 +41,7 @@ def stacked(cases):
 
 
 def enumerated(problem, budget, cost_brain, cost_task, fixed):
-    """Every whole number of recordings with all the labels that the rest buys, and the other way round."""
+    """Every whole number of recordings with all labels that the rest buys, and the reverse."""
     exact = [round(16 * float(x)) for x in (budget, cost_brain, cost_task, fixed)]
     total, brain_price, label_price, fixed_price = exact
     pairs = set()
@@ -102,7 +102,8 @@ def test_large_budgets_follow_the_asymptotic_law():
     for budget in (1e8, 1e10):
         plan = jb.tune_allocation(jb.Modality(problem, prices[0]), budget, prices[1], **PAPER)
         assert bool(plan.converged)
-        # The law misses what is of first order in d/n_brain, at any budget: hence the finite optimum here.
+        # The law misses what is of first order in d/n_brain, at any budget: hence the finite
+        # optimum here.
         exact = jb.optimal_allocation(problem, budget, *prices, **PAPER)
         assert float(plan.n_brain) == pytest.approx(float(exact.n_brain), rel=1e-3)
     small = jb.Problem.isotropic(12, 2, 0.01, 1e-5, 0.5)

@@ -140,7 +140,7 @@ def test_derivatives_through_the_ridge_solve():
 
 @pytest.mark.filterwarnings("ignore")
 def test_other_libraries_choose_the_same():
-    """RidgeCV of scikit-learn (leave-one-out) and of himalaya (k folds), on a grid around our optimum."""
+    """RidgeCV of scikit-learn (leave-one-out) and himalaya (folds) on a grid around our optimum."""
     himalaya = pytest.importorskip("himalaya.ridge")
     from sklearn.linear_model import RidgeCV
     from sklearn.model_selection import KFold

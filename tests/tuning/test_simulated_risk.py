@@ -1,4 +1,4 @@
-"""Risks by simulation as objectives: values, derivatives, and the penalties that are best for them."""
+"""Risks by simulation as objectives: values, derivatives, and the best penalties for them."""
 
 import equinox as eqx
 import jax
@@ -42,7 +42,7 @@ def test_gradients_under_common_random_numbers_are_those_of_differences(method):
 
 
 def test_gradients_in_the_sample_numbers_have_the_right_mean():
-    """Those of quantiles: not trial by trial those of differences, whose random numbers are rejected ones."""
+    """Those of quantiles: no trial has those of differences, which reject random numbers."""
     model, trials = jb.presets.small(task_snr=1.0), 1600
 
     def value(n_brain, n_task):
@@ -70,6 +70,7 @@ def test_simulated_optima_surround_that_of_the_closed_form(method):
     assert converged.all()
     exact = np.log(float(jb.optimal_penalty(model.problem(), 300, 100)))
     error = logs.std(ddof=1) / np.sqrt(repeats)
-    # Student's t with 11 degrees of freedom, 99.9 %; the closed form itself is good to half a percent.
+    # Student's t with 11 degrees of freedom, 99.9 %; the closed form itself is good to half
+    # a percent.
     assert abs(logs.mean() - exact) < 4.44 * error + 0.005
     assert error < 0.05
