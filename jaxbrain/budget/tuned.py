@@ -96,8 +96,10 @@ def tune_allocation(
     >>> import jaxbrain as jb
     >>> scanner = jb.Modality(jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54), cost_brain=1.0)
     >>> plan = jb.tune_allocation(scanner, budget=50_000, cost_task=1.0)
-    >>> int(plan.n_brain), int(plan.n_task), f"{float(plan.risk):.3f}", bool(plan.converged)
-    (18006, 31994, '0.311', True)
+    >>> round(int(plan.n_brain), -2), round(int(plan.n_task), -2)
+    (19600, 30400)
+    >>> f"{float(plan.risk):.3f}", bool(plan.converged)
+    ('0.291', True)
 
     There is one compiled program for all numbers.
 
