@@ -1,4 +1,4 @@
-"""What finite allocations cost: 10 000 of them at once, prices, budgets and misalignments all different.
+"""What finite allocations cost: 10 000 at once, prices, budgets and misalignments all different.
 
     python -m benchmarks.allocations [--device gpu]
 

@@ -1,4 +1,4 @@
-"""What tuning costs: penalties in closed form by the thousand, and penalties of many targets on data.
+"""What tuning costs: penalties in closed form by the thousand, and those of many targets on data.
 
 python -m benchmarks.tuning [--device gpu]
 """
@@ -35,7 +35,7 @@ def closed_form() -> dict:
 
 
 def on_data() -> dict:
-    """A penalty for each of 200 targets, on arrays of 2 000 rows and 500 inputs, against other libraries."""
+    """A penalty for each of 200 targets, on 2 000 rows and 500 inputs, against other libraries."""
     from himalaya.ridge import RidgeCV as HimalayaRidgeCV
     from sklearn.linear_model import RidgeCV
 

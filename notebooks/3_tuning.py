@@ -67,12 +67,6 @@ cap = jb.Modality(
     jb.Problem.isotropic(400, 10, task_snr=0.1, misalignment=0.4, encoding_noise=1.0), 0.2
 )
 for budget in (1_000, 5_000, 20_000):
-    plan = jb.tune_allocation(
-        {"fMRI": scanner, "EEG": cap},
-        budget=budget,
-        cost_task=1.0,
-        estimator="befs",
-        baseline="ols",
-    )
+    plan = jb.tune_allocation({"fMRI": scanner, "EEG": cap}, budget=budget, cost_task=1.0)
     amounts = {name: int(n) for name, n in plan.n_brain.items()}
     print(f"budget {budget}: {amounts}, {int(plan.n_task)} labels, risk {float(plan.risk):.3f}")

@@ -39,7 +39,12 @@ def main() -> None:
             print(f"{text.stem}: skipped, its data are not here")
             continue
         notebook = jupytext.read(text)
-        client = nbclient.NotebookClient(notebook, resources={"metadata": {"path": str(HERE)}})
+        client = nbclient.NotebookClient(
+            notebook,
+            # What a cell prints is one output, however the kernel's messages cut it.
+            coalesce_streams=True,
+            resources={"metadata": {"path": str(HERE)}},
+        )
         client.execute()
         for number, cell in enumerate(notebook.cells):
             # The same text is the same file: no random names, no times.

@@ -87,8 +87,7 @@ def _config_first(arguments: list[str]) -> list[str]:
 
 
 def _with_defaults_in_words(command: Callable[..., str]) -> Callable[..., str]:
-    """Leave "(default: None)" out of its help: the docstring tells what is done where nothing is "
-    "given."""
+    """Leave "(default: None)" out of its help: the docstring says what happens without a value."""
     unsaid = tyro.conf.arg(help_behavior_hint="")
     hints = get_type_hints(command, include_extras=True)
     for name, parameter in inspect.signature(command).parameters.items():

@@ -1,5 +1,4 @@
-"""Compiled programs that the command line keeps, so that its next start does not compile them "
-"again."""
+"""Compiled programs that the command line keeps: its next start need not compile them again."""
 
 from __future__ import annotations
 
@@ -37,8 +36,7 @@ class Cache(NamedTuple):
 
 
 def cache() -> Cache:
-    """Where programs are kept: JAX's own settings win, then `JAXBRAIN_CACHE`, then the user's "
-    "cache."""
+    """Where programs are kept: by JAX's settings, `JAXBRAIN_CACHE`, or in the user's cache."""
     import jax
 
     if not jax.config.values[_SWITCH]:
@@ -57,8 +55,7 @@ def cache() -> Cache:
 
 @contextmanager
 def programs_kept() -> Iterator[None]:
-    """Let JAX keep what it compiles in here. Trouble with that costs time, and is nobody's "
-    "concern."""
+    """Let JAX keep what it compiles in here. Trouble with that costs time, and stops nobody."""
     import jax
 
     folder = None

@@ -82,8 +82,7 @@ def output_problems(path: Path | None, overwrite: bool, suffixes: tuple[str, ...
 
 
 def write_figure(path: Path, draw: Callable[..., Any], *arguments: Any, **options: Any) -> None:
-    """Write the figure that `draw` makes of the arguments; raises `UserError` where that cannot "
-    "be."""
+    """Write the figure that `draw` makes of the arguments, or raise `UserError`."""
     from ..figures import save
 
     try:

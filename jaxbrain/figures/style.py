@@ -122,8 +122,7 @@ def legend_above(figure: Figure) -> None:
 
 
 def log_axis(axes: Axes, low: float, high: float) -> None:
-    """A logarithmic vertical axis with a readable number of plain numbers at it, however short or "
-    "long."""
+    """A logarithmic vertical axis, short or long, with a readable number of plain numbers at it."""
     axes.set_yscale("log")
     axes.set_ylim(low, high)
     readable_numbers(axes.yaxis, low, high)
@@ -131,8 +130,7 @@ def log_axis(axes: Axes, low: float, high: float) -> None:
 
 
 def readable_numbers(axis: Axis, low: float, high: float) -> None:
-    """Numbers at a logarithmic axis that do not overlap: few of them within a decade, few "
-    "decades."""
+    """Numbers at a logarithmic axis that do not overlap: few in a decade, few decades."""
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     subs = (1, 2, 3, 5) if high < 10 * low else (1, 2, 5) if high < 300 * low else (1,)

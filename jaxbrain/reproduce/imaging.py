@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import xarray
 
+from .._typing import AnyArray
 from ..figures.style import COLOURS, TWO_COLUMNS, grouped
 from ..simulation import empirical_value, mean_over_seeds, sweep
 from ..theory import expected_misalignment, value
@@ -52,7 +53,7 @@ def imaging_curves(scale: Scale) -> xarray.Dataset:
     """The closed forms over the amount of recording."""
     problem = fmri()
     n_brain = np.union1d(labels(4_110, 1e6, scale.points), _FULL)
-    columns = {
+    columns: dict[str, AnyArray] = {
         "misalignment": expected_misalignment(problem, n_brain),
         "misalignment_first_order": expected_misalignment(problem, n_brain, order="first"),
     }

@@ -101,10 +101,9 @@ def elasticities(
         if number.ndim:
             raise ValueError(f"{name} must be one number: map over several with jax.vmap")
     warn_outside_validated(summary, numbers[0])
-    if isinstance(problem, Problem):
-        problem = problem.with_traced_sizes()
+    traced = problem.with_traced_sizes() if isinstance(problem, Problem) else problem
     known = summary.recording_dim is not None
-    return _elasticities(problem, *numbers, measure, known)
+    return _elasticities(traced, *numbers, measure, known)
 
 
 def _differentiable(model: LinearGaussianModel) -> LinearGaussianModel:

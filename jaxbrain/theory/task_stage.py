@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from .._linalg import implicit_minimum
+from .._typing import AnyArray
 from ..models import Problem
 from ..models.problem import TracedProblem
 from ..models.shift import BlockShift
@@ -43,8 +44,8 @@ def task_stage(
 def penalised_regression(
     subspace: SubspaceMoments,
     noise: Array,
-    k: Array | int,
-    d: Array | int,
+    k: AnyArray | int,
+    d: AnyArray | int,
     n_task: Array,
     penalty: Array | None,
 ) -> TaskStage:
@@ -132,8 +133,8 @@ def _ratio(optimal_top: Array, optimal_bottom: Array, n: Array, penalty: Array |
 def _first_order(
     subspace: SubspaceMoments,
     noise: Array,
-    k: Array | int,
-    d: Array | int,
+    k: AnyArray | int,
+    d: AnyArray | int,
     n: Array,
     penalty: Array | None,
 ) -> TaskStage:
@@ -192,7 +193,7 @@ def best_penalty(
 
 
 def best_penalty_under_shift(
-    subspace: SubspaceMoments, noise: Array, k: Array | int, q: Array | int, n: Array
+    subspace: SubspaceMoments, noise: Array, k: AnyArray | int, q: AnyArray | int, n: Array
 ) -> Array:
     """The penalty that minimises the risk under the covariance that `subspace` was averaged for."""
     shape = jnp.broadcast_shapes(*(jnp.shape(x) for x in (*subspace, n)))

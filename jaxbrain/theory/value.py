@@ -361,7 +361,7 @@ def information_value_of(
 def labels_without_brain(problem: Problem | TracedProblem, risk: Array, baseline: str) -> Array:
     """How many labels the baseline needs for this risk, without any recordings."""
     problem = problem.with_traced_sizes()
-    least_squares = problem.input_dim + 1 + problem.task_noise * problem.input_dim / risk
+    least_squares = problem.task_noise * problem.input_dim / risk + (problem.input_dim + 1)
     if baseline == "ols":
         return least_squares
     return against_ridge(problem, TaskStage(risk, least_squares), jnp.zeros_like(risk))

@@ -1,5 +1,4 @@
-"""Compiled programs are kept from one start to the next, and trouble with that is nobody's "
-"concern."""
+"""Compiled programs are kept from one start to the next; trouble with that stops nobody."""
 
 import json
 import warnings

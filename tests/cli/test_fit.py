@@ -56,8 +56,7 @@ def test_help_is_doubted_where_neighbouring_rows_are_alike(capsys, tmp_path):
 
 
 def test_recordings_that_show_where_the_task_is_not_are_told_apart(capsys, tmp_path):
-    """What was recorded and the task share no direction: only two penalties can make use of "
-    "that."""
+    """Recordings and task share no direction: only two penalties can make use of that."""
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(400, 12))
     recordings = inputs[:, :2] @ rng.normal(size=(2, 20)) + 0.5 * rng.normal(size=(400, 20))

@@ -1,5 +1,4 @@
-"""What a plan says: its verdict, why something is not bought, its picture; of numbers made up by "
-"hand."""
+"""What a plan says: verdict, why not, picture; of numbers made up by hand."""
 
 import re
 

@@ -1,5 +1,4 @@
-"""A report is refused before anything is computed, and leaves nothing behind where it cannot be "
-"written."""
+"""A report is refused before anything is computed, and then leaves nothing behind."""
 
 import pytest
 

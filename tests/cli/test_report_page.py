@@ -1,5 +1,4 @@
-"""The page of a report: well formed, alone, safe; as a browser shows it; what corners are told in "
-"words."""
+"""The page of a report: well formed, alone, safe; as a browser shows it; corners in words."""
 
 import itertools
 import os

@@ -1,5 +1,4 @@
-"""`jaxbrain simulate`: tables, JSON, files, pictures. One grid, compiled once, serves most "
-"tests."""
+"""`jaxbrain simulate`: tables, JSON, files, pictures. One grid serves most tests."""
 
 import json
 import os

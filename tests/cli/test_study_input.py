@@ -1,5 +1,4 @@
-"""A study from options and files: what is wrong with them is told at once, and nothing is "
-"computed."""
+"""A study from options and files: what is wrong is told at once, and nothing is computed."""
 
 import pytest
 

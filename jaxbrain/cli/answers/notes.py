@@ -14,8 +14,7 @@ _INFINITIES = {math.inf: "infinite", -math.inf: "minus infinity"}
 
 @contextmanager
 def accuracy_noted(notes: list[str]) -> Iterator[None]:
-    """What the library warns of in here becomes a note, said once; other warnings stay what they "
-    "are."""
+    """Turn what the library warns of in here into notes, each once; leave other warnings alone."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", AccuracyWarning)
         show = warnings.showwarning

@@ -172,8 +172,7 @@ def power_of(purchase: Purchase) -> float:
 
 
 def _affordable_amounts(input_dim: int, most: float) -> np.ndarray:
-    """Numbers of samples up to `most` at which a curve is drawn, denser towards both of its steep "
-    "ends."""
+    """Numbers of samples up to `most` at which a curve is drawn, denser towards its steep ends."""
     fewest = input_dim + 2
     if most < fewest:
         return np.zeros(0)

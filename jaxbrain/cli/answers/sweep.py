@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 
 def rows_of(found: xarray.Dataset, problem: Problem, worth: xarray.Dataset) -> list[dict[str, Any]]:
-    """A row a cell: simulation, its standard error, closed form, and their distance in standard "
-    "errors."""
+    """A row a cell: simulation, standard error, closed form, their distance in standard errors."""
     from ...simulation import mean_over_seeds
     from ...theory import risk, value
 

@@ -236,8 +236,7 @@ def _estimate(problem: Any, options: dict[str, Any]) -> str:
 
 
 class _Progress:
-    """One line on a terminal, with the time that is left; elsewhere one line for a part that "
-    "takes long."""
+    """One line on a terminal, with the time that is left; elsewhere a line for each long part."""
 
     def __init__(self, size: str, terminal: bool) -> None:
         self.size, self.terminal = size, terminal

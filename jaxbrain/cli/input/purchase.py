@@ -331,8 +331,7 @@ def _price_of_sample(
     no_rate: str,
     problems: list[str],
 ) -> float:
-    """Price of a sample, from that of a sample or of an hour; NaN after a fault, told in these "
-    "words."""
+    """Price of a sample, from that of a sample or of an hour; NaN after a fault, which is told."""
     if "cost_hour" in found and "cost_brain" in found:
         problems.append(twice)
     elif "cost_brain" in found:

@@ -47,8 +47,7 @@ def read_toml(path: Path, problems: list[str]) -> dict[str, Any] | None:
 
 
 def said_of(name: str, given: Collection[str], config: Path | None) -> str:
-    """How a setting is called where it stands: an option of the command line, or a key of the "
-    "file."""
+    """How a setting is called where it stands: an option, or a key of the file."""
     return flag(name) if config is None or name in given else f"{config}: {name}"
 
 
@@ -164,8 +163,7 @@ def check_problem_table(
 def _check_amounts(
     said: str, name: str, value: Any, latents: int | None, problems: list[str]
 ) -> None:
-    """Whether the value can be a variance or a gain, one for all or a list of one for each "
-    "latent."""
+    """Whether the value can be a variance or a gain: one for all, or a list of one a latent."""
     entries = value if isinstance(value, list) else [value]
     if not all(_is_number(entry) and 0 <= entry <= LARGEST for entry in entries):
         problems.append(
@@ -187,8 +185,7 @@ def _check_amounts(
 
 
 def described_problem(table: dict[str, Any], task_snr: float, misalignment: float) -> Problem:
-    """Task weights of length 1, spread evenly over the latents. Raises `ValueError`, as Problem "
-    "does."""
+    """Task weights of length 1, spread evenly over the latents. Raises what `Problem` raises."""
     if "encoding_noise" in table:
         return Problem.isotropic(**table, task_snr=task_snr, misalignment=misalignment)
     latent_dim = table["latent_dim"]

@@ -141,8 +141,7 @@ def picture_of_plan(content: Content) -> str:
 
 
 def _image(draw: Callable[..., Any], *arguments: Any, **options: Any) -> str:
-    """The figure as a data URL. SVG stays sharp at any width; no date, so that it is always the "
-    "same."""
+    """The figure as a data URL: SVG, sharp at any width, without a date and so always the same."""
     from ...figures import styled
 
     file = io.BytesIO()

@@ -148,8 +148,7 @@ def simulated(content: Content, name: str | None) -> str:
 
 
 def changes(content: Content) -> Rows:
-    """Thing, change of the value against least squares, change of the information value; in "
-    "order."""
+    """Thing, change of the value against least squares, change of the information value, sorted."""
     return [
         (THINGS[name], percent(value), percent(information))
         for name, (value, information) in ranked(content.changes).items()
@@ -157,8 +156,7 @@ def changes(content: Content) -> Rows:
 
 
 def break_even(content: Content) -> tuple[tuple[str, ...], Rows]:
-    """Header and rows: up to which price recordings pay, in labels and, where known, hours and "
-    "money."""
+    """Header and rows: up to which price recordings pay, in labels and, if known, in money."""
     price, rate = content.break_even, content.study.samples_per_hour
     header = ["recordings", "labels a sample"]
     if rate is not None:

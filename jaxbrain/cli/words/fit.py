@@ -69,8 +69,7 @@ def what_was_done(
 
 
 def as_text(evaluation: Evaluation, done: list[str], said: str, per_target: bool) -> str:
-    """What was done, a row for each estimator, errors of targets if they are wanted, and the "
-    "verdict."""
+    """What was done, a row an estimator, errors of targets if they are wanted, and the verdict."""
     rows: list[tuple[str, ...]] = [
         ("", "held-out error", "95 % interval", "minus ridge", "95 % interval")
     ]

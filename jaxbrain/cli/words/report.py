@@ -1,5 +1,4 @@
-"""A report in words: what the tables say, what is assumed, a paragraph for a proposal. Plain "
-"text, not HTML."""
+"""A report in words, plain text: what tables say, what is assumed, a paragraph for a proposal."""
 
 from __future__ import annotations
 
