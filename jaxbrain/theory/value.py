@@ -171,9 +171,9 @@ def _checked_value(
     n_brain: Real,
     n_task: Real,
     penalty: Real | None,
-    baseline: Baseline,
+    baseline: str,
     shift: BlockShift | None,
-    order: Order,
+    order: str,
 ) -> Array:
     check_choice("baseline", baseline, BASELINES)
     check_choice("order", order, ORDERS)

@@ -1,16 +1,8 @@
 """One check of derivatives: forward, reverse, by differences and by hand, jitted and mapped."""
 
-from functools import partial
-
 import jax
 import numpy as np
 from jax.flatten_util import ravel_pytree
-
-# For large programs that run a few times: the compiler spends most of its time on making them fast.
-jit_as_it_is = partial(
-    jax.jit,
-    compiler_options={"xla_disable_hlo_passes": "fusion", "xla_backend_optimization_level": 0},
-)
 
 
 def central_difference(function, point, direction, step):
@@ -34,9 +26,9 @@ def check_derivatives(
     def flat_function(flat):
         return ravel_pytree(function(*restore(flat)))[0]
 
-    mapped = jit_as_it_is(jax.vmap(flat_function))
-    forward_mode = jit_as_it_is(lambda flat: (flat_function(flat), jax.jacfwd(flat_function)(flat)))
-    reverse_mode = jit_as_it_is(jax.jacrev(flat_function))
+    mapped = jax.jit(jax.vmap(flat_function))
+    forward_mode = jax.jit(lambda flat: (flat_function(flat), jax.jacfwd(flat_function)(flat)))
+    reverse_mode = jax.jit(jax.jacrev(flat_function))
     for point in points:
         flat = np.asarray(ravel_pytree(point)[0])
         step = 1e-5 * np.maximum(np.abs(flat), 0.01)

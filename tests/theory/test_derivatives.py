@@ -15,7 +15,7 @@ from jaxbrain.theory.task_stage import (
 )
 from jaxbrain.theory.two_penalties import risk_at_penalties, two_penalty_stage
 from jaxbrain.theory.value import against_ridge, information_value_of
-from tests.helpers.derivatives import check_derivatives, jit_as_it_is
+from tests.helpers.derivatives import check_derivatives
 from tests.helpers.problems import PROBLEMS, spectrum_problem, split_problem
 
 SHIFT = jb.BlockShift(0.6, 2.0, 0.8)
@@ -139,7 +139,7 @@ def test_best_penalty_under_a_shift():
 
 @pytest.mark.parametrize("misalignment", [0.0, 0.2, 1.0])
 def test_penalties_of_nothing_and_of_infinity_have_finite_derivatives(misalignment):
-    @jit_as_it_is
+    @jax.jit
     @jax.vmap
     def slopes(outside, inside):
         def block(problem, missed, *rest):

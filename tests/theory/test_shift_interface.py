@@ -10,7 +10,6 @@ import pytest
 import jaxbrain as jb
 from jaxbrain.theory.brain_stage import subspace_moments
 from jaxbrain.theory.task_stage import task_stage
-from tests.helpers.derivatives import jit_as_it_is
 from tests.helpers.problems import rotated_problem, spectrum_problem, split_problem
 
 # Variance in the sensitive, the missed and the other directions.
@@ -82,7 +81,7 @@ def test_shifted_quantities_hold_in_single_precision(single_precision, variances
             assert float(claim) == pytest.approx(exact, rel=rounding), (name, n_task)
 
 
-@jit_as_it_is
+@jax.jit
 @functools.partial(jax.vmap, in_axes=(None, 0, None, 0))
 def risk_and_extra_samples_with_slopes(problem, shift, n_brain, n_task):
     """Of the risk at a penalty, and of the labels that the white one is worth."""

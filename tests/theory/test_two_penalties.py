@@ -11,10 +11,7 @@ from hypothesis import strategies as st
 from scipy import optimize
 
 import jaxbrain as jb
-from tests.helpers.derivatives import jit_as_it_is
-from tests.helpers.problems import (
-    spectrum_problem,
-)
+from tests.helpers.problems import split_problem
 
 D, K = 16, 4
 
@@ -85,7 +82,7 @@ def test_a_subspace_that_is_no_better_than_a_random_one_holds_no_information(n_t
     assert float(jb.information_value(problem(1.0, 0.76), 40, n_task)) > 0
 
 
-@partial(jit_as_it_is, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1))
 def worth_and_risks(d, k, snr, misalignment, noise, n_brain, n_task):
     given = jb.Problem.isotropic(d, k, snr, misalignment, noise)
     return (
@@ -197,34 +194,34 @@ def test_information_is_zero_where_both_parts_hold_their_share(n_brain):
     """The misalignment at which E‖P̂β‖²/k = E‖K̂β‖²/q, found by root search."""
 
     def excess(misalignment):
-        missed = float(jb.expected_misalignment(spectrum_problem(misalignment), n_brain))
+        missed = float(jb.expected_misalignment(split_problem(misalignment), n_brain))
         return (1 - missed) / 3 - missed / 21
 
     blind = optimize.brentq(excess, 0.0, 1.0, xtol=1e-15)
     for n_task in (2.0, 24.0, 100.0, 1e5, np.inf):
-        zero = float(jb.information_value(spectrum_problem(blind), n_brain, n_task))
+        zero = float(jb.information_value(split_problem(blind), n_brain, n_task))
         assert zero == pytest.approx(0.0, abs=1e-8)
         for other in (0.9 * blind, 1.1 * blind):
-            assert float(jb.information_value(spectrum_problem(other), n_brain, n_task)) > 1e-4
+            assert float(jb.information_value(split_problem(other), n_brain, n_task)) > 1e-4
 
 
 @pytest.mark.parametrize("n_task", [10.0, 30.0, 1e3])
 def test_perfect_subspaces_leave_ridge_in_fewer_dimensions(n_task):
     """m = 0 and unlimited recordings: the outside is shut out. m = 1: the inside is."""
     for misalignment, size in ((0.0, 3), (1.0, 21)):
-        risk = float(jb.two_penalty_risk(spectrum_problem(misalignment), np.inf, n_task))
+        risk = float(jb.two_penalty_risk(split_problem(misalignment), np.inf, n_task))
         trace = float(jb.wishart_resolvent_trace(0.7 * size, size, n_task))
         assert risk == pytest.approx(0.7 * trace, rel=1e-2 if n_task < 24 else 2e-3)
-        worth = float(jb.information_value(spectrum_problem(misalignment), np.inf, n_task))
+        worth = float(jb.information_value(split_problem(misalignment), np.inf, n_task))
         assert worth > 0
-        matched = float(jb.ridge_risk(spectrum_problem(misalignment), n_task + worth))
+        matched = float(jb.ridge_risk(split_problem(misalignment), n_task + worth))
         assert matched == pytest.approx(risk, rel=1e-11)
 
 
 def test_fewer_recordings_of_a_useful_brain_hold_less_information():
     n_brain = np.array([26.0, 30.0, 60.0, 300.0, 1e4, np.inf])
     for n_task in (5.0, 24.0, 1e3, np.inf):
-        worth = np.asarray(jb.information_value(spectrum_problem(0.2), n_brain, n_task))
+        worth = np.asarray(jb.information_value(split_problem(0.2), n_brain, n_task))
         assert np.all(np.diff(worth) > 0)
 
 
@@ -234,7 +231,7 @@ def test_penalties_of_any_size_are_finite_in_either_precision(precision):
     with jax.enable_x64(precision == 64):
         for n_task in (1.0, 10.0, 24.0, 60.0, 1e6):
             table = jb.two_penalty_risk(
-                spectrum_problem(0.2), 60.0, n_task, penalties[:, None], penalties[None, :]
+                split_problem(0.2), 60.0, n_task, penalties[:, None], penalties[None, :]
             )
             assert table.dtype == (jnp.float32 if precision == 32 else jnp.float64)
             assert np.all(np.isfinite(table))

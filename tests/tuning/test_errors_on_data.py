@@ -27,6 +27,9 @@ def refitted(x, y, new, basis, outside, inside, total, intercept):
     return (new - x_mean) @ np.linalg.solve(x.T @ x + penalty, x.T @ y) + y_mean
 
 
+PENALTIES = [(0.7, 0.0), (0.7, 0.2), (1e-3, 5.0)]
+
+
 @pytest.mark.parametrize("n", [60, 10])
 @pytest.mark.parametrize("intercept", [True, False])
 @pytest.mark.parametrize("subspace", [True, False])
