@@ -250,6 +250,7 @@ class LeaveOneOut(_OnData):
     - `targets`, shape (n,) or (n, t): t tasks.
     - `basis`, shape (d, k): the learned subspace, as from `encode`; None is ridge regression.
     - `**options`: by name,
+
       - `both_penalties`: tune both, as `Penalties`; otherwise the inside penalty stays
         `inside_penalty`.
       - `inside_penalty`: by default 0.
