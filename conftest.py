@@ -17,6 +17,9 @@ if version("jaxlib").startswith("0.10."):
     chosen = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {chosen}".strip()
 
+# Nor do tests run for long enough to win back what optimising their programs takes.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
 import jax
 import platformdirs
 
@@ -42,6 +45,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 # A plugin may have imported JAX before these were there to be read.
 for setting, kind in (
+    ("JAX_DISABLE_MOST_OPTIMIZATIONS", lambda text: text == "1"),
     ("JAX_COMPILATION_CACHE_DIR", str),
     ("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", float),
     ("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", int),

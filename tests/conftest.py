@@ -1,5 +1,7 @@
 """Strict numerics for every test: no silent promotion, annotations executed, a float32 leg."""
 
+from pathlib import Path
+
 import jax
 import pytest
 from jaxtyping import install_import_hook
@@ -22,13 +24,24 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def compiled_programs_end_with_their_module():
+def compiled_programs_end_before_the_system_runs_out():
     """A compiled program holds memory maps for good, and Linux grants a process 65 530 of them.
 
-    The suite needs more in all: beyond that the compiler crashes.
+    The suite needs more in all: beyond that the compiler crashes. Dropping programs has the next
+    module compile again what it shares with this one, so it waits until half are taken.
     """
     yield
-    jax.clear_caches()
+    maps = Path("/proc/self/maps")
+    if not maps.exists() or maps.read_bytes().count(b"\n") > 30_000:
+        jax.clear_caches()
+
+
+@pytest.fixture(scope="module")
+def optimised_programs():
+    """For modules whose programs run for longer than it takes to optimise them."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture

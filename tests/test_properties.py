@@ -14,10 +14,7 @@ from jaxbrain.theory.value import against_ridge, information_value_of
 from tests.helpers.problems import replaced
 
 # Random problems come into the corners that are known to be less accurate.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::jaxbrain.AccuracyWarning"),
-    pytest.mark.long,
-]
+pytestmark = pytest.mark.filterwarnings("ignore::jaxbrain.AccuracyWarning")
 
 D = 20
 EVER_MORE = np.array([6.0, 12.0, 19.0, 20.0, 21.0, 23.0, 30.0, 60.0, 200.0, 1e4, 1e9, np.inf])

@@ -65,7 +65,7 @@ def empirical_allocation(
 
     >>> import jax, jaxbrain as jb
     >>> model = jb.presets.small(task_snr=1.0)
-    >>> found = jb.sweep(model, [100, 200, 400, 800], [20, 50, 100, 200, 400, 800], trials=50,
+    >>> found = jb.sweep(model, [100, 200, 400, 800], [20, 50, 100, 200, 400, 800], trials=5,
     ...                  seeds=20, key=jax.random.key(0))
     >>> plan = jb.empirical_allocation(found, budget=500, cost_brain=0.5, cost_task=1.0)
     >>> plan.n_brain, plan.n_task

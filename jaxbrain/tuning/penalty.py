@@ -252,21 +252,17 @@ def _or_at_an_end(at: Callable[[Array], Array], end: Descent, structure: Any) ->
     inside = jnp.exp(end.parameters)
     value, penalties, gradient_norm = end.value, inside, end.gradient_norm
     converged = end.converged
-    for ends in itertools.product((None, 0.0, jnp.inf), repeat=len(inside)):
-        if all(one is None for one in ends):
-            continue
-        candidate = jnp.stack(
-            [
-                inside[i] if one is None else jnp.full_like(inside[i], one)
-                for i, one in enumerate(ends)
-            ]
-        )
-        there = at(candidate)
+    # NaN stands for the penalty that the descent found.
+    cases = np.array(list(itertools.product((np.nan, 0.0, np.inf), repeat=len(inside)))[1:])
+    candidates = jnp.where(np.isnan(cases), inside[None], jnp.asarray(cases, inside.dtype))
+    # One after the other, so that the objective is compiled once for all of them.
+    values = jax.lax.map(at, candidates)
+    for case, candidate, there in zip(cases, candidates, values, strict=True):
         better = _or_infinite(there) <= _or_infinite(value)
         better &= jnp.isfinite(there)
         value = jnp.where(better, there, value)
         penalties = jnp.where(better, candidate, penalties)
-        if None not in ends:
+        if not np.isnan(case).any():
             gradient_norm = jnp.where(better, 0.0, gradient_norm)
             converged = jnp.where(better, True, converged)
     # What is best where nothing is finite would pass for an answer.

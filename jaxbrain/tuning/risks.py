@@ -155,7 +155,7 @@ class MonteCarloRisk(PenaltyObjective):
 
     >>> import jax, jaxbrain as jb
     >>> model = jb.presets.small(task_snr=1.0)
-    >>> objective = jb.MonteCarloRisk(model, 300, 50, trials=200, key=jax.random.key(0))
+    >>> objective = jb.MonteCarloRisk(model, 300, 50, trials=50, key=jax.random.key(0))
     >>> tuned = jb.tune_penalty(objective)
     >>> exact = jb.optimal_penalty(model.problem(), 300, 50)
     >>> 0.8 < float(tuned.penalty / exact) < 1.25

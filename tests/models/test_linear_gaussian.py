@@ -195,7 +195,6 @@ def reported(model):
     latent=st.sampled_from(["scalar", "matrix"]),
     log_scales=st.lists(st.floats(-1.5, 1.5), min_size=3, max_size=3),
 )
-@pytest.mark.long
 def test_nothing_reported_depends_on_the_gauge(seed, latent, log_scales):
     k = 3
     given_arrays = arrays(seed, 9, k, 7, latent)

@@ -105,7 +105,6 @@ def test_problem_has_matrices_where_noise_and_gain_do_not_commute():
     np.testing.assert_allclose(problem.aligned_power, np.outer(aligned, aligned), rtol=1e-12)
 
 
-@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::jaxbrain.AccuracyWarning")
 @pytest.mark.parametrize(("gains", "noises"), COMMUTING.values(), ids=COMMUTING)
 @pytest.mark.parametrize("recording_noise", [0.0, 0.5, 30.0])

@@ -61,7 +61,6 @@ WARNING = {
 }
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("name", WARNING)
 def test_whatever_rests_on_the_brain_stage_warns_once(name):
     quantity = WARNING[name]

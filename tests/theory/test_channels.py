@@ -134,7 +134,6 @@ def simulated_loss(setting, n, draws, seed):
     return np.mean(missed), np.std(missed) / np.sqrt(draws)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("k", "p", "v", "r", "n"), [(30, 300, 0.1, 4.0, 90), (30, 90, 0.5, 16.0, 240)]
 )
@@ -174,7 +173,6 @@ def weighted_noise(setting, n):
     return jnp.sum(setting.aligned_power * ratio)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("setting", [problem(40, 12, 30, 0.5, 8.0), non_commuting()])
 def test_derivatives_agree_with_differences_and_with_each_other(setting):
     random = np.random.default_rng(3)

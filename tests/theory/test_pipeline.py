@@ -78,7 +78,6 @@ def simulated(request):
     return Simulated(setting, np.concatenate(misalignment), np.concatenate(errors))
 
 
-@pytest.mark.long
 def test_expected_misalignment_agrees_with_simulation(simulated):
     setting = simulated.setting
     claim = jb.expected_misalignment(problem_of(setting), setting.n_brain)
@@ -121,7 +120,6 @@ def without_profiling(risk, setting):
     return (risk - setting.task_noise * share) / (1 + share)
 
 
-@pytest.mark.long
 def test_risk_agrees_with_the_simulated_pipeline(simulated):
     setting = simulated.setting
     claim = jb.risk(problem_of(setting), setting.n_brain, setting.n_task, penalties_of(setting))

@@ -104,7 +104,6 @@ def test_first_order_is_the_limit_of_the_finite_law(problem):
 
 
 @both_forms
-@pytest.mark.long
 @pytest.mark.parametrize("n_task", [10, 24, 100])
 def test_optimal_penalty_is_where_the_risk_is_lowest(problem, n_task):
     best = jb.optimal_penalty(problem, 60, n_task)

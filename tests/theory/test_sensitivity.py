@@ -34,7 +34,6 @@ def replaced(model, **fields):
     return model
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("measure", ["value", "information_value"])
 def test_entries_are_percent_for_one_percent(measure):
     """Against differences over new models, with nothing differentiated."""
@@ -56,7 +55,6 @@ def test_entries_are_percent_for_one_percent(measure):
         assert float(getattr(found, name)) == pytest.approx(value, rel=1e-4, abs=1e-7), name
 
 
-@pytest.mark.long
 def test_channels_count_twice_in_their_number_and_in_their_signal():
     """From 9 to 18 to 27 channels by repetition: the elasticity, integrated, is the gain."""
     copies = [1, 2, 3]
@@ -72,7 +70,6 @@ def test_channels_count_twice_in_their_number_and_in_their_signal():
     assert signal_alone != pytest.approx(np.log(values[2] / values[0]), rel=0.02)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("measure", ["value", "information_value"])
 @pytest.mark.parametrize(
     "change",
@@ -96,7 +93,6 @@ def test_model_and_summary_agree(change, measure):
     assert finite == dict.fromkeys(below._fields, True) | possible
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("n_brain", [60.0, 1e6])
 def test_misalignment_of_all_the_task_cannot_grow(n_brain):
     """Whether the task is given exactly or left with what rounding makes of it."""

@@ -85,7 +85,6 @@ def test_best_penalty_where_shifted_inputs_show_nothing_of_the_missed():
         assert float(jb.optimal_penalty(perfect, np.inf, 50, shift=shift)) == np.inf
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("order", ["finite", "first"])
 @pytest.mark.parametrize("n_brain", [26.0, 60.0, np.inf])
 def test_best_penalty_at_its_limits(n_brain, order):

@@ -118,7 +118,6 @@ def test_risk_agrees_with_the_simulated_pipeline(simulated):
     assert all_agree(simulated, lambda shift: claimed_risk(simulated.setting, shift))
 
 
-@pytest.mark.long
 def test_wrong_formulas_do_not_agree_with_the_simulated_pipeline(simulated):
     setting = simulated.setting
     if setting.latent_noise == "correlated":

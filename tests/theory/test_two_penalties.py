@@ -102,7 +102,6 @@ def worth_and_risks(d, k, snr, misalignment, noise, n_brain, n_task):
     n_brain=st.floats(0.05, 4),
     n_task=st.floats(-2, 4),
 )
-@pytest.mark.long
 def test_information_is_never_harmful(d, k, snr, misalignment, noise, n_brain, n_task):
     numbers = (10**snr, misalignment, 10**noise, d + 1 + 10**n_brain, d * 10**n_task)
     worth, risk, ridge = worth_and_risks(d, k, *numbers)
@@ -137,7 +136,6 @@ def test_wrong_arguments_are_named(options, said):
 # Everything at once, over the whole range of numbers.
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(("d", "k"), [(8, 1), (8, 4), (30, 29), (400, 40)])
 def test_information_over_the_whole_range(d, k):
     """Never worse than ridge, and worth what it says, for any number of labels and any SNR."""

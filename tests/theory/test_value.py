@@ -58,7 +58,6 @@ GRID = np.meshgrid([27.0, 60.0, 1e4], [6.0, 20.0, 50.0, 1e3], indexing="ij")
 
 
 @every_form
-@pytest.mark.long
 @pytest.mark.parametrize("penalty", [None, 0.02, 1.0, 50.0, np.inf])
 def test_value_makes_the_rival_as_good(problem, penalty):
     """With value more labels, whoever has no recordings reaches the same test error."""
@@ -97,7 +96,6 @@ def test_rate_and_savings_follow_their_definitions(options):
     np.testing.assert_allclose(savings, value / (n_task + value), rtol=1e-14)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("penalty", [None, 0.3])
 def test_summary_holds_what_the_functions_of_its_names_return(penalty):
     problem, (n_brain, n_task) = spectrum_problem(), GRID

@@ -62,7 +62,6 @@ def test_value_saturates_where_misalignment_takes_over():
 
 
 @every_form
-@pytest.mark.long
 @pytest.mark.parametrize("n_brain", [60.0, np.inf])
 def test_unlimited_labels_leave_the_asymptotic_law(problem, n_brain):
     """What remains of the value when labels abound, and that it is the limit."""
@@ -128,7 +127,6 @@ def test_wholly_misaligned_brain_is_worth_shrinkage_only():
     assert np.all(np.asarray(jb.value(problem, n_brain, n_task, baseline="ridge")) < 0)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("baseline", ["ols", "ridge"])
 def test_perfect_subspace_has_finite_value_and_gradients(baseline):
     """m = 0 and noiseless, or unlimited, recordings: the hard constraint, k unknowns, not d."""
