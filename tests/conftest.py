@@ -39,9 +39,10 @@ def compiled_programs_end_before_the_system_runs_out():
 @pytest.fixture(scope="module")
 def optimised_programs():
     """For modules whose programs run for longer than it takes to optimise them."""
+    chosen = jax.config.jax_disable_most_optimizations
     jax.config.update("jax_disable_most_optimizations", False)
     yield
-    jax.config.update("jax_disable_most_optimizations", True)
+    jax.config.update("jax_disable_most_optimizations", chosen)
 
 
 @pytest.fixture

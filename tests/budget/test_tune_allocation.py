@@ -8,7 +8,7 @@ import pytest
 import jaxbrain as jb
 
 KEY = jax.random.key(5)
-D, K = 12, 2
+D, K = 16, 2
 PAPER = {"estimator": "befs", "baseline": "ols"}
 
 pytestmark = pytest.mark.filterwarnings("ignore::jaxbrain.AccuracyWarning")
