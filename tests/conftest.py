@@ -27,22 +27,14 @@ def pytest_collection_modifyitems(items):
 def compiled_programs_end_before_the_system_runs_out():
     """A compiled program holds memory maps for good, and Linux grants a process 65 530 of them.
 
-    The suite needs more in all: beyond that the compiler crashes. Dropping programs has the next
-    module compile again what it shares with this one, so it waits until half are taken.
+    The suite needs more in all: beyond that the compiler crashes. Programs hold memory too, some
+    gigabytes of it. Dropping them has the next module compile again what it shares with this one,
+    so they are dropped from time to time.
     """
     yield
     maps = Path("/proc/self/maps")
-    if not maps.exists() or maps.read_bytes().count(b"\n") > 30_000:
+    if not maps.exists() or maps.read_bytes().count(b"\n") > 8_000:
         jax.clear_caches()
-
-
-@pytest.fixture(scope="module")
-def optimised_programs():
-    """For modules whose programs run for longer than it takes to optimise them."""
-    chosen = jax.config.jax_disable_most_optimizations
-    jax.config.update("jax_disable_most_optimizations", False)
-    yield
-    jax.config.update("jax_disable_most_optimizations", chosen)
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ class ClosedFormRisk(PenaltyObjective):
     """
 
     subspace: SubspaceMoments
-    problem: Problem
+    problem: TracedProblem
     n_task: Array
     estimator: str = eqx.field(static=True)
     per_target: bool = eqx.field(static=True, default=False)
@@ -97,8 +97,10 @@ class ClosedFormRisk(PenaltyObjective):
         if shift is not None and estimator != "befs":
             raise ValueError("shift: the risk with two penalties is known without a shift alone")
         warn_outside_validated(problem, n_brain)
-        self.problem, self.estimator, self.per_target = problem, estimator, False
-        self.subspace = _subspace(problem.with_traced_sizes(), n_brain, shift)
+        # Sizes are numbers here, so that one program tunes problems of any.
+        self.problem = problem.with_traced_sizes()
+        self.estimator, self.per_target = estimator, False
+        self.subspace = _subspace(self.problem, n_brain, shift)
 
     def __call__(self, penalty: Any) -> Array:
         """Excess risk E‖β̂ − β‖²_Σ at this penalty, or at these `Penalties`."""
@@ -127,7 +129,7 @@ def _subspace(problem: TracedProblem, n_brain: Array, shift: BlockShift | None) 
     return subspace_moments(problem, n_brain, shift, "finite")
 
 
-def _ridge_penalty(problem: Problem, n_task: Array, estimator: str) -> Any:
+def _ridge_penalty(problem: Problem | TracedProblem, n_task: Array, estimator: str) -> Any:
     noise, power = problem.task_noise, problem.total_power
     some = (noise > 0) & (power > 0) & (n_task > 0) & jnp.isfinite(n_task)
     penalty = noise * problem.input_dim / (power * n_task)

@@ -129,6 +129,7 @@ def test_new_numbers_need_no_new_compilation(caplog):
 
 def test_one_program_serves_all_numbers_of_inputs_and_channels(caplog):
     """Only the number of latents is a shape; channels may be known or not."""
+    jax.clear_caches()  # of what other tests compiled
     shift = jb.BlockShift(0.5, 2.0, 1.0)
     quantities = {
         **QUANTITIES,

@@ -107,15 +107,15 @@ def test_numbers_are_traced():
         jb.tune_penalty(jb.ClosedFormRisk(problem, n_brain, n_task), **options)
 
     tune(isotropic(), 60, 50)
-    other, larger = (
-        jb.Problem.isotropic(24, 3, 2.0, 0.4, 0.7),
-        jb.Problem.isotropic(25, 3, 1, 0.4, 0.7),
+    other, with_more_latents = (
+        jb.Problem.isotropic(240, 3, 2.0, 0.4, 0.7),
+        jb.Problem.isotropic(240, 4, 2.0, 0.4, 0.7),
     )
     jax.monitoring.register_event_duration_secs_listener(listen)
     try:
-        tune(other, 90, 70, tolerance=1e-9, max_steps=50, learning_rate=0.3)
+        tune(other, 900, 700, tolerance=1e-9, max_steps=50, learning_rate=0.3)
         assert not compiled
-        tune(larger, 90, 70)
+        tune(with_more_latents, 900, 700)
         assert compiled
     finally:
         jax.monitoring.clear_event_listeners()
