@@ -33,7 +33,7 @@ def compiled_programs_end_before_the_system_runs_out():
     """
     yield
     maps = Path("/proc/self/maps")
-    if not maps.exists() or maps.read_bytes().count(b"\n") > 8_000:
+    if not maps.exists() or maps.read_bytes().count(b"\n") > 4_000:
         jax.clear_caches()
 
 
