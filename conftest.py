@@ -46,7 +46,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 # A plugin may have imported JAX before these were there to be read.
 for setting, kind in (
-    ("JAX_DISABLE_MOST_OPTIMIZATIONS", lambda text: text == "1"),
+    ("JAX_DISABLE_MOST_OPTIMIZATIONS", lambda text: text.lower() not in ("0", "false", "off")),
     ("JAX_COMPILATION_CACHE_DIR", str),
     ("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", float),
     ("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", int),

@@ -58,8 +58,9 @@ class ClosedFormRisk(PenaltyObjective):
 
     **Fields**
 
-    Kept beside `problem`, `n_task` and `estimator`:
+    Kept beside `n_task` and `estimator`:
 
+    - `problem`: the study, its sizes as numbers like the others, so that one program serves all.
     - `subspace`: the brain stage solved: what the learned subspace misses, in expectation over
       recordings.
     - `per_target`: False, one penalty for all.
@@ -97,7 +98,6 @@ class ClosedFormRisk(PenaltyObjective):
         if shift is not None and estimator != "befs":
             raise ValueError("shift: the risk with two penalties is known without a shift alone")
         warn_outside_validated(problem, n_brain)
-        # Sizes are numbers here, so that one program tunes problems of any.
         self.problem = problem.with_traced_sizes()
         self.estimator, self.per_target = estimator, False
         self.subspace = _subspace(self.problem, n_brain, shift)

@@ -39,7 +39,7 @@ def overspent(money, plans):
 
 
 def check_purchases(dtype):
-    study = jb.Problem.isotropic(24, 3, 0.1, 0.1, 0.2)
+    study = jb.Problem.isotropic(12, 3, 0.1, 0.1, 0.2)
     money = random_purchases(dtype)
     plans = jax.jit(jax.vmap(lambda *m: jb.optimal_allocation(study, *m, **PAPER)))(*money)
     plans = jax.tree.map(np.asarray, plans)
@@ -63,7 +63,7 @@ def test_no_plan_costs_more_than_the_budget_in_single_precision(single_precision
 
 
 def test_prices_are_not_rounded_down_to_single_precision(single_precision):
-    study = jb.Problem.isotropic(48, 6, 0.5, 0.2, 0.4)
+    study = jb.Problem.isotropic(40, 6, 0.5, 0.2, 0.4)
     for budget, price in ((699_999.99, 0.7), (3e6, 0.3), (33.0, 1.1)):
         plan = jb.optimal_allocation(study, budget, 1e9, price, **PAPER)
         assert Fraction(price) * int(plan.n_task) <= Fraction(budget)

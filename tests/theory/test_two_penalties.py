@@ -13,7 +13,7 @@ from scipy import optimize
 import jaxbrain as jb
 from tests.helpers.problems import split_problem
 
-D, K = 32, 4
+D, K = 16, 4
 
 
 def problem(snr=1.0, misalignment=0.3, noise=0.5):
