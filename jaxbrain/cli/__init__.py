@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import inspect
 import io
 import os
@@ -38,9 +37,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _answer(arguments: list[str]) -> str:
     """What the command prints in the end."""
-    # Tracing makes objects by the million, most of which stay: looking through all of them for
-    # garbage again and again would take a sixth of a start.
-    gc.set_threshold(200_000, 50, 100)
     import jax
 
     from .. import __version__
