@@ -34,12 +34,15 @@ def test_a_model_in_place_of_its_problem_is_told_apart():
     assert "ValueError: problem is a LinearGaussianModel: pass model.problem()" in done.stderr
 
 
-def test_info_tells_devices_precision_and_versions(capsys):
+def test_info_tells_devices_precision_and_versions(capsys, monkeypatch):
+    # Other workers compile meanwhile: the folder that they share is looked at in test_cache.py.
+    monkeypatch.setattr("jaxbrain.cli.cache.kept", lambda folder: (12, 3.4e6))
     found = json.loads(run(capsys, "info", "--json"))
     assert found["jaxbrain"] == jb.__version__
     assert found["jax"] == jax.__version__
     assert found["devices"].startswith(f"{jax.devices()[0].platform}:0")
     assert found["precision"].startswith("float64")
+    assert found["number, size of them"] == "12, 3.4 MB"
     lines = dict(line.split("  ", 1) for line in run(capsys, "info").splitlines())
     assert {name: value.strip() for name, value in lines.items()} == {
         name: str(value) for name, value in found.items()
