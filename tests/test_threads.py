@@ -79,6 +79,41 @@ def test_estimators_factorise_with_one_thread_and_wait(monkeypatch):
     assert waited == [{1}] * 3
 
 
+def test_tuning_and_sweeps_compute_with_one_thread():
+    found = []
+
+    def note():
+        jax.debug.callback(lambda: found.append(blas_threads()))
+
+    def objective(penalty):
+        note()
+        return jnp.log(penalty) ** 2
+
+    def estimator(key, brain_inputs, recordings, inputs, targets, penalty):
+        note()
+        return inputs.T @ targets
+
+    jb.tune_penalty(objective, 1.0)
+    tuned = len(found)
+    study = jb.presets.small()
+    key = jax.random.key(0)
+    jb.sweep(study, [80], [20], [1.0], trials=2, key=key, method="data", estimator=estimator)
+    jax.effects_barrier()
+    assert 0 < tuned < len(found)
+    assert all(threads == {1} for threads in found)
+    assert blas_threads() == {2}
+
+
+def test_objectives_on_data_factorise_with_one_thread(monkeypatch):
+    waited = []
+    monkeypatch.setattr(_threads.jax, "block_until_ready", lambda _: waited.append(blas_threads()))
+    objective = jb.LeaveOneOut(jnp.eye(3), jnp.arange(3.0))
+    made = len(waited)
+    objective(1.0)
+    assert 0 < made < len(waited)
+    assert all(threads == {1} for threads in waited)
+
+
 def test_what_is_traced_is_not_waited_for():
     shape = jax.eval_shape(lambda x: jb.ridge(x, x[:, 0], 1.0), jnp.eye(2))
     assert shape.shape == (2,)

@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from jaxtyping import PRNGKeyArray
 
 from .._checks import check_choice, check_integer, check_key, check_positive
+from .._threads import with_one_blas_thread
 from .._typing import AnyArray
 from ..models import LinearGaussianModel, Problem
 from ..models.shift import BlockShift
@@ -28,6 +29,7 @@ TRACES = ("drawn", "closed form")
 Numbers = Sequence[float] | Sequence[int] | AnyArray
 
 
+@with_one_blas_thread
 def sweep(
     model: LinearGaussianModel | Problem,
     n_brain: Numbers,

@@ -22,6 +22,7 @@ from .._checks import (
     is_concrete,
 )
 from .._linalg import map_factorisations
+from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Real
 from ..estimators.task import checked_arrays, penalty_path, predictions_and_leverages
 from ..theory import Penalties
@@ -130,6 +131,7 @@ class _OnData(PenaltyObjective):
             inputs, targets.reshape(n, -1), basis, inside, splits, both_penalties, intercept
         )
 
+    @with_one_blas_thread
     def __call__(self, penalty: Any) -> Array:
         """Mean squared error of judged rows, a share of the target's variance; mean of targets."""
         if self.both_penalties:
@@ -174,6 +176,7 @@ def _check_determined(weights: int, rows: int, splits: Split | None, inside: Arr
         )
 
 
+@with_one_blas_thread
 @partial(jax.jit, static_argnames=("both_penalties", "intercept"))
 def _prepare(inputs, targets, basis, inside, splits, both_penalties, intercept):
     n, d = inputs.shape

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array
 
 from .._checks import as_floats, check_choice, check_finite, check_integer, check_positive
+from .._threads import with_one_blas_thread
 from ..theory import Penalties
 from .descent import OPTIMIZERS, Descent, default_tolerance, minimise
 
@@ -73,6 +74,7 @@ class PenaltyObjective(eqx.Module):
         raise NotImplementedError
 
 
+@with_one_blas_thread
 def tune_penalty(
     objective: PenaltyObjective | Callable[[Any], Array],
     start: Any = None,
