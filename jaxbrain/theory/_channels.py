@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -103,10 +101,7 @@ def _missed_in_sample(problem: TracedProblem, n: Array) -> Array:
         start, settled = _solve(fixed, start)
     system = system._replace(anchor=fixed.anchor)
 
-    def residual(unknowns: _Unknowns) -> _Unknowns:
-        return _residual(system, unknowns)
-
-    unknowns = jax.lax.custom_root(residual, start, lambda _, x: x, partial(_arrow_solve, system.q))
+    unknowns = _root(system, jax.lax.stop_gradient(start))
     return jnp.where(settled, _xi(system, unknowns), jnp.nan)
 
 
@@ -138,6 +133,25 @@ def _inverses_jvp(primals, tangents):
     return inverses, -(inverses @ changes @ inverses)
 
 
+class _Equations(NamedTuple):
+    """The two equations of a node, their derivatives, and the fixed point that they come from.
+
+    `by_D`, `by_T` and `by_level` are the derivatives of both, the last with z = e^level e^(iθ).
+    """
+
+    mismatch: tuple[Array, Array]
+    by_D: tuple[Array, Array]
+    by_T: tuple[Array, Array]
+    by_level: tuple[Array, Array]
+    image: tuple[Array, Array, Array]
+    """What the fixed point makes of D, T and τ = n/ν − 1."""
+
+
+def _lost(system: _System, D: Array, T: Array) -> Array:
+    # ν = n/(1 + τ) = n − d + TD: τ is no unknown.
+    return _as_complex(system.n - system.d) + T * D
+
+
 def _resolvent(system: _System, z: Array, D: Array, T: Array, nu: Array) -> tuple[Array, Array]:
     """A = zΓ⁻¹ − DΣenc and R⁻¹ with R = TA − ν, for all nodes."""
     matrix = system.inverse_gain.ndim == 2
@@ -150,34 +164,61 @@ def _resolvent(system: _System, z: Array, D: Array, T: Array, nu: Array) -> tupl
     return weighted, _inverses(T[lift] * weighted - nu[lift] * eye)
 
 
-def _sums(system: _System, z, D, T, nu) -> tuple[Array, Array, Array]:
-    """tr TAR⁻¹, tr R⁻¹ and tr ΣencR⁻¹, for all nodes."""
-    weighted, inverse = _resolvent(system, z, D, T, nu)
-    noises = _as_complex(system.encoding_noise)[None]
-    if system.inverse_gain.ndim == 2:
-        kept = T * jnp.sum(weighted * inverse, axis=(1, 2))
-        return (
-            kept,
-            jnp.trace(inverse, axis1=1, axis2=2),
-            jnp.sum(noises * inverse, axis=(1, 2)),
+def _traces(system: _System, inverse: Array) -> tuple[list[Array], list[Array]]:
+    """For all nodes, with R⁻¹ = Q: tr Q, tr ΣQ, and tr QQ, tr ΣQQ, tr Γ⁻¹QQ, tr ΣQΣQ, tr ΣQΓ⁻¹Q."""
+    gain, noise = system.inverse_gain, system.encoding_noise
+    if gain.ndim == 1:
+
+        def weighted(x, *weights):
+            each = jnp.stack(weights, 1)
+            parts = (jnp.matmul(part, each, precision="highest") for part in (x.real, x.imag))
+            return list(jax.lax.complex(*parts).T)
+
+        one = jnp.ones_like(gain)
+        squares = one, noise, gain, noise**2, noise * gain
+        return weighted(inverse, one, noise), weighted(inverse * inverse, *squares)
+    noisy, gained = _as_complex(noise) @ inverse, _as_complex(gain) @ inverse
+
+    def trace_of(one, other):
+        return jnp.sum(one * jnp.swapaxes(other, 1, 2), axis=(1, 2))
+
+    simple = [jnp.trace(x, axis1=1, axis2=2) for x in (inverse, noisy)]
+    pairs = (inverse, inverse), (noisy, inverse), (gained, inverse), (noisy, noisy), (noisy, gained)
+    return simple, [trace_of(*pair) for pair in pairs]
+
+
+def _equations(system: _System, z: Array, D: Array, T: Array) -> _Equations:
+    # TAR⁻¹ = 1 + νR⁻¹ leaves sums of R⁻¹ and, in derivatives, of its square alone.
+    d, noise = _as_complex(system.d), _as_complex(system.noise)
+    nu = _lost(system, D, T)
+    (all_, noisy), squares = _traces(system, _resolvent(system, z, D, T, nu)[1])
+    twice, noisy_twice, gain_twice, noisy_noisy, noisy_gain = squares
+    gap = z - D * noise
+    spare = _as_complex(system.spare) * noise / gap
+
+    def change(dD, dT, dz):
+        dnu = T * dD + D * dT
+        moved_all = -(
+            dT * (all_ + nu * twice) / T + T * (gain_twice * dz - noisy_twice * dD) - twice * dnu
         )
-    kept = T * jnp.sum(weighted * inverse, axis=1)
-    return kept, jnp.sum(inverse, axis=1), jnp.sum(noises * inverse, axis=1)
+        moved_noisy = -(
+            dT * (noisy + nu * noisy_twice) / T
+            + T * (noisy_gain * dz - noisy_noisy * dD)
+            - noisy_twice * dnu
+        )
+        return (
+            (dnu - all_ * dnu - nu * moved_all) / d,
+            dT * (1 + noisy) + T * moved_noisy + spare * (noise * dD - dz) / gap,
+        )
 
-
-def _mismatch(system: _System, z, D, T) -> tuple[Array, Array]:
-    """Of the two equations for D and T; τ is eliminated by ν = n − d + TD."""
-    d = _as_complex(system.d)
-    nu = _as_complex(system.n) - d + T * D
-    kept, _, noisy = _sums(system, z, D, T, nu)
-    first = (T * D - _as_complex(system.q) - kept) / d
-    return first, T * (1 + noisy) - 1 + _spare_noise(system, z, D)
-
-
-def _spare_noise(system: _System, z, D) -> Array:
-    # (p − k)σ²/(z − Dσ²)
-    noise = _as_complex(system.noise)
-    return _as_complex(system.spare) * noise / (z - D * noise)
+    one, zero = jnp.ones_like(D), jnp.zeros_like(D)
+    return _Equations(
+        mismatch=((T * D - d - nu * all_) / d, T * (1 + noisy) - 1 + spare),
+        by_D=change(one, zero, zero),
+        by_T=change(zero, one, zero),
+        by_level=change(zero, zero, z),
+        image=((d + nu * all_) / T, 1 - spare - T * noisy, -all_),
+    )
 
 
 def _count_excess(system: _System, level, D) -> Array:
@@ -186,9 +227,10 @@ def _count_excess(system: _System, level, D) -> Array:
     return jnp.sum(weights * D.real) / system.q - 1 + _ANCHOR * (level - system.anchor)
 
 
-def _residual(system: _System, unknowns: _Unknowns) -> _Unknowns:
-    level, D, T = unknowns
-    return _Unknowns(_count_excess(system, level, D), *_mismatch(system, _circle(level), D, T))
+def _count_slope(system: _System, move_D) -> Array:
+    # In a gap of the spectrum the slope is zero but for quadrature errors.
+    _, weights = _quadrature(system.n.dtype)
+    return jnp.maximum(-jnp.sum(weights * move_D.real) / system.q, 0.0) + _ANCHOR
 
 
 def _xi(system: _System, unknowns: _Unknowns) -> Array:
@@ -196,7 +238,7 @@ def _xi(system: _System, unknowns: _Unknowns) -> Array:
     level, D, T = unknowns
     z = _circle(level)
     _, weights = _quadrature(level.dtype)
-    nu = _as_complex(system.n - system.d) + T * D
+    nu = _lost(system, D, T)
     weighted, inverse = _resolvent(system, z, D, T, nu)
     c = _as_complex(weights / system.n) * nu
     if system.inverse_gain.ndim == 1:
@@ -213,21 +255,30 @@ def _two_by_two(column_D, column_T, right):
     return (d * x - b * y) / determinant, (a * y - c * x) / determinant
 
 
-def _arrow_solve(q: Array, linear: Callable[[_Unknowns], _Unknowns], right: _Unknowns) -> _Unknowns:
-    # Nodes know each other through the level alone: three probes tell the Jacobian.
-    one, zero = jnp.ones_like(right.D), jnp.zeros_like(right.D)
-    no_level, unit_level = jnp.zeros_like(right.level), jnp.ones_like(right.level)
-    by_D = linear(_Unknowns(no_level, one, zero))[1:]
-    by_T = linear(_Unknowns(no_level, zero, one))[1:]
-    by_level = linear(_Unknowns(unit_level, zero, zero))[1:]
-    _, weights = _quadrature(right.level.dtype)
-    free_D, free_T = _two_by_two(by_D, by_T, right[1:])
-    with_D, with_T = _two_by_two(by_D, by_T, by_level)
-    # In a gap of the spectrum the slope is zero but for quadrature errors.
-    slope = jnp.maximum(-jnp.sum(weights * with_D.real) / q, 0.0) + _ANCHOR
-    level = (right.level - jnp.sum(weights * free_D.real) / q) / slope
-    shift = _as_complex(level)
-    return _Unknowns(level, free_D - shift * with_D, free_T - shift * with_T)
+@jax.custom_jvp
+def _root(system: _System, unknowns: _Unknowns) -> _Unknowns:
+    """The solution that was found, as the implicit function of the system that it is."""
+    return unknowns
+
+
+@_root.defjvp
+def _root_jvp(primals, tangents):
+    system, (level, D, T) = primals[0], _root(*primals)
+    z = _circle(level)
+    _, weights = _quadrature(level.dtype)
+
+    def residual(system):
+        return _count_excess(system, level, D), _equations(system, z, D, T).mismatch
+
+    rise, mismatch = jax.jvp(residual, (system,), tangents[:1])[1]
+    # Nodes know each other through the level alone.
+    equations = _equations(system, z, D, T)
+    free_D, free_T = _two_by_two(equations.by_D, equations.by_T, mismatch)
+    with_D, with_T = _two_by_two(equations.by_D, equations.by_T, equations.by_level)
+    change = (rise - jnp.sum(weights * free_D.real) / system.q) / _count_slope(system, with_D)
+    shift = _as_complex(change)
+    moved = _Unknowns(-change, shift * with_D - free_D, shift * with_T - free_T)
+    return _Unknowns(level, D, T), moved
 
 
 def _anchor(system: _System) -> Array:
@@ -274,21 +325,18 @@ def _solve(system: _System, start: _Unknowns) -> tuple[_Unknowns, Array]:
     dtype = system.n.dtype
     eps = float(jnp.finfo(dtype).eps)
     tolerance, close = 1e3 * eps, 1e4 * eps
-    n, d, q = (_as_complex(number) for number in (system.n, system.d, system.q))
-    angles, weights = _quadrature(dtype)
+    n, d = _as_complex(system.n), _as_complex(system.d)
+    angles, _ = _quadrature(dtype)
 
     def slaved(D, T):
         return D, T, n / (n - d + T * D) - 1
-
-    def image(z, D, T, tau):
-        kept, trace, noisy = _sums(system, z, D, T, n / (1 + tau))
-        return (q + kept) / T, 1 - _spare_noise(system, z, D) - T * noisy, -trace
 
     def improve(state: _Search) -> _Search:
         z = _circle(state.level)
         trial = state.trial
         D, T, tau = trial
-        new = image(z, *trial)
+        equations = _equations(system, z, D, T)
+        new = equations.image
         error = jnp.maximum(
             jnp.abs(new[0] - D) / jnp.abs(D),
             jnp.maximum(jnp.abs(new[1] - T) / jnp.abs(T), jnp.abs(new[2] - tau) / jnp.abs(1 + tau)),
@@ -305,18 +353,12 @@ def _solve(system: _System, start: _Unknowns) -> tuple[_Unknowns, Array]:
         error = jnp.where(accept, error, state.error)
 
         # Newton's step at the trial point, and how the solution moves with the level.
-        def equations(D, T, z):
-            return _mismatch(system, z, D, T)
-
-        ones, zeros = jnp.ones_like(D), jnp.zeros_like(D)
-        height, by_D = jax.jvp(equations, (D, T, z), (ones, zeros, zeros))
-        by_T = jax.jvp(equations, (D, T, z), (zeros, ones, zeros))[1]
-        by_level = jax.jvp(equations, (D, T, z), (zeros, zeros, z))[1]
-        step_D, step_T = _two_by_two(by_D, by_T, height)
+        columns = equations.by_D, equations.by_T
+        step_D, step_T = _two_by_two(*columns, equations.mismatch)
+        move_D, move_T = _two_by_two(*columns, equations.by_level)
         newton = slaved(D - step_D, T - step_T)
         following = choose(newton, state.damped)
 
-        move_D, move_T = _two_by_two(by_D, by_T, by_level)
         # Where Newton fails, once in a while start from the next node further from the real axis.
         turn = jax.lax.complex(jnp.zeros_like(angles), jnp.roll(angles, -1) - angles)
         beside = slaved(*(jnp.roll(x, -1) for x in (D, T)))
@@ -329,7 +371,7 @@ def _solve(system: _System, start: _Unknowns) -> tuple[_Unknowns, Array]:
 
         settled = jnp.all(error < tolerance)
         excess = _count_excess(system, state.level, point[0])
-        slope = jnp.maximum(-jnp.sum(weights * move_D.real) / system.q, 0.0) + _ANCHOR
+        slope = _count_slope(system, move_D)
         low = jnp.where(settled & (excess <= 0), state.level, state.low)
         high = jnp.where(settled & (excess >= 0), state.level, state.high)
         proposal = state.level - jnp.clip(excess / slope, -3.0, 3.0)
