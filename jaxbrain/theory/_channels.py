@@ -17,6 +17,8 @@ _NODES = 24
 # Weight of the condition that keeps the level where the count is flat, relative to the count.
 _ANCHOR = 1e-5
 _MAX_STEPS = 1500
+# Relative error below which nodes and level move at once, in the first steps.
+_NEAR, _JOINT_STEPS = 1e-2, 100
 
 
 def effective_noise(problem: TracedProblem, n: Array) -> tuple[Array, Array]:
@@ -326,7 +328,7 @@ def _solve(system: _System, start: _Unknowns) -> tuple[_Unknowns, Array]:
     eps = float(jnp.finfo(dtype).eps)
     tolerance, close = 1e3 * eps, 1e4 * eps
     n, d = _as_complex(system.n), _as_complex(system.d)
-    angles, _ = _quadrature(dtype)
+    angles, weights = _quadrature(dtype)
 
     def slaved(D, T):
         return D, T, n / (n - d + T * D) - 1
@@ -374,15 +376,20 @@ def _solve(system: _System, start: _Unknowns) -> tuple[_Unknowns, Array]:
         slope = _count_slope(system, move_D)
         low = jnp.where(settled & (excess <= 0), state.level, state.low)
         high = jnp.where(settled & (excess >= 0), state.level, state.high)
-        proposal = state.level - jnp.clip(excess / slope, -3.0, 3.0)
-        proposal = jnp.where((proposal > low) & (proposal < high), proposal, (low + high) / 2)
         done = settled & ((jnp.abs(excess) < 1e-10 + 8 * eps) | (high - low < close))
-        move = settled & ~done
+        # Where all nodes are close, the level moves with them: excess is what Newton's step leaves.
+        ahead = excess - jnp.sum(weights * step_D.real) / system.q
+        proposal = state.level - jnp.clip(jnp.where(settled, excess, ahead) / slope, -3.0, 3.0)
+        inside = (proposal > low) & (proposal < high)
+        proposal = jnp.where(inside | ~settled, proposal, (low + high) / 2)
+        change = proposal - state.level
+        near = jnp.all(accept & (error < _NEAR)) & inside & (state.step < _JOINT_STEPS)
+        small = jnp.all(accept) & (jnp.abs(change) < 0.1)
+        move = (settled | (near & small)) & ~done
         # A small step of the level takes the solution with it.
-        change = jnp.where(move & jnp.all(accept), proposal - state.level, 0.0)
-        change = _as_complex(jnp.where(jnp.abs(change) < 0.1, change, 0.0))
-        carried = slaved(D - change * move_D, T - change * move_T)
-        again = tuple(jnp.where(change != 0, a, b) for a, b in zip(carried, point, strict=True))
+        shift = _as_complex(jnp.where(small, change, 0.0))
+        carried = slaved(D - step_D - shift * move_D, T - step_T - shift * move_T)
+        again = tuple(jnp.where(small, a, b) for a, b in zip(carried, point, strict=True))
         return _Search(
             step=state.step + 1,
             level=jnp.where(move, proposal, state.level),
