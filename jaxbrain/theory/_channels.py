@@ -13,12 +13,14 @@ from jaxtyping import Array
 from .._linalg import map_factorisations
 from ..models.problem import TracedProblem
 
-_NODES = 24
+_NODES = 16
 # Weight of the condition that keeps the level where the count is flat, relative to the count.
 _ANCHOR = 1e-5
 _MAX_STEPS = 1500
 # Relative error below which nodes and level move at once, in the first steps.
 _NEAR, _JOINT_STEPS = 1e-2, 100
+# And below which a node may be where a neighbour starts from.
+_READY = 1e-4
 
 
 def effective_noise(problem: TracedProblem, n: Array) -> tuple[Array, Array]:
@@ -361,11 +363,11 @@ def _solve(system: _System, start: _Unknowns) -> tuple[_Unknowns, Array]:
         newton = slaved(D - step_D, T - step_T)
         following = choose(newton, state.damped)
 
-        # Where Newton fails, once in a while start from the next node further from the real axis.
+        # Where Newton fails, start from the next node further from the real axis, mostly.
         turn = jax.lax.complex(jnp.zeros_like(angles), jnp.roll(angles, -1) - angles)
         beside = slaved(*(jnp.roll(x, -1) for x in (D, T)))
-        ready = jnp.roll(accept & (error < tolerance), -1).at[-1].set(False)
-        jump = ready & ~accept & (state.step % 4 >= 2) & (state.step % 300 < 200)
+        ready = jnp.roll(accept & (error < _READY), -1).at[-1].set(False)
+        jump = ready & ~accept & (state.step % 4 < 3) & (state.step % 300 < 200)
         shifted = slaved(
             beside[0] + turn * jnp.roll(move_D, -1), beside[1] + turn * jnp.roll(move_T, -1)
         )
@@ -380,10 +382,10 @@ def _solve(system: _System, start: _Unknowns) -> tuple[_Unknowns, Array]:
         # Where all nodes are close, the level moves with them: excess is what Newton's step leaves.
         ahead = excess - jnp.sum(weights * step_D.real) / system.q
         proposal = state.level - jnp.clip(jnp.where(settled, excess, ahead) / slope, -3.0, 3.0)
-        inside = (proposal > low) & (proposal < high)
-        proposal = jnp.where(inside | ~settled, proposal, (low + high) / 2)
+        bracketed = (proposal > low) & (proposal < high)
+        proposal = jnp.where(bracketed | ~settled, proposal, (low + high) / 2)
         change = proposal - state.level
-        near = jnp.all(accept & (error < _NEAR)) & inside & (state.step < _JOINT_STEPS)
+        near = jnp.all(accept & (error < _NEAR)) & bracketed & (state.step < _JOINT_STEPS)
         small = jnp.all(accept) & (jnp.abs(change) < 0.1)
         move = (settled | (near & small)) & ~done
         # A small step of the level takes the solution with it.
