@@ -35,13 +35,17 @@ class ProblemNumbers(eqx.Module):
     misaligned_power: Float[Array, "..."]
     task_noise: Float[Array, "..."]
     input_dim: eqx.AbstractVar[Any]
-    latent_dim: eqx.AbstractVar[int]
+    latent_dim: eqx.AbstractVar[Any]
     recording_dim: eqx.AbstractVar[Any]
 
     @property
     def is_matrix_form(self) -> bool:
         """Whether latent noise, gain and aligned power are matrices instead of spectra."""
         return self.aligned_power.ndim == 2
+
+    def trace(self, noises: Array) -> Array:
+        """Sum over all latents of what a spectrum, or a matrix, says of each."""
+        return jnp.trace(noises) if self.is_matrix_form else jnp.sum(noises)
 
     @property
     def outside_dim(self) -> Any:
@@ -58,6 +62,7 @@ class ProblemNumbers(eqx.Module):
     @property
     def total_aligned_power(self) -> Float[Array, ""]:
         """‖Pβ‖², the squared length of the task weights inside the brain-sensitive subspace."""
+        # Of alike latents it is held as a sum.
         return jnp.trace(self.aligned_power) if self.is_matrix_form else jnp.sum(self.aligned_power)
 
     @property
@@ -83,24 +88,31 @@ class ProblemNumbers(eqx.Module):
         (γ < 0) than the true one for this task.
         """
         noise = self.encoding_noise
-        total = jnp.trace(noise) if self.is_matrix_form else jnp.sum(noise)
-        return (
-            self.outside_dim * jnp.sum(self.aligned_power * noise) - self.misaligned_power * total
-        )
+        aligned = jnp.sum(self.aligned_power * noise)
+        return self.outside_dim * aligned - self.misaligned_power * self.trace(noise)
 
 
 class TracedProblem(ProblemNumbers):
-    """A problem whose sizes are traced: one program serves all numbers of inputs and channels.
+    """A problem whose sizes are traced: one program serves problems of all sizes.
 
-    Closed forms compute with this one; users never meet it. The number of latents is a shape, and
-    what depends on sizes in another way than by arithmetic is decided before: `latents_repel`. An
+    Closed forms compute with this one; users never meet it. Spectra have one entry for all latents
+    that are alike, and are filled up with entries that count for nothing: see `_alike`. What
+    depends on sizes in another way than by arithmetic is decided before: `latents_repel`. An
     unknown number of channels is that of the latents, with which directions are estimated as well.
     """
 
     input_dim: AnyArray
-    latent_dim: int = eqx.field(static=True)
+    latent_dim: AnyArray
     recording_dim: AnyArray
+    counts: AnyArray | None
+    """How many latents an entry of the spectra stands for; None where these are matrices."""
     latents_repel: bool = eqx.field(static=True)
+
+    def trace(self, noises: Array) -> Array:
+        """Sum over all latents of what a spectrum, or a matrix, says of each."""
+        if self.counts is None:
+            return jnp.trace(noises)
+        return jnp.vdot(self.counts, noises, precision="highest")
 
     def with_traced_sizes(self) -> TracedProblem:
         """Itself."""
@@ -122,8 +134,9 @@ class Problem(ProblemNumbers):
     [0.425, 0.55]
 
     It is an Equinox module whose numbers are leaves: differentiate through it, or stack problems
-    and `jax.vmap` over them. Dimensions are static. Closed forms are compiled once for each number
-    of latents, and then serve any number of inputs and channels.
+    and `jax.vmap` over them. Dimensions are static. Closed forms are compiled for a number of
+    kinds of latents (noise and gain), up to a power of two, and then serve any numbers of inputs,
+    latents and channels.
 
     A problem has one of two forms. Where the latent noise and the readout's Gram matrix HᵀH share
     an eigenbasis, `latent_noise`, `gain` and `aligned_power` are spectra of length k in that basis.
@@ -311,18 +324,40 @@ class Problem(ProblemNumbers):
         """
         dtype = self.task_noise.dtype
         channels = self.latent_dim if self.recording_dim is None else self.recording_dim
+        spectra, counts = (self.latent_noise, self.gain, self.aligned_power), None
+        if not self.is_matrix_form:
+            *spectra, counts = _alike(*spectra)
+        latent_noise, gain, aligned_power = spectra
         return TracedProblem(
-            self.latent_noise,
-            self.gain,
+            latent_noise,
+            gain,
             self.recording_noise,
-            self.aligned_power,
+            aligned_power,
             self.misaligned_power,
             self.task_noise,
             input_dim=np.asarray(self.input_dim, dtype),
-            latent_dim=self.latent_dim,
+            latent_dim=np.asarray(self.latent_dim, dtype),
             recording_dim=np.asarray(channels, dtype),
+            counts=counts,
             latents_repel=self.latents_repel,
         )
+
+
+def _alike(noise: Array, gain: Array, power: Array) -> tuple[Array, Array, Array, AnyArray]:
+    """Noise and gain of each kind of latents, their aligned power together, and how many they are.
+
+    Where the numbers are traced, each latent is of its own kind. Otherwise kinds of which there are
+    none fill the spectra up to a power of two, so that few programs serve all numbers of latents.
+    """
+    if not is_concrete(noise, gain, power):
+        return noise, gain, power, np.ones(power.shape, power.dtype)
+    pairs = np.stack([np.asarray(noise), np.asarray(gain)])
+    kinds, which, counts = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
+    powers = np.bincount(which.ravel(), np.asarray(power))
+    spare = (1 << (counts.size - 1).bit_length()) - counts.size
+    kinds = np.pad(kinds, ((0, 0), (0, spare)), mode="edge")
+    powers, counts = (np.pad(x, (0, spare)).astype(power.dtype) for x in (powers, counts))
+    return jnp.asarray(kinds[0]), jnp.asarray(kinds[1]), jnp.asarray(powers), counts
 
 
 def check_snr(task_snr: Array) -> None:

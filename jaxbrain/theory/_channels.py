@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import jax
@@ -35,10 +34,8 @@ def effective_noise(problem: TracedProblem, n: Array) -> tuple[Array, Array]:
     """
     k, q = problem.latent_dim, problem.outside_dim
     xi = _missed_in_sample(problem, n)
-    if problem.is_matrix_form:
-        total, one = jnp.trace(xi), jnp.eye(k, dtype=xi.dtype)
-    else:
-        total, one = jnp.sum(xi), jnp.ones_like(xi)
+    total = problem.trace(xi)
+    one = jnp.eye(len(xi), dtype=xi.dtype) if problem.is_matrix_form else jnp.ones_like(xi)
     # Positive root of F̄² + (n − k − nΞ/q) F̄ − nΞ = 0.
     half = (n - k - n * total / q) / 2
     root = jnp.sqrt(half**2 + n * total)
@@ -57,20 +54,17 @@ class _Unknowns(NamedTuple):
 
 
 class _System(NamedTuple):
-    """Γ⁻¹ and Σenc, the noise of a channel, and the numbers n, d and p − k, for what follows."""
+    """Γ⁻¹ and Σenc, the noise of a channel, and the numbers n, d, k and p − k, for what follows."""
 
     inverse_gain: Array
     encoding_noise: Array
+    counts: Array | None
     noise: Array
     n: Array
     d: Array
+    k: Array
     spare: Array
     anchor: Array
-
-    @property
-    def k(self) -> int:
-        """Number of latents."""
-        return self.inverse_gain.shape[-1]
 
     @property
     def q(self) -> Array:
@@ -84,10 +78,12 @@ def _missed_in_sample(problem: TracedProblem, n: Array) -> Array:
     system = _System(
         jnp.linalg.inv(gain) if problem.is_matrix_form else 1 / gain,
         problem.encoding_noise,
+        problem.counts,
         problem.recording_noise,
         n,
         jnp.asarray(problem.input_dim),
-        jnp.asarray(problem.recording_dim) - problem.latent_dim,
+        jnp.asarray(problem.latent_dim),
+        jnp.asarray(problem.recording_dim - problem.latent_dim),
         jnp.zeros_like(n),
     )
     fixed = jax.lax.stop_gradient(system)
@@ -95,7 +91,9 @@ def _missed_in_sample(problem: TracedProblem, n: Array) -> Array:
         # Start from the commuting problem that is nearest.
         values, basis = jnp.linalg.eigh(fixed.encoding_noise)
         gains = jnp.sum(basis * (fixed.inverse_gain @ basis), axis=0)
-        commuting = fixed._replace(inverse_gain=gains, encoding_noise=values)
+        commuting = fixed._replace(
+            inverse_gain=gains, encoding_noise=values, counts=jnp.ones_like(values)
+        )
     else:
         commuting = fixed
     commuting = commuting._replace(anchor=_anchor(commuting))
@@ -174,13 +172,13 @@ def _traces(system: _System, inverse: Array) -> tuple[list[Array], list[Array]]:
     if gain.ndim == 1:
 
         def weighted(x, *weights):
-            each = jnp.stack(weights, 1)
-            parts = (jnp.matmul(part, each, precision="highest") for part in (x.real, x.imag))
+            columns = jnp.stack(weights, 1)
+            parts = (jnp.matmul(part, columns, precision="highest") for part in (x.real, x.imag))
             return list(jax.lax.complex(*parts).T)
 
-        one = jnp.ones_like(gain)
-        squares = one, noise, gain, noise**2, noise * gain
-        return weighted(inverse, one, noise), weighted(inverse * inverse, *squares)
+        each = system.counts
+        squares = (each * x for x in (jnp.ones_like(gain), noise, gain, noise**2, noise * gain))
+        return weighted(inverse, each, each * noise), weighted(inverse * inverse, *squares)
     noisy, gained = _as_complex(noise) @ inverse, _as_complex(gain) @ inverse
 
     def trace_of(one, other):
@@ -292,13 +290,13 @@ def _anchor(system: _System) -> Array:
     signal = jnp.min(
         (
             system.n * (1 - jnp.sqrt(k / system.n)) ** 2
-            + (jnp.sqrt(d) - math.sqrt(k)) ** 2 * system.encoding_noise
+            + (jnp.sqrt(d) - jnp.sqrt(k)) ** 2 * system.encoding_noise
         )
         / system.inverse_gain
     )
     noise = system.noise * (jnp.sqrt(d) + jnp.sqrt(system.spare)) ** 2
     noise = jnp.where(system.spare > 0, noise, 0.0)
-    mean = system.q * jnp.mean(system.encoding_noise / system.inverse_gain)
+    mean = system.q * jnp.vdot(system.counts, system.encoding_noise / system.inverse_gain) / k
     floor = 0.1 * jnp.minimum(mean, signal)
     noise = jnp.maximum(jnp.maximum(noise, floor), size(1e-6) * signal)
     return jnp.log(jnp.minimum(jnp.sqrt(signal * noise), 3 * noise))
@@ -306,7 +304,8 @@ def _anchor(system: _System) -> Array:
 
 def _first_guess(system: _System) -> _Unknowns:
     z = _circle(system.anchor)
-    power = jnp.sum(system.encoding_noise / system.inverse_gain) + system.spare * system.noise
+    power = jnp.vdot(system.counts, system.encoding_noise / system.inverse_gain)
+    power = power + system.spare * system.noise
     inputs = _as_complex(system.d) * jnp.ones_like(z)
     return _Unknowns(system.anchor, inputs, 1 - _as_complex(power) / z)
 

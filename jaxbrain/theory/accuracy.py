@@ -48,8 +48,13 @@ def inaccuracy(problem: Problem, numbers: np.ndarray) -> str | None:
         return None
     many, most = k > MANY_LATENTS * d, 2 * k > d
     # Where encoding noise drowns everything, what channels do to it no longer matters.
-    encoding = np.asarray(problem.encoding_noise)
-    quietest = np.linalg.eigvalsh(encoding)[0] if problem.is_matrix_form else encoding.min()
+    # In NumPy: in JAX each number of latents would be compiled for.
+    noise, gain = np.asarray(problem.latent_noise), np.asarray(problem.gain)
+    channel = np.asarray(problem.recording_noise)
+    if problem.is_matrix_form:
+        quietest = np.linalg.eigvalsh(noise + channel * np.linalg.inv(gain))[0]
+    else:
+        quietest = np.min(noise + channel / gain)
     numbers = numbers[numbers > d * quietest / 100]
     if many:
         numbers = numbers[numbers >= 1.5 * d]

@@ -136,8 +136,7 @@ def _expectations(
     # Outside span(A) nothing distinguishes one direction from another: what P lacks, tr K̂P, is
     # what P̂ holds there, evenly, q directions sharing it.
     k, q, m = problem.latent_dim, problem.outside_dim, problem.misaligned_power
-    trace = jnp.trace if problem.is_matrix_form else jnp.sum
-    total = trace(lost)
+    total = problem.trace(lost)
     missed_aligned = jnp.vdot(problem.aligned_power, lost, precision="highest")
     misalignment = m + (missed_aligned - m * total / q)
     if shift is None:
@@ -161,9 +160,8 @@ def _expectations(
 
 
 def _first_moments(problem: TracedProblem, n: Array, second: bool) -> tuple[Array, Array, Array]:
-    trace = jnp.trace if problem.is_matrix_form else jnp.sum
     tilt = problem.encoding_noise / (n - problem.input_dim - 1)
-    return problem.outside_dim * tilt, jnp.zeros_like(tilt), trace(tilt)
+    return problem.outside_dim * tilt, jnp.zeros_like(tilt), problem.trace(tilt)
 
 
 def _moments(problem: TracedProblem, n: Array, second: bool) -> tuple[Array, Array, Array]:
@@ -191,7 +189,6 @@ def _equivalent(problem: TracedProblem, n: Array, shrinkage, tilt: Array) -> tup
     # = (ω + τ) T t1/(d − y), where y = (ω − 1) T = b t1(b; d, n) gives t1 without b: leading order
     # first, then its finite-size term.
     d, q = problem.input_dim, problem.outside_dim
-    trace = jnp.trace if problem.is_matrix_form else jnp.sum
 
     def outer_weight(total):
         # Positive root of q ω² − h ω − q τ = 0; at τ = 0 it is 1 + tr F/q.
@@ -199,7 +196,7 @@ def _equivalent(problem: TracedProblem, n: Array, shrinkage, tilt: Array) -> tup
         return (h + jnp.sqrt(h**2 + 4 * q**2 * tilt)) / (2 * q)
 
     def mismatch(a):
-        total = trace(shrinkage(a))
+        total = problem.trace(shrinkage(a))
         omega = outer_weight(total)
         size = q - tilt * total / (omega + tilt)
         y = (omega - 1) * size
@@ -209,7 +206,7 @@ def _equivalent(problem: TracedProblem, n: Array, shrinkage, tilt: Array) -> tup
 
     half = problem.latent_dim / 2
     lost = shrinkage(implicit_root(mismatch, (q + half) / (n - d - 1 + half)))
-    omega = outer_weight(trace(lost))
+    omega = outer_weight(problem.trace(lost))
     return lost / (omega + tilt), 1 / omega
 
 
@@ -250,7 +247,7 @@ def _matrix_shrinkage(problem: TracedProblem, n: Array):
     # Σ' = Σenc + Hk⁻¹ ψ χ⁻¹ ψ Hk⁻ᵀ with ψ² = (G/d + σr² I) ε and χ = 1 − ε, both functions of
     # G = Hk(n I + d Σz)Hkᵀ, HkᵀHk = HᵀH. Lost directions have χ = 0, hence Woodbury.
     d = problem.input_dim
-    eye = jnp.eye(problem.latent_dim, dtype=problem.gain.dtype)
+    eye = jnp.eye(problem.gain.shape[0], dtype=problem.gain.dtype)
     lower = jnp.linalg.cholesky(problem.gain)
     strength = lower.T @ (n * eye + d * problem.latent_noise) @ lower
 

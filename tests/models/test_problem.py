@@ -218,3 +218,34 @@ def test_derivative_through_the_problem_in_the_readout(gains):
     gradient = slope_in_readout(readout, given_arrays)
     np.testing.assert_allclose(np.sum(gradient * change), expected, rtol=1e-6)
     assert abs(expected) > 1e-4
+
+
+def numbered(k):
+    """k latents of three kinds, a known number of channels."""
+    kinds = np.arange(k) % 3
+    return jb.Problem(
+        input_dim=40,
+        latent_dim=k,
+        recording_dim=60,
+        latent_noise=0.1 + 0.2 * kinds,
+        gain=5.0 + kinds,
+        recording_noise=0.3,
+        aligned_power=np.linspace(0.05, 0.1, k),
+        misaligned_power=0.2,
+        task_noise=1.0,
+    )
+
+
+def test_latents_that_are_alike_are_computed_once_for_any_number_of_them():
+    """As latents one by one are, which is how a program takes them that differentiates in them."""
+    numbers = jnp.array([90.0, 200.0])
+    one_by_one = jax.jit(jb.expected_misalignment)
+    for k, kinds in ((2, 2), (8, 4), (17, 4)):
+        problem = numbered(k)
+        assert problem.with_traced_sizes().gain.shape == (kinds,)
+        np.testing.assert_allclose(
+            jb.expected_misalignment(problem, numbers), one_by_one(problem, numbers), rtol=1e-10
+        )
+        gathered = problem.with_traced_sizes()
+        for name in ("gamma", "total_power", "outside_dim"):
+            np.testing.assert_allclose(getattr(gathered, name), getattr(problem, name), rtol=1e-13)

@@ -127,8 +127,8 @@ def test_new_numbers_need_no_new_compilation(caplog):
         assert "Compiling" in caplog.text
 
 
-def test_one_program_serves_all_numbers_of_inputs_and_channels(caplog):
-    """Only the number of latents is a shape; channels may be known or not."""
+def test_one_program_serves_all_numbers_of_inputs_latents_and_channels(caplog):
+    """Only how many kinds of latents there are is a shape; channels may be known or not."""
     jax.clear_caches()  # of what other tests compiled
     shift = jb.BlockShift(0.5, 2.0, 1.0)
     quantities = {
@@ -140,8 +140,16 @@ def test_one_program_serves_all_numbers_of_inputs_and_channels(caplog):
         "elasticities": lambda p, nb, nt, penalty: jb.elasticities(p, nb, nt),
     }
 
-    def ask(input_dim, recording_dim, names):
-        problem = spectrum_problem(input_dim=input_dim, recording_dim=recording_dim)
+    def ask(input_dim, recording_dim, names, latents=3):
+        kinds = np.arange(latents) % 3
+        problem = spectrum_problem(
+            input_dim=input_dim,
+            recording_dim=recording_dim,
+            latent_dim=latents,
+            latent_noise=0.2 + 0.1 * kinds,
+            gain=3.0 + kinds,
+            aligned_power=1.0 / (latents + kinds),
+        )
         for name in names:
             quantities[name](problem, 4.0 * input_dim, 3.0 * input_dim, 0.3)
 
@@ -149,6 +157,8 @@ def test_one_program_serves_all_numbers_of_inputs_and_channels(caplog):
     with jax.log_compiles(), caplog.at_level(logging.WARNING):
         for input_dim, recording_dim in ((30, 16), (200, 3), (4096, 10_000)):
             ask(input_dim, recording_dim, quantities)
+        # Four kinds are as good as three.
+        ask(900, 100, quantities, 80)
         # Elasticities of channels need to know whether there are any.
         ask(24, None, set(quantities) - {"elasticities"})
         assert "Compiling" not in caplog.text

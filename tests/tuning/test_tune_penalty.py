@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import jaxbrain as jb
+from tests.helpers.problems import spectrum_problem
 
 FMRI = jb.presets.fmri().problem()
 KEY = jax.random.key(3)
@@ -107,15 +108,12 @@ def test_numbers_are_traced():
         jb.tune_penalty(jb.ClosedFormRisk(problem, n_brain, n_task), **options)
 
     tune(isotropic(), 60, 50)
-    other, with_more_latents = (
-        jb.Problem.isotropic(240, 3, 2.0, 0.4, 0.7),
-        jb.Problem.isotropic(240, 4, 2.0, 0.4, 0.7),
-    )
+    other, with_kinds_of_latents = jb.Problem.isotropic(240, 5, 2.0, 0.4, 0.7), spectrum_problem()
     jax.monitoring.register_event_duration_secs_listener(listen)
     try:
         tune(other, 900, 700, tolerance=1e-9, max_steps=50, learning_rate=0.3)
         assert not compiled
-        tune(with_more_latents, 900, 700)
+        tune(with_kinds_of_latents, 900, 700)
         assert compiled
     finally:
         jax.monitoring.clear_event_listeners()
