@@ -11,11 +11,11 @@ from tests.helpers.cli import refused, run, small_file
 
 def test_fit_prints_errors_differences_and_a_verdict(capsys, tmp_path):
     path = small_file(tmp_path)
-    text = run(capsys, "fit", path, "--repeats", "8", "--rank", "2", "--per-target")
+    text = run(capsys, "fit", path, "--repeats", "4", "--rank", "2", "--per-target")
     for name in ("least squares", "ridge", "BEFS", "two penalties", "random", "shuffled"):
         assert name in text
     assert "60 brain, 30 task and 30 test rows" in text
-    answer = json.loads(run(capsys, "fit", path, "--repeats", "8", "--rank", "2", "--json"))
+    answer = json.loads(run(capsys, "fit", path, "--repeats", "4", "--rank", "2", "--json"))
     error = answer["errors"]["ridge"]
     assert f"{error['mean']:.4f}" in text
     assert error["low"] < error["mean"] < error["high"]

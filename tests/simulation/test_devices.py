@@ -33,8 +33,9 @@ METHODS = ("reduced", "data")
 
 
 def start(process, count, devices, methods, port=0):
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
     environment = os.environ | {
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "XLA_FLAGS": flags,
         "JAX_PLATFORMS": "cpu",
     }
     return subprocess.Popen(

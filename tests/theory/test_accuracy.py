@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import jax
 import numpy as np
@@ -61,23 +62,47 @@ WARNING = {
 }
 
 
+class ArgumentsAreChecked(Exception):
+    """Nothing is left but to compute."""
+
+
+@pytest.fixture
+def warnings_alone(monkeypatch):
+    """Quantities of known numbers end where their arguments are checked: warnings come before.
+
+    The first call of each computes, so that what would warn later is seen too.
+    """
+
+    def checked(problem):
+        raise ArgumentsAreChecked
+
+    def warned(quantity, *arguments, **options):
+        with monkeypatch.context() as patch:
+            patch.setattr(jb.Problem, "with_traced_sizes", checked)
+            with pytest.raises(ArgumentsAreChecked):
+                quantity(*arguments, **options)
+
+    return warned
+
+
 @pytest.mark.parametrize("name", WARNING)
-def test_whatever_rests_on_the_brain_stage_warns_once(name):
+def test_whatever_rests_on_the_brain_stage_warns_once(warnings_alone, name):
     quantity = WARNING[name]
     with pytest.warns(jb.AccuracyWarning, match="lost in the noise") as caught:
         quantity(noisy_problem(), 60.0)
     assert len(caught) == 1
     # Silent where it is accurate, and where nothing can be seen.
-    quantity(noisy_problem(recording_noise=0.5), 60.0)
-    quantity(noisy_problem(recording_dim=None), 60.0)
-    jax.jit(quantity)(noisy_problem(), 60.0)
-    jax.vmap(quantity, (None, 0))(noisy_problem(), jax.numpy.array([60.0, 90.0]))
+    warnings_alone(quantity, noisy_problem(recording_noise=0.5), 60.0)
+    warnings_alone(quantity, noisy_problem(recording_dim=None), 60.0)
+    jax.eval_shape(quantity, noisy_problem(), 60.0)
+    mapped = jax.vmap(partial(quantity, noisy_problem()))
+    jax.eval_shape(mapped, jax.numpy.array([60.0, 90.0]))
 
 
-def test_first_order_laws_do_not_warn():
+def test_first_order_laws_do_not_warn(warnings_alone):
     problem = noisy_problem()
     for quantity in (jb.risk, jb.value, jb.exchange_rate, jb.savings, jb.optimal_penalty):
-        quantity(problem, 60.0, 50.0, order="first")
+        warnings_alone(quantity, problem, 60.0, 50.0, order="first")
 
 
 def test_warning_points_at_the_caller():
@@ -109,11 +134,12 @@ def test_warning_points_at_the_caller():
     ],
     ids=str,
 )
-def test_corners_of_the_accuracy_table_warn(changes, n_brain, said):
+def test_corners_of_the_accuracy_table_warn(warnings_alone, changes, n_brain, said):
     k = changes["latent_dim"]
     problem = noisy_problem(aligned_power=np.full(k, 0.8 / k), **changes)
     if said is None:
-        jb.expected_misalignment(problem, n_brain)
+        warnings_alone(jb.expected_misalignment, problem, n_brain)
     else:
+        numbers = np.array([n_brain, np.inf, 1.0])
         with pytest.warns(jb.AccuracyWarning, match=said):
-            jb.expected_misalignment(problem, np.array([n_brain, np.inf, 1.0]))
+            warnings_alone(jb.expected_misalignment, problem, numbers)

@@ -1,5 +1,7 @@
 """Derivatives of the building blocks of every closed form, in all numbers that they take."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -137,20 +139,18 @@ def test_best_penalty_under_a_shift():
 # Ends of the ranges: derivatives exist, though differences do not reach across.
 
 
+@jax.jit
+@partial(jax.vmap, in_axes=(None, None, None, 0, 0))
+def slopes_at_penalties(problem, missed, n_task, outside, inside):
+    return jax.grad(risk_at_penalties, (0, 1, 2, 3, 4))(problem, missed, n_task, outside, inside)
+
+
 @pytest.mark.parametrize("misalignment", [0.0, 0.2, 1.0])
 def test_penalties_of_nothing_and_of_infinity_have_finite_derivatives(misalignment):
-    @jax.jit
-    @jax.vmap
-    def slopes(outside, inside):
-        def block(problem, missed, *rest):
-            return risk_at_penalties(problem, missed, *rest)
-
-        problem = split_problem(misalignment).with_traced_sizes()
-        missed = jnp.asarray(misalignment, outside.dtype)
-        return jax.grad(block, (0, 1, 2, 3, 4))(problem, missed, jnp.asarray(40.0), outside, inside)
-
-    ends = jnp.array([0.0, 0.5, jnp.inf])
-    for leaf in jax.tree.leaves(slopes(*(x.ravel() for x in jnp.meshgrid(ends, ends)))):
+    problem = split_problem(misalignment).with_traced_sizes()
+    ends = (x.ravel() for x in jnp.meshgrid(*[jnp.array([0.0, 0.5, jnp.inf])] * 2))
+    slopes = slopes_at_penalties(problem, *numbers(misalignment, 40.0), *ends)
+    for leaf in jax.tree.leaves(slopes):
         assert np.all(np.isfinite(leaf))
 
 

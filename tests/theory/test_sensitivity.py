@@ -23,6 +23,17 @@ def model_of(misalignment=0.3, latent_noise=0.4, recording_noise=1.0, readout=RE
     )
 
 
+def turned_model(misalignment):
+    """The same in general position: nothing of the task inside is what rounding leaves of it."""
+    rng = np.random.default_rng(1)
+    encoder = np.linalg.qr(rng.standard_normal((24, 3)))[0]
+    inside = encoder @ (encoder.T @ np.ones(24))
+    parts = inside, np.ones(24) - inside
+    inside, outside = (part / np.linalg.norm(part) for part in parts)
+    weights = np.sqrt(1 - misalignment) * inside + np.sqrt(misalignment) * outside
+    return jb.LinearGaussianModel(encoder, READOUT, 0.4, 1.0, weights, 0.7)
+
+
 def worth_of(model, measure, n_brain=N_BRAIN, n_task=N_TASK):
     against = {"baseline": "ols"} if measure == "value" else {}
     return float(getattr(jb, measure)(model.problem(), n_brain, n_task, **against))
@@ -96,12 +107,14 @@ def test_model_and_summary_agree(change, measure):
 @pytest.mark.parametrize("n_brain", [60.0, 1e6])
 def test_misalignment_of_all_the_task_cannot_grow(n_brain):
     """Whether the task is given exactly or left with what rounding makes of it."""
-    for problem in (
-        jb.Problem.isotropic(24, 3, 1.0, 1.0, 0.5),
-        jb.presets.small(misalignment=1.0),
-        jb.presets.small(misalignment=1.0).problem(),
+    assert 0 < np.sum((turned_model(1.0).encoder.T @ turned_model(1.0).task_weights) ** 2) < 1e-28
+    for problem, measure in (
+        (jb.Problem.isotropic(24, 3, 1.0, 1.0, 0.5), "value"),
+        (model_of(misalignment=1.0).problem(), "information_value"),
+        (turned_model(1.0), "information_value"),
+        (turned_model(1.0).problem(), "information_value"),
     ):
-        change = jb.elasticities(problem, 2 * n_brain, N_TASK, measure="information_value")
+        change = jb.elasticities(problem, 2 * n_brain, N_TASK, measure=measure)
         assert np.isnan(float(change.misalignment))
         assert np.isfinite(float(change.n_brain))
     nearly = jb.elasticities(jb.Problem.isotropic(24, 3, 1.0, 0.999, 0.5), n_brain, N_TASK)
