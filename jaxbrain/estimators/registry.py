@@ -179,8 +179,7 @@ VARIANTS = (
     ),
     Variant(
         "shuffled_recordings_two_penalties",
-        "Shrinks the weights outside and inside of the subspace that shuffled recordings "
-        "teach.",
+        "Shrinks the weights outside and inside of the subspace that shuffled recordings teach.",
         "shuffled recordings",
         2,
         "befs_two_penalties",
