@@ -25,6 +25,7 @@ class Variant(NamedTuple):
     ['random_subspace', 'shuffled_recordings']
 
     - `name`: as results, sweeps and the command line spell it.
+    - `summary`: what it does, in a sentence; docs/estimators.md lists them all.
     - `source`: where the subspace comes from; None where there is none.
     - `n_penalties`: 0, 1 (all weights, or those outside of the subspace), or 2 (outside, and
       inside).
@@ -36,6 +37,7 @@ class Variant(NamedTuple):
     """
 
     name: str
+    summary: str
     source: Source | None = None
     n_penalties: int = 0
     control_of: str | None = None
@@ -134,15 +136,54 @@ class Variant(NamedTuple):
 
 
 VARIANTS = (
-    Variant("task_only"),
-    Variant("ridge", None, 1),
-    Variant("befs", "recordings", 1),
-    Variant("random_subspace", "chance", 1, "befs"),
-    Variant("shuffled_recordings", "shuffled recordings", 1, "befs"),
-    Variant("oracle", "model", 1),
-    Variant("befs_two_penalties", "recordings", 2),
-    Variant("random_subspace_two_penalties", "chance", 2, "befs_two_penalties"),
-    Variant("shuffled_recordings_two_penalties", "shuffled recordings", 2, "befs_two_penalties"),
+    Variant("task_only", "Fits the labels by least squares."),
+    Variant("ridge", "Shrinks all weights alike.", None, 1),
+    Variant(
+        "befs",
+        "Shrinks the weights outside of the subspace that recordings teach.",
+        "recordings",
+        1,
+    ),
+    Variant(
+        "random_subspace",
+        "Shrinks the weights outside of a subspace drawn at random.",
+        "chance",
+        1,
+        "befs",
+    ),
+    Variant(
+        "shuffled_recordings",
+        "Shrinks the weights outside of the subspace that shuffled recordings teach.",
+        "shuffled recordings",
+        1,
+        "befs",
+    ),
+    Variant(
+        "oracle",
+        "Shrinks the weights outside of the true subspace of a model.",
+        "model",
+        1,
+    ),
+    Variant(
+        "befs_two_penalties",
+        "Shrinks the weights outside and inside of the subspace that recordings teach.",
+        "recordings",
+        2,
+    ),
+    Variant(
+        "random_subspace_two_penalties",
+        "Shrinks the weights outside and inside of a subspace drawn at random.",
+        "chance",
+        2,
+        "befs_two_penalties",
+    ),
+    Variant(
+        "shuffled_recordings_two_penalties",
+        "Shrinks the weights outside and inside of the subspace that shuffled recordings teach.",
+        "shuffled recordings",
+        2,
+        "befs_two_penalties",
+    ),
 )
 """All estimators, in the order of every table."""
 

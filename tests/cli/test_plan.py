@@ -227,12 +227,3 @@ def test_examples_run_and_the_best_depends_on_the_budget(capsys, name, arguments
     assert answer["best"] == best
     assert answer["modalities"][best]["saved"] > 0.05
     assert "illustrative" in (EXAMPLES / name).read_text().lower()
-
-
-@pytest.mark.study
-def test_commands_of_the_readme_run(capsys, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    commands = re.findall(r"^jaxbrain plan (.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert commands
-    for command in commands:
-        assert "are saved" in run(capsys, "plan", *command.split())
