@@ -68,6 +68,7 @@ def minimise(
     max_steps: Array | int,
     learning_rate: Array | float,
     scale: AnyArray | float = 0.0,
+    differentiable: bool = True,
 ) -> Descent:
     """Minimise a scalar function of a few parameters from one start.
 
@@ -76,7 +77,8 @@ def minimise(
     to |value| in the criterion, where the value may pass through 0. Under `jax.vmap` every problem
     keeps what it had when it converged. Ends, not converged, where nothing moves any more or the
     function is not finite. The derivatives of the parameters are those of the implicit function,
-    those of the value follow.
+    those of the value follow; without them, and then nothing that the function holds may be
+    differentiated, less is traced.
     """
     check_choice("optimizer", optimizer, OPTIMIZERS)
     method = _lbfgs() if optimizer == "lbfgs" else _adam(learning_rate)
@@ -135,11 +137,18 @@ def minimise(
         moved = jnp.linalg.solve(hessian, turned)
         return moved, risen - slopes @ moved
 
+    begin = start, jnp.zeros_like(start[0])
+    if not differentiable:
+        (parameters, value), ended = descend(None, begin)
+        return _descent(parameters, value, ended)
     # Where the gradient vanishes is an implicit function of whatever the objective holds, and so is
     # the value there, which the search has seen: as unknowns both have their derivatives.
-    (parameters, value), (gradient_norm, steps, converged) = jax.lax.custom_root(
-        mismatch, (start, jnp.zeros_like(start[0])), descend, solve, has_aux=True
-    )
+    (parameters, value), ended = jax.lax.custom_root(mismatch, begin, descend, solve, has_aux=True)
+    return _descent(parameters, value, ended)
+
+
+def _descent(parameters: Array, value: Array, ended: tuple[Array, Array, Array]) -> Descent:
+    gradient_norm, steps, converged = ended
     return Descent(parameters, value, gradient_norm, steps.astype(int), converged > 0)
 
 
