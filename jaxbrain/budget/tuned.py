@@ -17,7 +17,7 @@ from .._checks import check_choice, check_integer, check_positive
 from .._typing import Real
 from ..models.problem import TracedProblem
 from ..theory.task_stage import TaskStage
-from ..tuning.descent import OPTIMIZERS, Optimizer, default_tolerance, minimise
+from ..tuning.descent import OPTIMIZERS, Descent, Optimizer, default_tolerance, descend
 from ._money import checked_sum
 from ._whole_numbers import (
     Limits,
@@ -197,7 +197,7 @@ def _tune_allocation(
     # Once with all labels that can be had, once with as many as the money for them buys.
     cases = np.repeat(sets, 2, axis=0), np.tile([True, False], len(sets))
     found = jax.lax.map(of_set, jax.tree.map(jnp.asarray, cases))
-    best = jnp.argmin(jnp.where(jnp.isnan(found.loss), jnp.inf, found.loss))
+    best = jnp.argmin(_or_infinite(found.loss))
     plan = jax.tree.map(lambda x: x[best], found)
 
     alone = without_recordings(problem, limits, baseline)
@@ -286,12 +286,7 @@ def _best_of_set(
         return labels_lost(held.stage(bought, n_brain, n_task), n_task)
 
     def search() -> _SetPlan:
-        begins = _starts(loss, count, starts, available.dtype)
-        ends = jax.lax.map(
-            lambda u: minimise(loss, u, scale=d, differentiable=False, **descent), begins
-        )
-        best = jnp.argmin(jnp.where(jnp.isnan(ends.value), jnp.inf, ends.value))
-        end = jax.tree.map(lambda x: x[best], ends)
+        end = _least(loss, count, starts, available.dtype, scale=d, **descent)
         whole = whole_numbers(
             risk, limits, bought, *design(end.parameters), fewest, fewest_labels, labels_lost
         )
@@ -314,21 +309,57 @@ def _best_of_set(
     return jax.lax.cond(feasible, search, nothing)
 
 
-def _starts(loss: Callable[[Array], Array], count: int, starts: int, dtype: Any) -> Array:
-    """The lowest points of a grid that are no neighbours of each other."""
+def _least(
+    loss: Callable[[Array], Array],
+    count: int,
+    starts: int,
+    dtype: Any,
+    *,
+    max_steps: Array,
+    **descent: Any,
+) -> Descent:
+    """The best of descents from the lowest points of a grid that are no neighbours of each other.
+
+    First the points are looked at, then descended from, by one piece of code that is compiled once.
+    """
     steps = _LOGITS.get(count, _MANY_LOGITS)
     grid = np.stack(np.meshgrid(*[steps] * count, indexing="ij"), axis=-1).reshape(-1, count)
-    points = jnp.asarray(grid, dtype)
-    heights = jax.lax.map(loss, points)
-    heights = jnp.where(jnp.isnan(heights), jnp.inf, heights)
-    begins = []
-    gap = float(steps[1] - steps[0])
-    for _ in range(starts):
-        lowest = points[jnp.argmin(heights)]
-        begins.append(lowest)
-        near = jnp.max(jnp.abs(points - lowest[None]), axis=1) <= gap
-        heights = jnp.where(near, jnp.inf, heights)
-    return jnp.stack(begins)
+    points, gap = jnp.asarray(grid, dtype), float(steps[1] - steps[0])
+
+    def look_or_descend(heights: Array, turn: Array) -> tuple[Array, Descent]:
+        looking = turn < len(grid)
+        start = points[jnp.where(looking, turn, jnp.argmin(heights))]
+        end = descend(
+            lambda logits: _value_and_slopes(loss, logits),
+            start,
+            max_steps=jnp.where(looking, 0, max_steps),
+            **descent,
+        )
+        near = jnp.max(jnp.abs(points - start[None]), axis=1) <= gap
+        seen = heights.at[turn].set(_or_infinite(end.value), mode="drop")
+        return jnp.where(looking, seen, jnp.where(near, jnp.inf, heights)), end
+
+    heights = jnp.full(len(grid), jnp.inf, dtype)
+    ends = jax.lax.scan(look_or_descend, heights, jnp.arange(len(grid) + starts))[1]
+    ends = jax.tree.map(lambda x: x[len(grid) :], ends)
+    best = jnp.argmin(_or_infinite(ends.value))
+    return jax.tree.map(lambda x: x[best], ends)
+
+
+def _value_and_slopes(function: Callable[[Array], Array], at: Array) -> tuple[Array, Array]:
+    """Value and gradient in few parameters, forwards, which compiles faster than backwards."""
+
+    def along(direction: Array) -> tuple[Array, Array]:
+        return jax.jvp(function, (at,), (direction,))
+
+    if len(at) == 1:
+        value, slope = along(jnp.ones_like(at))
+        return value, slope[None]
+    return jax.vmap(along, out_axes=(None, 0))(jnp.eye(len(at), dtype=at.dtype))
+
+
+def _or_infinite(value: Array) -> Array:
+    return jnp.where(jnp.isnan(value), jnp.inf, value)
 
 
 def _held(tree: Any) -> Any:
