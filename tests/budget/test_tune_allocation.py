@@ -82,7 +82,7 @@ def test_plans_are_those_of_exhaustive_enumeration(count):
                 least, best = risks.min(), pairs[int(risks.argmin())]
         found = int(plans.n_brain[i]), int(plans.n_task[i])
         bought += found[0] > 0
-        assert float(plans.spent[i]) <= money[0]
+        assert float(plans.spent_on_brain[i] + plans.spent_on_task[i]) <= money[0]
         if np.isfinite(least):
             assert float(plans.risk[i]) == pytest.approx(least, rel=1e-9), (i, found, best)
             # Ties aside the numbers are the same.
@@ -145,7 +145,7 @@ def test_several_modalities_share_or_stay_at_a_corner():
     assert a == pytest.approx(b, rel=0.01)
     single = jb.tune_allocation(few, 200_000, 1.0, **PAPER)
     assert float(twins.risk) < 0.9 * float(single.risk)
-    assert float(twins.spent) <= 200_000
+    assert float(twins.spent_on_brain + twins.spent_on_task) <= 200_000
     # No split nearby is better.
     design = jb.ClosedFormDesign((few.problem, few.problem), "befs")
     bought = jnp.array([True, True])
@@ -226,7 +226,7 @@ def test_simulated_designs_agree_with_the_closed_form():
     plan = jb.tune_allocation(
         modality, 300, 1.0, risk=design, baseline="ols", max_steps=40, starts=1
     )
-    assert float(plan.spent) <= 300
+    assert float(plan.spent_on_brain + plan.spent_on_task) <= 300
     # Risk at the plan found is that of the optimum up to what forty trials can tell.
     objective = design.risk_at(plan.n_brain, plan.n_task)
     error = float(jnp.std(objective.by_trial(plan.penalty))) / 40**0.5
