@@ -63,12 +63,12 @@ def optimal_allocation(
     regression at its best penalty.
 
     >>> import jaxbrain as jb
-    >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
-    >>> plan = jb.optimal_allocation(problem, budget=50_000, cost_brain=1.0, cost_task=1.0)
-    >>> round(int(plan.n_brain), -2), round(int(plan.n_task), -2)
-    (19600, 30400)
-    >>> f"{float(plan.risk):.4f} {float(plan.saved):.2f}"
-    '0.2912 0.51'
+    >>> problem = jb.Problem.isotropic(4096, 6, 0.1, 0.1, 0.54)
+    >>> plan = jb.optimal_allocation(problem, budget=30_000, cost_brain=1.0, cost_task=1.0)
+    >>> round(int(plan.n_brain), -3), round(int(plan.n_task), -3)
+    (25000, 5000)
+    >>> f"{float(plan.risk):.2f} {float(plan.saved):.2f}"
+    '0.19 0.83'
 
     **Arguments**
 
