@@ -203,6 +203,30 @@ def test_two_penalties_against_ridge_agree_with_the_search():
         assert float(getattr(plan, name)) == pytest.approx(float(getattr(exact, name)), rel=1e-9)
 
 
+def test_risk_has_the_derivative_at_the_given_numbers():
+    problem = jb.Problem.isotropic(D, K, 0.5, 0.1, 0.2)
+
+    def least(problem):
+        plan = jb.tune_allocation(jb.Modality(problem, 0.5), 400, 1.0, **PAPER)
+        return plan.risk, plan
+
+    slope, plan = jax.grad(least, has_aux=True)(problem)
+    assert float(plan.n_brain) > 0
+    expected = jax.grad(jb.risk)(problem, plan.n_brain, plan.n_task)
+    for name in ("task_noise", "misaligned_power", "latent_noise", "aligned_power"):
+        np.testing.assert_allclose(getattr(slope, name), getattr(expected, name), rtol=1e-9)
+
+
+def test_a_simulated_plan_has_derivatives():
+    def least(misalignment):
+        problem = jb.Problem.isotropic(D, K, 0.5, misalignment, 0.2)
+        design = jb.MonteCarloDesign(problem, trials=2, key=KEY)
+        return jb.tune_allocation(jb.Modality(problem, 0.5), 400, 1.0, risk=design).risk
+
+    # Traced alone: what cannot be differentiated says so there.
+    assert jax.make_jaxpr(jax.grad(least))(0.1).out_avals[0].shape == ()
+
+
 def test_numbers_are_traced():
     compiled = []
 
