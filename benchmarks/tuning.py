@@ -24,7 +24,8 @@ def closed_form() -> dict:
     @jax.vmap
     def tune(n_brain, n_task):
         best = jb.optimal_penalty(problem, n_brain, n_task)
-        found = jb.tune_penalty(jb.ClosedFormRisk(problem, n_brain, n_task), best * 10**5.7)
+        objective = jb.ClosedFormRisk(problem, n_brain, n_task, estimator="befs")
+        found = jb.tune_penalty(objective, best * 10**5.7)
         return found.penalty / best, found.converged
 
     result = seconds(lambda: tune(n_brain, n_task), repetitions=5)

@@ -34,7 +34,7 @@ problem = model.problem()
 basis = jb.encode(*model.sample_brain(jax.random.key(0), 400), rank=6)
 inputs, targets = model.sample_task(jax.random.key(1), 100)
 objectives = {
-    "closed form": jb.ClosedFormRisk(problem, 400, 100),
+    "closed form": jb.ClosedFormRisk(problem, 400, 100, estimator="befs"),
     "simulation": jb.MonteCarloRisk(problem, 400, 100, trials=50, key=jax.random.key(2)),
     "leave one out": jb.LeaveOneOut(inputs, targets, basis),
 }

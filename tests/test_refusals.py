@@ -85,7 +85,7 @@ REFUSED = {
         "model must be",
     ),
     "a negative penalty": (
-        lambda: jb.ClosedFormRisk(P, 200, 100)(-1.0),
+        lambda: jb.ClosedFormRisk(P, 200, 100, estimator="befs")(-1.0),
         "penalty must be at least 0, but it is -1",
     ),
     "gain lost in rounding": (

@@ -1,17 +1,23 @@
 """Budgets: whether recordings pay, and how to split money between them and labels."""
 
 from .asymptotic import (
-    AsymptoticAllocation,
     Collecting,
     asymptotic_allocation,
     favourability,
     worth_collecting,
 )
 from .designs import ClosedFormDesign, Design, MonteCarloDesign
-from .empirical import EmpiricalAllocation, empirical_allocation
+from .empirical import empirical_allocation
 from .modality import Modality
-from .optimal import Allocation, Frontier, optimal_allocation
-from .tuned import TunedAllocation, tune_allocation
+from .optimal import optimal_allocation
+from .results import (
+    Allocation,
+    AsymptoticAllocation,
+    EmpiricalAllocation,
+    Frontier,
+    TunedAllocation,
+)
+from .tuned import tune_allocation
 
 __all__ = [
     "Allocation",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from jaxtyping import Array, Float
 from .._typing import Real
 from ..models.problem import TracedProblem
 from ..theory.task_stage import TaskStage, least_squares_risk, ridge_stage
+from ..theory.value import labels_without_brain
 from ._money import at_least, bill, most
 from .designs import Design
 
@@ -35,15 +37,20 @@ class Limits(NamedTuple):
 
 def total_bill(limits: Limits, n_brain: Array, n_task: Array) -> Array:
     """What these numbers cost, never too low; the modalities along the last axis of `n_brain`."""
-    total = bill_of_labels(limits, n_task)
-    for j in range(limits.cost_brain.shape[0]):
-        total = at_least(total, bill_of_recordings(limits, n_brain[..., j], j))
-    return total
+    return at_least(bill_of_all_recordings(limits, n_brain), bill_of_labels(limits, n_task))
 
 
 def bill_of_labels(limits: Limits, n_task: Array) -> Array:
     """Fixed costs and labels, nothing for none."""
     return jnp.where(n_task > 0, bill(limits.fixed_task, limits.cost_task, n_task), 0.0)
+
+
+def bill_of_all_recordings(limits: Limits, n_brain: Array) -> Array:
+    """Fixed costs and recordings, the modalities along the last axis of `n_brain`."""
+    bills = [
+        bill_of_recordings(limits, n_brain[..., j], j) for j in range(limits.cost_brain.shape[0])
+    ]
+    return functools.reduce(at_least, bills)
 
 
 def bill_of_recordings(limits: Limits, n_brain: Array, j: int) -> Array:
@@ -108,6 +115,18 @@ def without_recordings(problem: TracedProblem, limits: Limits, baseline: str) ->
     return Alone(n_task, ridge_stage(problem, n_task, None, None).risk)
 
 
+def share_saved(
+    problem: TracedProblem, limits: Limits, baseline: str, risk: Array, spent: Array, alone: Alone
+) -> Array:
+    """Of what the baseline would have to spend to do no worse than a better plan, the rest.
+
+    The rival buys whole labels too, and needs more than it can afford, since the plan is better.
+    """
+    needed = jnp.ceil(labels_without_brain(problem, risk, baseline))
+    rival = limits.fixed_task + limits.cost_task * jnp.maximum(needed, alone.n_task + 1)
+    return 1 - spent / jnp.maximum(rival, spent)
+
+
 class WholePlan(NamedTuple):
     """Whole numbers, and what they lead to."""
 
@@ -124,7 +143,6 @@ def whole_numbers(
     bought: Array,
     n_brain: Array,
     n_task: Array,
-    penalty: Array | None,
     fewest: Real,
     fewest_labels: Array,
     labels_lost: Callable[[TaskStage, Array], Array],
@@ -159,7 +177,7 @@ def whole_numbers(
             allowed = affordable(limits, rows, labels) & (labels >= fewest_labels)
             within = (rows >= fewest) & (rows <= limits.most_brain[None])
             allowed &= jnp.all(~bought[None] | within, axis=-1) & (labels <= limits.most_labels)
-            stage, best = design.outcomes(bought, table, labels, penalty)
+            stage, best = design.outcomes(bought, table, labels)
             lost = labels_lost(stage, labels)
             lost = jnp.where(allowed & ~jnp.isnan(lost), lost, jnp.inf)
             chosen = jnp.argmin(lost)
@@ -171,15 +189,14 @@ def whole_numbers(
                 lambda old, new: jnp.where(better, new, old), (plan, taught), (new, table[chosen])
             )
 
-        # The first round only asks what the numbers teach with which the search begins.
+        # Of several modalities a first round only asks what the numbers teach with which the search
+        # begins.
         return jax.lax.cond(turn < count, lambda: (plan, taught.at[j].set(changed[middle])), choose)
 
     nothing = jnp.asarray(jnp.inf, n_brain.dtype)
     rounded = jnp.where(bought, jnp.round(n_brain), 0.0)
     plan = WholePlan(rounded, n_task, jnp.full_like(nothing, jnp.nan), nothing, nothing)
-    turns = count * (1 + (_ROUNDS if count > 1 else 1))
-    plan, _ = jax.lax.fori_loop(0, turns, polish, (plan, jnp.zeros_like(rounded)))
-    if design.penalty_is_known:
-        return plan
-    found = design.finish(jnp.maximum(plan.n_brain, fewest), plan.n_task, penalty)
-    return plan._replace(penalty=found.penalty, risk=found.risk)
+    # Of a single modality nothing is asked twice.
+    asked, rounds = (count, _ROUNDS) if count > 1 else (0, 1)
+    state = plan, jnp.zeros_like(rounded)
+    return jax.lax.fori_loop(count - asked, count * (1 + rounds), polish, state)[0]

@@ -11,6 +11,7 @@ from .._arguments import check_problem
 from .._checks import as_float_like, check_broadcast, check_finite, check_positive
 from .._typing import Real
 from ..models import Problem
+from .results import AsymptoticAllocation
 
 
 def favourability(problem: Problem, cost_brain: Real, cost_task: Real) -> Float[Array, "..."]:
@@ -107,26 +108,6 @@ def worth_collecting(problem: Problem, cost_brain: Real, cost_task: Real) -> Col
     return Collecting(teachable, ratio > 1, teachable & (ratio > 1))
 
 
-class AsymptoticAllocation(NamedTuple):
-    """The best split of a large budget, in samples, money, and a share of the money.
-
-    **Fields**
-
-    - `n_brain`, `n_task`: recorded samples and labels to buy, not rounded; n_brain is 0 where
-      recordings are not worth their price.
-    - `extra_budget`: what somebody without recordings would have to spend on top, to be as good; in
-      the currency of the budget.
-    - `saved`: `extra_budget` over all that somebody without recordings would spend, a fraction.
-
-    All are of the shape that budget and prices broadcast to.
-    """
-
-    n_brain: Array
-    n_task: Array
-    extra_budget: Array
-    saved: Array
-
-
 def asymptotic_allocation(
     problem: Problem, budget: Real, cost_brain: Real, cost_task: Real
 ) -> AsymptoticAllocation:
@@ -194,7 +175,15 @@ def asymptotic_allocation(
     inverse_c = (m + jnp.where(some, gamma / jnp.where(some, n_brain, 1.0), 0.0)) / (noise * q)
     value = q / (d * inverse_c + jnp.where(capped, k / n_task, 0.0))
     extra = jnp.where(worth_it, cost_task * value - cost_brain * n_brain, 0.0)
-    return AsymptoticAllocation(n_brain, n_task, extra, extra / (budget + extra))
+    return AsymptoticAllocation(
+        n_brain=n_brain,
+        n_task=n_task,
+        spent_on_brain=cost_brain * n_brain,
+        spent_on_task=cost_task * n_task,
+        n_task_without_brain=jnp.broadcast_to(budget / cost_task, n_task.shape),
+        saved=extra / (budget + extra),
+        extra_budget=extra,
+    )
 
 
 def _root(x: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -12,20 +12,22 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from .._arguments import ESTIMATORS, Estimator, check_problem
 from .._checks import check_choice, check_integer, check_key, is_concrete, kind_of
+from .._linalg import map_factorisations
 from ..models import LinearGaussianModel, Problem
 from ..models.linear_gaussian import check_model
+from ..simulation.brain_stage import (
+    Dimensions,
+    KeptDraws,
+    ReducedModel,
+    draw_once,
+    subspace_of_draws,
+)
+from ..simulation.data_trials import stage_keys
+from ..simulation.task_stage import moments_of_draw
 from ..theory.brain_stage import SubspaceMoments, subspace_moments
 from ..theory.task_stage import TaskStage, penalised_regression
 from ..theory.two_penalties import two_penalty_stage
-from ..tuning.penalty import tune_penalty
-from ..tuning.risks import MonteCarloRisk
-
-
-class Finished(NamedTuple):
-    """The best penalty of a design and the risk at it."""
-
-    penalty: Array
-    risk: Array
+from ..tuning.risks import MonteCarloRisk, reduce_for_derivatives, trial_keys
 
 
 class Design(eqx.Module):
@@ -35,39 +37,70 @@ class Design(eqx.Module):
     is evaluated in two steps, so that a search over one modality need not ask anew about the
     others: what recordings of each teach, one number a modality, and the error that follows.
 
+    Each modality teaches a subspace of its own; the task is learned with their union. Modalities
+    miss different parts of the task, independently of each other: their subspaces are in no special
+    position but for what each holds of the task. Then with o_j = (1 − m_j)/m_j the odds that
+    modality j alone leads to, m_j its relative E‖K̂β‖², that of the union is
+
+        m = 1/(1 + Σ o_j (d − k_j)/(d − K)),    K = Σ k_j.
+
     **Arguments**
 
     - `problems`: the task as seen by each modality.
-    - `estimator`: what the task is learned with.
-    - `penalty_is_known`: whether the best penalty of a design follows from it; else it is
-      searched with it.
+    - `estimator`: what the task is learned with, at its best penalties.
     - `single`: whether it knows one modality alone.
+
+    **Source**
+
+    Ours: docs/theory.md, "Several modalities".
     """
 
     problems: eqx.AbstractVar[tuple[Any, ...]]
     estimator: eqx.AbstractVar[Any]
-    penalty_is_known: eqx.AbstractClassVar[bool]
     single: eqx.AbstractClassVar[bool]
 
     def taught(self, which: Array | int, n_brain: Array) -> Array:
-        """What so many recordings of one modality teach, one number each."""
+        """E‖K̂β‖² of one modality alone, relative to ‖β‖², for each number of its recordings."""
         raise NotImplementedError
+
+    def latents(self) -> tuple[int, ...]:
+        """Dimensions of the subspace of each modality."""
+        return tuple(problem.latent_dim for problem in self.problems)
 
     def outcome(
-        self, bought: Array, taught: Array, n_task: Array, penalty: Array | None
+        self, bought: Bool[Array, " j"], taught: Float[Array, " j"], n_task: Array
     ) -> tuple[TaskStage, Array]:
-        """Error, worth in labels, and the penalty used; `bought` says which modalities are in."""
-        raise NotImplementedError
+        """The task stage and its best penalty, from what each modality misses of the task.
 
-    def outcomes(
-        self, bought: Array, taught: Array, n_task: Array, penalty: Array | None
-    ) -> tuple[TaskStage, Array]:
+        `bought` says which modalities are in.
+        """
+        problem, d = self.problems[0], self.problems[0].input_dim
+        sizes = jnp.asarray(self.latents(), taught.dtype)
+        k = jnp.sum(jnp.where(bought, sizes, 0.0))
+        q = d - k
+        possible = q >= 1
+        q, k = jnp.where(possible, q, 1.0), jnp.where(possible, k, d - 1.0)
+        tiny = jnp.finfo(taught.dtype).tiny
+        odds = (1 - taught) / jnp.maximum(taught, tiny) * (d - sizes) / q
+        missed = problem.total_power / (1 + jnp.sum(jnp.where(bought, odds, 0.0)))
+        if self.estimator == "befs_two_penalties":
+            stage = two_penalty_stage(problem, missed, n_task, k)
+            best = jnp.full_like(missed, jnp.nan)
+        else:
+            white = SubspaceMoments(missed, k, q, missed)
+            stage = penalised_regression(white, problem.task_noise, k, d, n_task, None)
+            best = problem.task_noise * q / (n_task * missed)
+        possible &= stage.risk < jnp.inf
+        return TaskStage(
+            jnp.where(possible, stage.risk, jnp.inf),
+            jnp.where(possible, stage.extra_samples, -jnp.inf),
+        ), best
+
+    def outcomes(self, bought: Array, taught: Array, n_task: Array) -> tuple[TaskStage, Array]:
         """The same for many rows of `taught` and `n_task`."""
-        return jax.vmap(self.outcome, (None, 0, 0, None))(bought, taught, n_task, penalty)
+        return jax.vmap(self.outcome, (None, 0, 0))(bought, taught, n_task)
 
-    def stage(
-        self, bought: Array, n_brain: Array, n_task: Array, penalty: Array | None = None
-    ) -> TaskStage:
+    def stage(self, bought: Array, n_brain: Array, n_task: Array) -> TaskStage:
         """Error, and worth in labels, of one design."""
         taught = jnp.stack(
             [
@@ -75,26 +108,18 @@ class Design(eqx.Module):
                 for j, problem in enumerate(self.problems)
             ]
         )
-        return self.outcome(bought, taught, n_task, penalty)[0]
-
-    def finish(self, n_brain: Array, n_task: Array, penalty: Any) -> Finished:
-        """The best penalty of a design, searched from this one."""
-        raise NotImplementedError
+        return self.outcome(bought, taught, n_task)[0]
 
     def with_traced_sizes(self) -> Design:
-        """The same for all sizes that one compiled program can serve."""
-        return self
+        """The same design, whose sizes are numbers that one compiled program serves."""
+        traced = tuple(problem.with_traced_sizes() for problem in self.problems)
+        return eqx.tree_at(lambda design: design.problems, self, traced)
 
 
 class ClosedFormDesign(Design):
     """What a design leads to, in closed form: recordings of several modalities beside labels.
 
-    Each modality teaches a subspace of its own; the task is learned with their union. Modalities
-    miss different parts of the task, independently of each other: their subspaces are in no special
-    position but for what each holds of the task. Then with o_j = (1 − m_j)/m_j the odds that
-    modality j alone leads to, m_j its relative E‖K̂β‖², that of the union is
-
-        m = 1/(1 + Σ o_j (d − k_j)/(d − K)),    K = Σ k_j.
+    What modalities teach together: see `Design`.
 
     >>> import jax.numpy as jnp, jaxbrain as jb
     >>> problem = jb.Problem.isotropic(12, 2, task_snr=1.0, misalignment=0.1, encoding_noise=0.5)
@@ -118,7 +143,6 @@ class ClosedFormDesign(Design):
 
     problems: tuple[Any, ...]
     estimator: str = eqx.field(static=True, default="befs_two_penalties")
-    penalty_is_known: ClassVar[bool] = True
     single: ClassVar[bool] = False
 
     def __check_init__(self):
@@ -128,15 +152,6 @@ class ClosedFormDesign(Design):
             raise ValueError("problems must be a tuple of at least one jaxbrain.Problem")
         for problem in self.problems:
             check_problem(problem)
-
-    def with_traced_sizes(self) -> ClosedFormDesign:
-        """The same design, whose sizes are numbers that one compiled program serves."""
-        traced = tuple(problem.with_traced_sizes() for problem in self.problems)
-        return eqx.tree_at(lambda design: design.problems, self, traced)
-
-    def latents(self) -> tuple[int, ...]:
-        """Dimensions of the subspace of each modality."""
-        return tuple(problem.latent_dim for problem in self.problems)
 
     def taught(self, which: Array | int, n_brain: Array) -> Array:
         """E‖K̂β‖² of one modality alone, relative to ‖β‖²."""
@@ -150,36 +165,6 @@ class ClosedFormDesign(Design):
         branches = [jax.tree_util.Partial(relative, problem) for problem in self.problems]
         return jax.lax.switch(which, branches, n_brain)
 
-    def outcome(
-        self,
-        bought: Bool[Array, " j"],
-        taught: Float[Array, " j"],
-        n_task: Array,
-        penalty: Array | None = None,
-    ) -> tuple[TaskStage, Array]:
-        """The task stage and its best penalty, from what each modality misses of the task."""
-        problem, d = self.problems[0], self.problems[0].input_dim
-        sizes = jnp.asarray(self.latents(), taught.dtype)
-        k = jnp.sum(jnp.where(bought, sizes, 0.0))
-        q = d - k
-        possible = q >= 1
-        q, k = jnp.where(possible, q, 1.0), jnp.where(possible, k, d - 1.0)
-        tiny = jnp.finfo(taught.dtype).tiny
-        odds = (1 - taught) / jnp.maximum(taught, tiny) * (d - sizes) / q
-        missed = problem.total_power / (1 + jnp.sum(jnp.where(bought, odds, 0.0)))
-        if self.estimator == "befs_two_penalties":
-            stage = two_penalty_stage(problem, missed, n_task, k)
-            best = jnp.full_like(missed, jnp.nan)
-        else:
-            white = SubspaceMoments(missed, k, q, missed)
-            stage = penalised_regression(white, problem.task_noise, k, d, n_task, None)
-            best = problem.task_noise * q / (n_task * missed)
-        possible &= stage.risk < jnp.inf
-        return TaskStage(
-            jnp.where(possible, stage.risk, jnp.inf),
-            jnp.where(possible, stage.extra_samples, -jnp.inf),
-        ), best
-
 
 class MonteCarloDesign(Design):
     """What a design leads to, simulated: `MonteCarloRisk` of real sample numbers.
@@ -191,12 +176,11 @@ class MonteCarloDesign(Design):
     >>> import jax, jaxbrain as jb
     >>> problem = jb.Problem.isotropic(12, 2, task_snr=1.0, misalignment=0.1, encoding_noise=0.5)
     >>> design = jb.MonteCarloDesign(problem, trials=20, key=jax.random.key(0))
-    >>> amounts = jax.numpy.array([30.0, 60.0])
-    >>> few, more = (float(design.risk_at(n, 2 * amounts[0])(1.0)) for n in amounts)
-    >>> more < few
+    >>> few, more = design.taught(0, jax.numpy.array([30.0, 60.0]))
+    >>> bool(more < few)
     True
 
-    It knows one modality, and BEFS with one penalty, which is part of the design.
+    It knows one modality, and BEFS with one penalty, the best one.
 
     **Arguments**
 
@@ -209,6 +193,9 @@ class MonteCarloDesign(Design):
     Kept beside `model`, `trials` and `key`:
 
     - `problems`: the one problem that is simulated.
+    - `reduced`, `sizes`: the model in the coordinates of its latents.
+    - `draws`: what was drawn once, and serves every design: some input_dim × min(input_dim,
+      recording_dim) numbers a trial.
 
     **Raises**
 
@@ -220,24 +207,24 @@ class MonteCarloDesign(Design):
     """
 
     model: LinearGaussianModel | Problem
+    problems: tuple[Any, ...]
     key: PRNGKeyArray
+    reduced: ReducedModel
+    draws: KeptDraws
+    sizes: Dimensions = eqx.field(static=True)
     trials: int = eqx.field(static=True)
     estimator: ClassVar[Estimator] = "befs"  # pyright: ignore[reportIncompatibleVariableOverride]
-    penalty_is_known: ClassVar[bool] = False
     single: ClassVar[bool] = True
 
     def __init__(self, model: LinearGaussianModel | Problem, *, trials: int, key: PRNGKeyArray):
-        """Check the arguments. **Raises** `ValueError` where `MonteCarloRisk` does."""
+        """Draw what no design changes. **Raises** `ValueError` where `MonteCarloRisk` does."""
         check_integer("trials", trials, 2)
         check_key(key)
         check_model(model)
         self.model, self.key, self.trials = model, key, trials
-
-    @property
-    def problems(self) -> tuple[Any, ...]:
-        """The one problem that is simulated."""
-        model = self.model
-        return (model.problem() if isinstance(model, LinearGaussianModel) else model,)
+        self.problems = (model.problem() if isinstance(model, LinearGaussianModel) else model,)
+        self.reduced, self.sizes = reduce_for_derivatives(model)
+        self.draws = _draws(self.reduced, self.sizes, key, trials)
 
     def risk_at(self, n_brain: Array, n_task: Array) -> MonteCarloRisk:
         """The objective of its penalty at one design."""
@@ -252,31 +239,30 @@ class MonteCarloDesign(Design):
         )
 
     def taught(self, which: Array | int, n_brain: Array) -> Array:
-        """The number itself: subspaces are drawn together with the error."""
-        return n_brain
+        """‖K̂β‖², relative to ‖β‖², in the mean over the trials.
 
-    def outcome(
-        self, bought: Array, taught: Array, n_task: Array, penalty: Array | None
-    ) -> tuple[TaskStage, Array]:
-        """Error, and worth in labels, of one design at this penalty."""
-        objective = self.risk_at(taught[0], n_task)
-        problem = objective.problem
-        risk = objective(penalty)
-        total = problem.task_noise * problem.input_dim / risk
-        return TaskStage(risk, problem.input_dim + 1 + total - n_task), jnp.asarray(penalty)
+        Everything else in the error is linear in it, or in closed form. Its derivative is that of
+        the draws as they are, so that a descent sees the slopes of what it evaluates.
+        """
 
-    def outcomes(
-        self, bought: Array, taught: Array, n_task: Array, penalty: Array | None
-    ) -> tuple[TaskStage, Array]:
-        """The same for many rows, one after the other, which spares memory."""
-        return jax.lax.map(
-            lambda row: self.outcome(bought, row[0], row[1], penalty), (taught, n_task)
-        )
+        def mean(n: Array) -> Array:
+            def one(kept: KeptDraws) -> Array:
+                draw = subspace_of_draws(kept, reduced, self.sizes, n, at_fixed_scores=True)
+                return moments_of_draw(draw, power, k, d - k, None).misalignment
 
-    def finish(self, n_brain: Array, n_task: Array, penalty: Any) -> Finished:
-        """The best penalty at these numbers, by descent from this one."""
-        tuned = tune_penalty(self.risk_at(n_brain[0], n_task), penalty)
-        return Finished(tuned.penalty, tuned.value)
+            return jnp.mean(map_factorisations(one, self.draws, self.trials))
+
+        reduced, power, (d, k, _) = self.reduced, self.reduced.misaligned_power, self.sizes
+        means = mean(n_brain) if n_brain.ndim == 0 else jax.lax.map(mean, n_brain.ravel())
+        return means.reshape(n_brain.shape) / self.problems[0].total_power
+
+
+@eqx.filter_jit
+def _draws(reduced: ReducedModel, sizes: Dimensions, key: PRNGKeyArray, trials: int) -> KeptDraws:
+    def one(key: PRNGKeyArray) -> KeptDraws:
+        return draw_once(stage_keys(key)[0], reduced, sizes)
+
+    return jax.lax.map(one, trial_keys(key, trials))
 
 
 def check_design(design: Any, problems: tuple[Problem, ...], estimator: str | None) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from .._arguments import BASELINES, Baseline
 from .._checks import check_choice
@@ -18,33 +21,18 @@ from ..simulation.bootstrap import (
     parts,
     resampled,
 )
+from ._money import checked_sum
+from ._whole_numbers import (
+    Limits,
+    affordable,
+    bill_of_labels,
+    bill_of_recordings,
+    labels_beside,
+)
+from .results import EmpiricalAllocation
 
 if TYPE_CHECKING:
     import xarray
-
-
-class EmpiricalAllocation(NamedTuple):
-    """The best split of a budget among the amounts of recording of a sweep, with intervals.
-
-    **Fields**
-
-    - `n_brain`: recorded samples, one of the sweep's numbers, or 0.
-    - `n_task`: labels that the rest buys.
-    - `risk`: simulated excess risk there, in the units of ‖β‖².
-    - `risk_without_brain`: that of the baseline with all of the money spent on labels.
-    - `saved`: share of the money that the baseline would need for the same risk which is spared;
-      NaN if that is beyond the sweep.
-    - `n_brain_interval`, `saved_interval`: (low, high) over the bootstrap resamples, at the
-      confidence asked for.
-    """
-
-    n_brain: int
-    n_task: float
-    risk: float
-    risk_without_brain: float
-    saved: float
-    n_brain_interval: tuple[float, float]
-    saved_interval: tuple[float, float]
 
 
 def empirical_allocation(
@@ -60,8 +48,8 @@ def empirical_allocation(
 ) -> EmpiricalAllocation:
     """The best split of a budget that a simulated sweep knows.
 
-    It buys one of its n_brain, or no recordings. The rest of the money buys labels, whose number
-    need not be on the grid, but within its ends.
+    It buys one of its n_brain, or no recordings. The rest of the money buys whole labels, whose
+    number need not be on the grid, but within its ends.
 
     >>> import jax, jaxbrain as jb
     >>> model = jb.presets.small(task_snr=1.0)
@@ -69,7 +57,7 @@ def empirical_allocation(
     ...                  seeds=20, key=jax.random.key(0))
     >>> plan = jb.empirical_allocation(found, budget=500, cost_brain=0.5, cost_task=1.0)
     >>> plan.n_brain, plan.n_task
-    (200, 400.0)
+    (200, 400)
 
     **Arguments**
 
@@ -81,7 +69,8 @@ def empirical_allocation(
 
     **Returns**
 
-    An `EmpiricalAllocation`. Each n_brain is taken at the penalty with the least risk.
+    An `EmpiricalAllocation`. Each n_brain is taken at the penalty with the least risk. The plan
+    costs no more than the budget, in exact arithmetic on the prices as given.
 
     **Raises**
 
@@ -99,9 +88,16 @@ def empirical_allocation(
         if not (isinstance(number, int | float | np.number) and 0 < number < np.inf):
             raise ValueError(f"{name} must be greater than 0 and finite, but it is {number!r}")
     n_brain, n_task = dataset.n_brain.values, dataset.n_task.values
-    labels = (budget - cost_brain * n_brain) / cost_task
-    feasible = (labels >= n_task[0]) & (labels <= n_task[-1])
-    alone = budget / cost_task
+    like = jnp.zeros(())
+    offers = _offers(
+        checked_sum("budget", budget, like, up=False),
+        checked_sum("cost_brain", cost_brain, like, up=True),
+        checked_sum("cost_task", cost_task, like, up=True),
+        jnp.asarray([0, *n_brain], like.dtype),
+    )
+    labels, on_brain, on_task, within = (np.asarray(x, float) for x in offers)
+    alone, labels = labels[0], labels[1:]
+    feasible = (within[1:] > 0) & (labels >= n_task[0]) & (labels <= n_task[-1])
     known = dataset.n_task_only.values
     if not feasible.any() or not known[0] <= alone <= known[-1]:
         raise ValueError(
@@ -114,20 +110,46 @@ def empirical_allocation(
     ]
     place, risk, without, rival = (np.concatenate(x) for x in zip(*found, strict=True))
     chosen = np.where(place >= 0, n_brain[place], 0)
-    with np.errstate(invalid="ignore"):
-        saved = np.where(place >= 0, 1 - budget / (cost_task * rival), 0.0)
+    # The rival buys whole labels too, and more than it can afford where the plan is better.
+    rival = np.maximum(np.ceil(rival), alone + 1)
+    spent = on_brain + on_task
+    saved = np.where(place >= 0, 1 - spent[place + 1] / (cost_task * rival), 0.0)
     saved_low, saved_high = interval(saved[1:], confidence)
     tail = (1 - confidence) / 2
     low, high = np.quantile(chosen[1:], [tail, 1 - tail], method="nearest")
     return EmpiricalAllocation(
         n_brain=int(chosen[0]),
-        n_task=float(labels[place[0]] if place[0] >= 0 else alone),
+        n_task=int(labels[place[0]] if place[0] >= 0 else alone),
         risk=float(risk[0]),
+        spent_on_brain=float(on_brain[place[0] + 1]),
+        spent_on_task=float(on_task[place[0] + 1]),
+        n_task_without_brain=int(alone),
         risk_without_brain=float(without[0]),
         saved=float(saved[0]) if rival[0] < np.inf else np.nan,
         n_brain_interval=(float(low), float(high)),
         saved_interval=(float(saved_low), float(saved_high)),
     )
+
+
+@jax.jit
+def _offers(
+    budget: Array, cost_brain: Array, cost_task: Array, n_brain: Array
+) -> tuple[Array, Array, Array, Array]:
+    """For each n_brain the labels that the rest buys, both sums, and whether it is affordable."""
+    nothing, unlimited = jnp.zeros_like(budget), jnp.full_like(budget, jnp.inf)
+    limits = Limits(
+        cost_brain=cost_brain[None],
+        fixed_brain=nothing[None],
+        most_brain=unlimited[None],
+        budget=budget,
+        cost_task=cost_task,
+        fixed_task=nothing,
+        most_labels=unlimited,
+    )
+    rows = n_brain[:, None]
+    labels = labels_beside(limits, rows)
+    sums = bill_of_recordings(limits, n_brain, 0), bill_of_labels(limits, labels)
+    return labels, *sums, affordable(limits, rows, labels)
 
 
 def _split(dataset, counts, baseline, labels, feasible, alone):

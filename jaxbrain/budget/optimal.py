@@ -18,7 +18,6 @@ from ..models.problem import TracedProblem
 from ..theory.brain_stage import subspace_moments, white_moments
 from ..theory.task_stage import task_stage
 from ..theory.two_penalties import two_penalty_stage
-from ..theory.value import labels_without_brain
 from ._money import checked_sum
 from ._whole_numbers import (
     WINDOW,
@@ -28,8 +27,10 @@ from ._whole_numbers import (
     bill_of_recordings,
     labels_beside,
     recordings_beside,
+    share_saved,
     without_recordings,
 )
+from .results import Allocation, Frontier
 
 # Numbers of recordings, from d + 2 to 1e9 d, at which the brain stage is solved. Between them a
 # cubic with the right slopes is good to about 1e-5; only final candidates are evaluated exactly.
@@ -43,53 +44,6 @@ _TURNS = [
     (kind, part) for kind, parts in enumerate((_PARTS, 4, _PARTS, 1)) for part in range(parts)
 ]
 _OFFSETS = np.append(WINDOW, np.nan)
-
-
-class Frontier(NamedTuple):
-    """Test error along the budget line: what each affordable amount of recordings leads to.
-
-    **Fields**
-
-    - `n_brain`, shape (128,): recorded samples, ascending from input_dim + 2; not rounded.
-    - `n_task`, shape (128,): labels that the rest of the money buys.
-    - `risk`, shape (128,): the excess risk there, in the units of ‖β‖².
-
-    They are NaN where the recordings are not affordable.
-    """
-
-    n_brain: Array
-    n_task: Array
-    risk: Array
-
-
-class Allocation(NamedTuple):
-    """The best split of a budget: whole samples, money, and what it compares with.
-
-    **Fields**
-
-    - `n_brain`, `n_task`: recorded samples, 0 where none should be bought, and labels; whole
-      numbers.
-    - `risk`: excess risk with these, in the units of ‖β‖².
-    - `spent_on_brain`, `spent_on_task`: money, fixed costs included, in the currency of the budget.
-    - `n_task_without_brain`: labels that the same budget buys without recordings.
-    - `risk_without_brain`: excess risk of the baseline with that many labels.
-    - `saved`: of the money that the baseline would have to spend to do no worse, on whole labels,
-      the share that this plan does without. It is never below 0, and 0 where no recordings are
-      bought.
-    - `frontier`: the `Frontier`, 128 amounts of recordings from input_dim + 2 on.
-
-    All but the frontier are single numbers.
-    """
-
-    n_brain: Array
-    n_task: Array
-    risk: Array
-    spent_on_brain: Array
-    spent_on_task: Array
-    n_task_without_brain: Array
-    risk_without_brain: Array
-    saved: Array
-    frontier: Frontier
 
 
 def optimal_allocation(
@@ -109,12 +63,12 @@ def optimal_allocation(
     regression at its best penalty.
 
     >>> import jaxbrain as jb
-    >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
-    >>> plan = jb.optimal_allocation(problem, budget=50_000, cost_brain=1.0, cost_task=1.0)
-    >>> round(int(plan.n_brain), -2), round(int(plan.n_task), -2)
-    (19600, 30400)
-    >>> f"{float(plan.risk):.4f} {float(plan.saved):.2f}"
-    '0.2912 0.51'
+    >>> problem = jb.Problem.isotropic(4096, 6, 0.1, 0.1, 0.54)
+    >>> plan = jb.optimal_allocation(problem, budget=30_000, cost_brain=1.0, cost_task=1.0)
+    >>> round(int(plan.n_brain), -3), round(int(plan.n_task), -3)
+    (25000, 5000)
+    >>> f"{float(plan.risk):.2f} {float(plan.saved):.2f}"
+    '0.19 0.83'
 
     **Arguments**
 
@@ -345,11 +299,8 @@ def _optimal_allocation(problem: TracedProblem, limits: Limits, estimator: str, 
     risk = jnp.where(collect, best_risk, alone.risk)
     spent_on_brain = bill_of_recordings(limits, n_brain, 0)
     spent_on_task = bill_of_labels(limits, n_task)
-    # The rival buys whole labels too, and needs more than it can afford, since the plan is better.
     spent = spent_on_brain + spent_on_task
-    needed = jnp.ceil(labels_without_brain(problem, risk, baseline))
-    rival = limits.fixed_task + cost_task * jnp.maximum(needed, alone.n_task + 1)
-    saved = jnp.where(collect, 1 - spent / jnp.maximum(rival, spent), 0.0)
+    saved = share_saved(problem, limits, baseline, risk, spent, alone)
     risk_at_nodes = risks[:_PARTS].ravel()[:_NODES]
     nodes = nodes[:_NODES]
     shown = (labels_left(nodes) >= 0) & ~jnp.isnan(risk_at_nodes)
@@ -361,7 +312,7 @@ def _optimal_allocation(problem: TracedProblem, limits: Limits, estimator: str, 
         spent_on_task=spent_on_task,
         n_task_without_brain=alone.n_task,
         risk_without_brain=alone.risk,
-        saved=saved,
+        saved=jnp.where(collect, saved, 0.0),
         frontier=Frontier(
             *(jnp.where(shown, x, jnp.nan) for x in (nodes, labels_left(nodes), risk_at_nodes))
         ),

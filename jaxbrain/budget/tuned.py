@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -17,11 +17,19 @@ from .._checks import check_choice, check_integer, check_positive
 from .._typing import Real
 from ..models.problem import TracedProblem
 from ..theory.task_stage import TaskStage
-from ..tuning.descent import OPTIMIZERS, Optimizer, default_tolerance, minimise
+from ..tuning.descent import OPTIMIZERS, Descent, Optimizer, default_tolerance, descend
 from ._money import checked_sum
-from ._whole_numbers import Limits, total_bill, whole_numbers, without_recordings
+from ._whole_numbers import (
+    Limits,
+    bill_of_all_recordings,
+    bill_of_labels,
+    share_saved,
+    whole_numbers,
+    without_recordings,
+)
 from .designs import ClosedFormDesign, Design, check_design
 from .modality import Modality, check_modalities
+from .results import TunedAllocation
 
 # Logits of the shares from which descents may begin, by the number of modalities: from a billionth
 # of the money to all of it. Fewer where there are more of them.
@@ -33,40 +41,6 @@ _LOGITS = {
 
 
 _MANY_LOGITS = np.array([-4.0, 0.0])
-
-
-class TunedAllocation(NamedTuple):
-    """The best split found: whole samples and money, and how the search ended.
-
-    **Fields**
-
-    - `n_brain`: recorded samples of each modality, a dict by name as given; a number where one
-      modality was given without a name.
-    - `n_task`: labels.
-    - `penalty`: the best penalty there, λ a sample; NaN without recordings, and with two penalties.
-    - `risk`: excess risk there, in the units of ‖β‖².
-    - `spent`: money on everything, fixed costs included, in the currency of the budget.
-    - `n_task_without_brain`: labels that the same money buys without recordings.
-    - `risk_without_brain`: excess risk of the baseline with that many labels.
-    - `gradient_norm`: largest derivative of the loss, in labels, with respect to the logits of the
-      shares (and the logarithm of the penalty), in the descent that led to the answer.
-    - `steps`: of that descent.
-    - `converged`: whether that gradient is below the tolerance times (size of the loss +
-      input_dim).
-
-    They are single numbers.
-    """
-
-    n_brain: Any
-    n_task: Array
-    penalty: Array
-    risk: Array
-    spent: Array
-    n_task_without_brain: Array
-    risk_without_brain: Array
-    gradient_norm: Array
-    steps: Array
-    converged: Array
 
 
 def tune_allocation(
@@ -94,12 +68,12 @@ def tune_allocation(
     its best penalty.
 
     >>> import jaxbrain as jb
-    >>> scanner = jb.Modality(jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54), cost_brain=1.0)
-    >>> plan = jb.tune_allocation(scanner, budget=50_000, cost_task=1.0)
-    >>> round(int(plan.n_brain), -2), round(int(plan.n_task), -2)
-    (19600, 30400)
-    >>> f"{float(plan.risk):.3f}", bool(plan.converged)
-    ('0.291', True)
+    >>> scanner = jb.Modality(jb.Problem.isotropic(4096, 6, 0.1, 0.1, 0.54), cost_brain=1.0)
+    >>> plan = jb.tune_allocation(scanner, budget=30_000, cost_task=1.0)
+    >>> round(int(plan.n_brain), -3), round(int(plan.n_task), -3)
+    (25000, 5000)
+    >>> f"{float(plan.risk):.2f}", bool(plan.converged)
+    ('0.19', True)
 
     There is one compiled program for all numbers.
 
@@ -113,13 +87,14 @@ def tune_allocation(
     - `estimator`, `baseline`: as in `optimal_allocation`. Without an estimator it is that of
       `risk`, which is `"befs_two_penalties"` by default.
     - `risk`: what a design leads to. The default is `ClosedFormDesign`. `MonteCarloDesign` does it
-      for one modality by simulation; the penalty is then searched together with the split.
+      for one modality by simulation.
     - `optimizer`, `starts`, `tolerance`, `max_steps`, `learning_rate`: as in `tune_penalty`.
 
     **Returns**
 
-    A `TunedAllocation`. Where only one modality is worth buying, the answer has 0 of all others. It
-    never costs more than the budget, in exact arithmetic on the prices as given.
+    A `TunedAllocation`: what every plan says, and how the search ended. Where only one modality is
+    worth buying, the answer has 0 of all others. It never costs more than the budget, in exact
+    arithmetic on the prices as given.
 
     **Raises**
 
@@ -206,9 +181,9 @@ def _tune_allocation(
         # Recordings alone teach no task.
         fewest_labels = jnp.ones_like(fewest_labels) if all_penalised else fewest_labels
         return _best_of_set(
-            problem,
+            _held(problem),
             risk,
-            limits,
+            _held(limits),
             bought,
             all_labels,
             fewest_labels,
@@ -222,21 +197,26 @@ def _tune_allocation(
     # Once with all labels that can be had, once with as many as the money for them buys.
     cases = np.repeat(sets, 2, axis=0), np.tile([True, False], len(sets))
     found = jax.lax.map(of_set, jax.tree.map(jnp.asarray, cases))
-    best = jnp.argmin(jnp.where(jnp.isnan(found.loss), jnp.inf, found.loss))
+    best = jnp.argmin(_or_infinite(found.loss))
     plan = jax.tree.map(lambda x: x[best], found)
 
     alone = without_recordings(problem, limits, baseline)
     collect = plan.risk < alone.risk
     n_brain = jnp.where(collect, plan.n_brain, 0.0)
     n_task = jnp.where(collect, plan.n_task, alone.n_task)
+    least = jnp.where(collect, plan.risk, alone.risk)
+    on_brain, on_task = bill_of_all_recordings(limits, n_brain), bill_of_labels(limits, n_task)
+    saved = share_saved(problem, limits, baseline, least, on_brain + on_task, alone)
     return TunedAllocation(
         n_brain=n_brain,
         n_task=n_task,
-        penalty=jnp.where(collect, plan.penalty, jnp.nan),
-        risk=jnp.where(collect, plan.risk, alone.risk),
-        spent=total_bill(limits, n_brain, n_task),
+        risk=least,
+        spent_on_brain=on_brain,
+        spent_on_task=on_task,
         n_task_without_brain=alone.n_task,
         risk_without_brain=alone.risk,
+        saved=jnp.where(collect, saved, 0.0),
+        penalty=jnp.where(collect, plan.penalty, jnp.nan),
         gradient_norm=plan.gradient_norm,
         steps=plan.steps,
         converged=plan.converged,
@@ -269,15 +249,14 @@ def _best_of_set(
 ) -> _SetPlan:
     count, d = limits.cost_brain.shape[0], problem.input_dim
     fewest = d + 2.0
-    # In closed form the best penalty of a design is known; elsewhere it is searched together with
-    # the split.
-    joint = not risk.penalty_is_known
     fixed = limits.fixed_task + jnp.sum(jnp.where(bought, limits.fixed_brain, 0.0))
     available = limits.budget - fixed
     prices = limits.cost_brain
     least_on = jnp.where(bought, prices * fewest, 0.0)
-    feasible = ~all_labels | jnp.isfinite(limits.most_labels)
-    first_labels = jnp.where(all_labels & feasible, limits.most_labels, fewest_labels)
+    first_labels = jnp.where(all_labels, limits.most_labels, fewest_labels)
+    feasible = available >= limits.cost_task * first_labels + jnp.sum(least_on)
+    feasible &= jnp.all(~bought | (limits.most_brain >= fewest))
+    feasible &= limits.most_labels >= fewest_labels
 
     def design(logits: Array) -> tuple[Array, Array]:
         """Counts within their limits: modalities take shares of what is left, one after another."""
@@ -300,51 +279,89 @@ def _best_of_set(
         rival = (limits.budget - limits.fixed_task) / limits.cost_task
         return rival - n_task - stage.extra_samples
 
-    # The penalty relative to that which a subspace without anything of the task would have.
-    reference = problem.task_noise * d / problem.total_power
+    held = _held(risk)
 
-    def penalty_of(parameters: Array, n_task: Array) -> Array | None:
-        return jnp.exp(parameters[-1]) * reference / n_task if joint else None
+    def loss(logits: Array) -> Array:
+        n_brain, n_task = design(logits)
+        return labels_lost(held.stage(bought, n_brain, n_task), n_task)
 
-    def loss(parameters: Array) -> Array:
-        n_brain, n_task = design(parameters)
-        stage = risk.stage(bought, n_brain, n_task, penalty_of(parameters, n_task))
-        return labels_lost(stage, n_task)
+    def search() -> _SetPlan:
+        end = _least(loss, count, starts, available.dtype, scale=d, **descent)
+        whole = whole_numbers(
+            risk, limits, bought, *design(end.parameters), fewest, fewest_labels, labels_lost
+        )
+        return _SetPlan(*whole, end.gradient_norm, end.steps, end.converged)
 
+    def nothing() -> _SetPlan:
+        zero = jnp.zeros_like(available)
+        infinite = jnp.full_like(zero, jnp.inf)
+        return _SetPlan(
+            n_brain=jnp.zeros_like(prices),
+            n_task=zero,
+            penalty=zero,
+            risk=infinite,
+            loss=infinite,
+            gradient_norm=zero,
+            steps=jnp.asarray(0),
+            converged=jnp.asarray(True),
+        )
+
+    return jax.lax.cond(feasible, search, nothing)
+
+
+def _least(
+    loss: Callable[[Array], Array],
+    count: int,
+    starts: int,
+    dtype: Any,
+    *,
+    max_steps: Array,
+    **descent: Any,
+) -> Descent:
+    """The best of descents from the lowest points of a grid that are no neighbours of each other.
+
+    First the points are looked at, then descended from, by one piece of code that is compiled once.
+    """
     steps = _LOGITS.get(count, _MANY_LOGITS)
-    axes = [steps] * count + ([np.array([0.5, 2.0, 4.0])] if joint else [])
-    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
-    points = jnp.asarray(grid, available.dtype)
-    heights = jax.lax.stop_gradient(jax.lax.map(loss, points))
-    heights = jnp.where(jnp.isnan(heights), jnp.inf, heights)
-    # Starts apart from each other: the lowest, and the lowest of those that are no
-    # neighbours of it.
-    begins = []
-    gap = float(steps[1] - steps[0])
-    for _ in range(starts):
-        lowest = points[jnp.argmin(heights)]
-        begins.append(lowest)
-        near = jnp.max(jnp.abs(points - lowest[None])[:, :count], axis=1) <= gap
-        heights = jnp.where(near, jnp.inf, heights)
-    ends = jax.lax.map(lambda u: minimise(loss, u, scale=d, **descent), jnp.stack(begins))
-    best = jnp.argmin(jnp.where(jnp.isnan(ends.value), jnp.inf, ends.value))
-    end = jax.tree.map(lambda x: x[best], ends)
-    n_brain, n_task = jax.lax.stop_gradient(design(end.parameters))
-    penalty = jax.lax.stop_gradient(penalty_of(end.parameters, n_task))
+    grid = np.stack(np.meshgrid(*[steps] * count, indexing="ij"), axis=-1).reshape(-1, count)
+    points, gap = jnp.asarray(grid, dtype), float(steps[1] - steps[0])
 
-    feasible &= available >= limits.cost_task * first_labels + jnp.sum(least_on)
-    feasible &= jnp.all(~bought | (limits.most_brain >= fewest))
-    feasible &= limits.most_labels >= fewest_labels
-    whole = whole_numbers(
-        risk, limits, bought, n_brain, n_task, penalty, fewest, fewest_labels, labels_lost
-    )
-    return _SetPlan(
-        n_brain=whole.n_brain,
-        n_task=whole.n_task,
-        penalty=whole.penalty,
-        risk=jnp.where(feasible, whole.risk, jnp.inf),
-        loss=jnp.where(feasible, whole.loss, jnp.inf),
-        gradient_norm=end.gradient_norm,
-        steps=end.steps,
-        converged=end.converged,
-    )
+    def look_or_descend(heights: Array, turn: Array) -> tuple[Array, Descent]:
+        looking = turn < len(grid)
+        start = points[jnp.where(looking, turn, jnp.argmin(heights))]
+        end = descend(
+            lambda logits: _value_and_slopes(loss, logits),
+            start,
+            max_steps=jnp.where(looking, 0, max_steps),
+            **descent,
+        )
+        near = jnp.max(jnp.abs(points - start[None]), axis=1) <= gap
+        seen = heights.at[turn].set(_or_infinite(end.value), mode="drop")
+        return jnp.where(looking, seen, jnp.where(near, jnp.inf, heights)), end
+
+    heights = jnp.full(len(grid), jnp.inf, dtype)
+    ends = jax.lax.scan(look_or_descend, heights, jnp.arange(len(grid) + starts))[1]
+    ends = jax.tree.map(lambda x: x[len(grid) :], ends)
+    best = jnp.argmin(_or_infinite(ends.value))
+    return jax.tree.map(lambda x: x[best], ends)
+
+
+def _value_and_slopes(function: Callable[[Array], Array], at: Array) -> tuple[Array, Array]:
+    """Value and gradient in few parameters, forwards, which compiles faster than backwards."""
+
+    def along(direction: Array) -> tuple[Array, Array]:
+        return jax.jvp(function, (at,), (direction,))
+
+    if len(at) == 1:
+        value, slope = along(jnp.ones_like(at))
+        return value, slope[None]
+    return jax.vmap(along, out_axes=(None, 0))(jnp.eye(len(at), dtype=at.dtype))
+
+
+def _or_infinite(value: Array) -> Array:
+    return jnp.where(jnp.isnan(value), jnp.inf, value)
+
+
+def _held(tree: Any) -> Any:
+    """The same numbers as constants: plans do not move with them."""
+    return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, tree)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,15 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._linalg import leading_eigenspace, spectral_function
 from ..models import LinearGaussianModel, Problem
 from ._iteration import leading_block
-from .random_matrices import bartlett, bartlett_degrees, blocks_degrees, draw_numbers, normal_blocks
+from .random_matrices import (
+    bartlett,
+    bartlett_degrees,
+    blocks_degrees,
+    draw_chi,
+    draw_normal,
+    draw_numbers,
+    normal_blocks,
+)
 
 # Up to this size the eigenvectors of a whole matrix are cheap; beyond, only the leading ones are
 # iterated.
@@ -137,6 +145,16 @@ def is_dense(sizes: Dimensions) -> bool:
     return sizes.spare == 0 or min(sizes.inputs, sizes.spare + sizes.latents) <= LARGEST_DENSE
 
 
+class KeptDraws(NamedTuple):
+    """Random numbers of one learned subspace that stay while the number of recordings moves."""
+
+    chi: PRNGKeyArray
+    """What draws those that move."""
+    normal: Any
+    noise: Any
+    """Of channels without signal: the numbers, what draws them where they are many, or nothing."""
+
+
 def draw_subspace(
     key: PRNGKeyArray, reduced: ReducedModel, sizes: Dimensions, n: Array
 ) -> SubspaceDraw:
@@ -148,34 +166,57 @@ def draw_subspace(
 
     **Source.** Derived here: docs/theory.md, "Simulation".
     """
+    return subspace_of_draws(draw_once(key, reduced, sizes), reduced, sizes, n)
+
+
+def draw_once(key: PRNGKeyArray, reduced: ReducedModel, sizes: Dimensions) -> KeptDraws:
+    """What of `draw_subspace` is the same for any number of recordings."""
+    d, k, spare = sizes
+    q, dtype = d - k, reduced.coupling.dtype
+    rows, channels = min(q, k), reduced.coupling.shape[0]
+    low = min(q, channels)
+    key_chi, key_normal = jr.split(jr.fold_in(key, 0))
+    shapes = [(k, k), (k, channels), (low, channels), (rows, rows), (k, rows), (rows,)]
+    normal, noise = draw_normal(key_normal, shapes, dtype), None
+    if spare:
+        noise = jr.fold_in(key, 1)
+        noise = _spare_noise(noise, d, spare, dtype) if is_dense(sizes) else noise
+    return KeptDraws(key_chi, normal, noise)
+
+
+def subspace_of_draws(
+    kept: KeptDraws,
+    reduced: ReducedModel,
+    sizes: Dimensions,
+    n: Array,
+    *,
+    at_fixed_scores: bool = False,
+) -> SubspaceDraw:
+    """`draw_subspace` once all is drawn that can be; `at_fixed_scores` as in `draw_chi`."""
     d, k, spare = sizes
     q, dtype = d - k, reduced.coupling.dtype
     rows, channels = min(q, k), reduced.coupling.shape[0]
     n = n.astype(dtype)
-    low = min(q, channels)
-    (chi_upper, chi_below, chi_others, chi_rest), normal = draw_numbers(
-        jr.fold_in(key, 0),
-        [
-            bartlett_degrees(k, n, dtype),
-            bartlett_degrees(low, q, dtype),
-            bartlett_degrees(rows, n - k - (q - rows), dtype),
-            jnp.asarray([q - rows]),
-        ],
-        [(k, k), (k, channels), (low, channels), (rows, rows), (k, rows), (rows,)],
-        dtype,
+    low, normal = min(q, channels), kept.normal
+    degrees = [
+        bartlett_degrees(k, n, dtype),
+        bartlett_degrees(low, q, dtype),
+        bartlett_degrees(rows, n - k - (q - rows), dtype),
+        jnp.asarray([q - rows]),
+    ]
+    chi_upper, chi_below, chi_others, chi_rest = draw_chi(
+        kept.chi, degrees, dtype, at_fixed_scores=at_fixed_scores
     )
     upper = bartlett(chi_upper, normal[0])
     above = upper @ reduced.coupling.T + normal[1] @ reduced.noise.T
     below = bartlett(chi_below, normal[2]) @ reduced.noise.T
     settled = jnp.ones((), bool)
-    key_noise = jr.fold_in(key, 1)
     if spare == 0:
         inside, gram = _within_channels(above, below, reduced.coupling)
     elif is_dense(sizes):
-        noise = _spare_noise(key_noise, d, spare, dtype)
-        inside, gram = _by_all_eigenvectors(above, below, reduced.spare_noise * noise)
+        inside, gram = _by_all_eigenvectors(above, below, reduced.spare_noise * kept.noise)
     else:
-        inside, gram, settled = _by_iteration(key_noise, above, below, reduced.spare_noise, sizes)
+        inside, gram, settled = _by_iteration(kept.noise, above, below, reduced.spare_noise, sizes)
 
     # The other inputs, rotated so that only `rows` of them meet the learned directions.
     others, mixing, u = bartlett(chi_others, normal[3]), normal[4], normal[5]

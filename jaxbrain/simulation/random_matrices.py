@@ -22,12 +22,46 @@ def draw_numbers(
     where there are no degrees of freedom left.
     """
     key_chi, key_normal = jr.split(key)
+    return draw_chi(key_chi, degrees, dtype), draw_normal(key_normal, shapes, dtype)
+
+
+def draw_chi(
+    key: PRNGKeyArray, degrees: Sequence[Array], dtype, *, at_fixed_scores: bool = False
+) -> list[Array]:
+    """Chi-distributed numbers of these degrees of freedom, 0 where there are none left.
+
+    - `at_fixed_scores`: derivatives in the degrees are those of the numbers as they are drawn, so
+      that a descent over degrees sees the slopes of what it evaluates. By default they are those of
+      quantiles, which are right in the mean.
+    """
     together = jnp.concatenate([x.ravel().astype(dtype) for x in degrees])
     some = together > 0
-    chi = jnp.sqrt(jr.chisquare(key_chi, jnp.where(some, together, 1.0), dtype=dtype))
-    chi = jnp.where(some, chi, 0.0)
-    normal = jr.normal(key_normal, (sum(math.prod(shape) for shape in shapes),), dtype)
-    return _split(chi, [x.shape for x in degrees]), _split(normal, shapes)
+    safe = jnp.where(some, together, 1.0)
+    if at_fixed_scores:
+        drawn = jr.chisquare(key, jax.lax.stop_gradient(safe), dtype=dtype)
+        squared = _moving_with_degrees(drawn, safe)
+    else:
+        squared = jr.chisquare(key, safe, dtype=dtype)
+    return _split(jnp.where(some, jnp.sqrt(squared), 0.0), [x.shape for x in degrees])
+
+
+def draw_normal(key: PRNGKeyArray, shapes: Sequence[tuple[int, ...]], dtype) -> list[Array]:
+    """Standard normal numbers of these shapes."""
+    normal = jr.normal(key, (sum(math.prod(shape) for shape in shapes),), dtype)
+    return _split(normal, shapes)
+
+
+def _moving_with_degrees(squared: Array, degrees: Array) -> Array:
+    """The same chi-squared numbers; they move with their degrees of freedom at fixed scores.
+
+    Half of such a number is a (1 + x/√(9a))³, a = degrees/2 − 1/3, where x is nearly normal. JAX
+    draws x, and keeps it while the degrees move a little, from two of them on.
+
+    **Source.** Marsaglia and Tsang (2000).
+    """
+    fixed = jax.lax.stop_gradient(degrees)
+    root = jnp.cbrt(squared / (fixed - 2 / 3))
+    return squared + root**2 * (3 - root) / 2 * (degrees - fixed)
 
 
 def _split(numbers: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:

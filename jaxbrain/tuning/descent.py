@@ -78,9 +78,55 @@ def minimise(
     function is not finite. The derivatives of the parameters are those of the implicit function,
     those of the value follow.
     """
+    value_and_grad = jax.value_and_grad(function)
+
+    def search(_: Any, begin: tuple[Array, Array]) -> tuple[tuple[Array, Array], Any]:
+        end = descend(
+            value_and_grad,
+            begin[0],
+            optimizer=optimizer,
+            tolerance=tolerance,
+            max_steps=max_steps,
+            learning_rate=learning_rate,
+            scale=scale,
+        )
+        # As numbers that have derivatives, which `custom_root` wants of all.
+        ended = end.gradient_norm, end.steps, end.converged
+        return (end.parameters, end.value), tuple(x.astype(start.dtype) for x in ended)
+
+    def mismatch(unknown: tuple[Array, Array]) -> tuple[Array, Array]:
+        parameters, value = unknown
+        height, gradient = value_and_grad(parameters)
+        return gradient, value - height
+
+    def solve(product: Callable[[Any], Any], change: tuple[Array, Array]) -> tuple[Array, Array]:
+        turned, risen = change
+        unit = jnp.eye(len(turned), dtype=turned.dtype)
+        hessian, slopes = jax.vmap(lambda row: product((row, jnp.zeros_like(risen))))(unit)
+        moved = jnp.linalg.solve(hessian, turned)
+        return moved, risen - slopes @ moved
+
+    # Where the gradient vanishes is an implicit function of whatever the objective holds, and so is
+    # the value there, which the search has seen: as unknowns both have their derivatives.
+    (parameters, value), (gradient_norm, steps, converged) = jax.lax.custom_root(
+        mismatch, (start, jnp.zeros_like(start[0])), search, solve, has_aux=True
+    )
+    return Descent(parameters, value, gradient_norm, steps.astype(int), converged > 0)
+
+
+def descend(
+    value_and_grad: Callable[[Array], tuple[Array, Array]],
+    start: Float[Array, " n"],
+    *,
+    optimizer: str = "lbfgs",
+    tolerance: Array | float,
+    max_steps: Array | int,
+    learning_rate: Array | float,
+    scale: AnyArray | float = 0.0,
+) -> Descent:
+    """`minimise` for an answer without derivatives: the function is traced at one place alone."""
     check_choice("optimizer", optimizer, OPTIMIZERS)
     method = _lbfgs() if optimizer == "lbfgs" else _adam(learning_rate)
-    value_and_grad = jax.value_and_grad(function)
 
     def is_settled(value: Array, gradient: Array) -> Array:
         return jnp.max(jnp.abs(gradient)) <= tolerance * (jnp.abs(value) + scale)
@@ -107,40 +153,22 @@ def minimise(
             lambda new, old: jnp.where(over, new, old), reached, state._replace(memory=memory)
         )
 
-    def descend(_: Any, start: tuple[Array, Array]) -> tuple[tuple[Array, Array], Any]:
-        parameters, value = start
-        state = _State(
-            parameters,
-            value,
-            jnp.zeros_like(parameters),
-            method.begin(parameters),
-            jnp.asarray(-1),
-            jnp.asarray(True),
-        )
-        end = jax.lax.while_loop(unfinished, evaluate, state)
-        settled = is_settled(end.value, end.gradient)
-        # As numbers that have derivatives, which `custom_root` wants of all.
-        ended = jnp.max(jnp.abs(end.gradient)), end.steps, settled
-        return (end.parameters, end.value), tuple(x.astype(parameters.dtype) for x in ended)
-
-    def mismatch(unknown: tuple[Array, Array]) -> tuple[Array, Array]:
-        parameters, value = unknown
-        height, gradient = value_and_grad(parameters)
-        return gradient, value - height
-
-    def solve(product: Callable[[Any], Any], change: tuple[Array, Array]) -> tuple[Array, Array]:
-        turned, risen = change
-        unit = jnp.eye(len(turned), dtype=turned.dtype)
-        hessian, slopes = jax.vmap(lambda row: product((row, jnp.zeros_like(risen))))(unit)
-        moved = jnp.linalg.solve(hessian, turned)
-        return moved, risen - slopes @ moved
-
-    # Where the gradient vanishes is an implicit function of whatever the objective holds, and so is
-    # the value there, which the search has seen: as unknowns both have their derivatives.
-    (parameters, value), (gradient_norm, steps, converged) = jax.lax.custom_root(
-        mismatch, (start, jnp.zeros_like(start[0])), descend, solve, has_aux=True
+    state = _State(
+        start,
+        jnp.zeros_like(start[0]),
+        jnp.zeros_like(start),
+        method.begin(start),
+        jnp.asarray(-1),
+        jnp.asarray(True),
     )
-    return Descent(parameters, value, gradient_norm, steps.astype(int), converged > 0)
+    end = jax.lax.while_loop(unfinished, evaluate, state)
+    return Descent(
+        parameters=end.parameters,
+        value=end.value,
+        gradient_norm=jnp.max(jnp.abs(end.gradient)),
+        steps=end.steps,
+        converged=is_settled(end.value, end.gradient),
+    )
 
 
 def _apart(value_and_grad: Callable, point: Array, wanted: Array) -> tuple[Array, Array]:

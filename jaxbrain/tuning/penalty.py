@@ -93,7 +93,8 @@ def tune_penalty(
 
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
-    >>> tuned = jb.tune_penalty(jb.ClosedFormRisk(problem, n_brain=18_000, n_task=5_000))
+    >>> objective = jb.ClosedFormRisk(problem, n_brain=18_000, n_task=5_000, estimator="befs")
+    >>> tuned = jb.tune_penalty(objective)
     >>> print(f"{float(tuned.penalty):.4f} {float(tuned.value):.4f} {bool(tuned.converged)}")
     34.9776 1.1173 True
 

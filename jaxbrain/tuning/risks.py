@@ -11,7 +11,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._arguments import ESTIMATORS, check_n_brain, check_n_task
+from .._arguments import ESTIMATORS, Estimator, check_n_brain, check_n_task
 from .._checks import check_choice, check_integer, check_key, check_positive, is_concrete
 from .._linalg import map_factorisations
 from .._typing import Real
@@ -20,7 +20,13 @@ from ..models import LinearGaussianModel, Problem
 from ..models.linear_gaussian import check_model
 from ..models.problem import TracedProblem
 from ..models.shift import BlockShift, check_shift
-from ..simulation.brain_stage import draw_subspace, is_dense, reduce_model
+from ..simulation.brain_stage import (
+    Dimensions,
+    ReducedModel,
+    draw_subspace,
+    is_dense,
+    reduce_model,
+)
 from ..simulation.data_trials import representative, stage_keys
 from ..simulation.random_matrices import TraceDraws, trace_draws
 from ..simulation.task_stage import DrawnMoments, moments_of_draw, risk_from_moments
@@ -44,7 +50,7 @@ class ClosedFormRisk(PenaltyObjective):
 
     >>> import jaxbrain as jb
     >>> problem = jb.Problem.isotropic(4096, 410, 0.1, 0.1, 0.54)
-    >>> objective = jb.ClosedFormRisk(problem, n_brain=18_000, n_task=5_000)
+    >>> objective = jb.ClosedFormRisk(problem, n_brain=18_000, n_task=5_000, estimator="befs")
     >>> f"{float(objective(34.9776)):.4f} {float(jb.risk(problem, 18_000, 5_000)):.4f}"
     '1.1173 1.1173'
 
@@ -52,9 +58,10 @@ class ClosedFormRisk(PenaltyObjective):
 
     - `problem`: the study.
     - `n_brain`, `n_task`: numbers, not arrays: map over many with `jax.vmap`.
-    - `shift`: a `BlockShift`; the penalty is then tuned for that test distribution.
-    - `estimator`: `"befs"`, the default, with one penalty, or `"befs_two_penalties"`, whose penalty
-      is a `Penalties`, without a shift.
+    - `shift`: a `BlockShift`, with `"befs"` alone; the penalty is then tuned for that test
+      distribution.
+    - `estimator`: `"befs_two_penalties"`, the default, whose penalty is a `Penalties`, or `"befs"`,
+      with one penalty.
 
     **Fields**
 
@@ -88,7 +95,7 @@ class ClosedFormRisk(PenaltyObjective):
         n_task: Real,
         *,
         shift: BlockShift | None = None,
-        estimator: str = "befs",
+        estimator: Estimator = "befs_two_penalties",
     ):
         """Solve the brain stage. **Raises** `ValueError` that names the argument and the remedy."""
         check_choice("estimator", estimator, ESTIMATORS)
@@ -96,7 +103,10 @@ class ClosedFormRisk(PenaltyObjective):
         _check_numbers(n_brain=n_brain, n_task=self.n_task)
         shift = check_shift(problem, shift)
         if shift is not None and estimator != "befs":
-            raise ValueError("shift: the risk with two penalties is known without a shift alone")
+            raise ValueError(
+                "shift: the risk with two penalties is known without a shift alone: pass "
+                "estimator='befs'"
+            )
         warn_outside_validated(problem, n_brain)
         self.problem = problem.with_traced_sizes()
         self.estimator, self.per_target = estimator, False
@@ -175,8 +185,8 @@ class MonteCarloRisk(PenaltyObjective):
     - `method`: `"reduced"`, the exact reduced draws, or `"data"`, which draws samples and learns.
     - `shift`: a `BlockShift`, with `"reduced"` alone.
     - `traces`: with `"reduced"`, `"drawn"` or in `"closed form"`, which takes their noise away.
-    - `estimator`: `"befs"`, the default, with one penalty. With `"data"` also
-      `"befs_two_penalties"`, whose penalty is a `Penalties`.
+    - `estimator`: `"befs"`, the default, with one penalty, since reduced draws know no other. With
+      `"data"` also `"befs_two_penalties"`, whose penalty is a `Penalties`.
 
     **Fields**
 
@@ -216,7 +226,7 @@ class MonteCarloRisk(PenaltyObjective):
         method: str = "reduced",
         shift: BlockShift | None = None,
         traces: str = "drawn",
-        estimator: str = "befs",
+        estimator: Estimator = "befs",
     ):
         """Draw everything that does not depend on the penalty."""
         check_choice("method", method, METHODS)
@@ -256,12 +266,7 @@ class MonteCarloRisk(PenaltyObjective):
                     f"n_task = {labels:g} is below input_dim and no whole number: pass "
                     "traces='closed form', or a whole number"
                 )
-        reduced, sizes = reduce_model(model)
-        if not is_dense(sizes):
-            raise ValueError(
-                "method 'reduced' iterates for its subspaces at this size, which has no "
-                "derivatives: pass fewer channels, or None of them"
-            )
+        reduced, sizes = reduce_for_derivatives(model)
         self.draws = _reduced_draws(
             reduced, sizes, key, n_brain_number, trials, check_shift(self.problem, shift)
         )
@@ -294,7 +299,21 @@ class MonteCarloRisk(PenaltyObjective):
         return _ridge_penalty(self.problem, self.n_task, self.estimator)
 
 
-def _trial_keys(key: PRNGKeyArray, trials: int) -> Array:
+def reduce_for_derivatives(
+    model: LinearGaussianModel | Problem,
+) -> tuple[ReducedModel, Dimensions]:
+    """`reduce_model`; raises `ValueError` where its draws have no derivatives too."""
+    reduced, sizes = reduce_model(model)
+    if not is_dense(sizes):
+        raise ValueError(
+            "method 'reduced' iterates for its subspaces at this size, which has no "
+            "derivatives: pass fewer channels, or None of them"
+        )
+    return reduced, sizes
+
+
+def trial_keys(key: PRNGKeyArray, trials: int) -> Array:
+    """The key of each trial."""
     return jax.vmap(lambda number: jr.fold_in(key, number))(jnp.arange(trials, dtype=jnp.uint32))
 
 
@@ -306,7 +325,7 @@ def _reduced_draws(reduced, sizes, key, n_brain, trials, shift):
         draw = draw_subspace(stage_keys(key)[0], reduced, sizes, n_brain)
         return moments_of_draw(draw, reduced.misaligned_power, k, d - k, shift)
 
-    return map_factorisations(one, _trial_keys(key, trials), trials)
+    return map_factorisations(one, trial_keys(key, trials), trials)
 
 
 @eqx.filter_jit
@@ -317,7 +336,7 @@ def _reduced_risks(draws, key, penalty, n_task, noise, k, q, trials, kind):
             found = trace_draws(stage_keys(key)[1], q, n_task - k, (n_task * penalty)[None])
             return jax.tree.map(lambda x: x[0], found)
 
-        by_trial = jax.vmap(traces)(_trial_keys(key, trials))
+        by_trial = jax.vmap(traces)(trial_keys(key, trials))
     else:
         hard = jnp.isinf(penalty)
         top = jnp.where(hard, 1.0, n_task * jnp.where(hard, 1.0, penalty))
@@ -340,7 +359,7 @@ def _data_draws(model, key, n_brain, n_task, trials):
         basis = encode(inputs, recordings, model.latent_dim)
         return *model.sample_task(key_task, n_task), basis
 
-    return map_factorisations(one, _trial_keys(key, trials), trials), model.task_weights
+    return map_factorisations(one, trial_keys(key, trials), trials), model.task_weights
 
 
 @eqx.filter_jit

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import jaxbrain as jb
+from jaxbrain.simulation.brain_stage import subspace_of_draws
+from jaxbrain.simulation.task_stage import moments_of_draw
 
 
 def encoder(rng, task, k, missed):
@@ -87,3 +89,26 @@ def test_a_design_about_something_else_is_refused():
     ):
         with pytest.raises(ValueError, match=said):
             jb.tune_allocation(modalities, 100.0, 1.0, **options)
+
+
+def test_a_simulated_design_has_the_slopes_of_what_it_evaluates():
+    """Derivatives of quantiles are right in the mean, and too far off for a descent to settle."""
+    problem = jb.Problem.isotropic(12, 2, task_snr=1.0, misalignment=0.1, encoding_noise=0.5)
+    design = jb.MonteCarloDesign(problem, trials=20, key=jax.random.key(0))
+    at, step = jnp.asarray(30.0), 1e-4
+    below, above = design.taught(0, at + jnp.array([-step, step]))
+    slope = float(jax.grad(lambda n: design.taught(0, n))(at))
+    assert slope == pytest.approx(float(above - below) / (2 * step), rel=1e-6)
+
+    def of_quantiles(at):
+        def one(kept):
+            draw = subspace_of_draws(kept, design.reduced, design.sizes, at)
+            power = design.reduced.misaligned_power
+            return moments_of_draw(draw, power, 2, 10, None).misalignment
+
+        return jnp.mean(jax.lax.map(one, design.draws)) / problem.total_power
+
+    value, wrong = jax.value_and_grad(of_quantiles)(at)
+    assert float(value) == pytest.approx(float(design.taught(0, at)), rel=1e-12)
+    assert float(wrong) == pytest.approx(slope, rel=0.05)
+    assert abs(float(wrong) / slope - 1) > 1e-5

@@ -12,7 +12,8 @@ from scipy import optimize
 import jaxbrain as jb
 
 PAPER = {"estimator": "befs", "baseline": "ols"}
-STUDY = jb.Problem.isotropic(40, 6, 0.5, 0.2, 0.4)
+# As many latents as in the enumerations, whose programs serve it too.
+STUDY = jb.Problem.isotropic(40, 2, 0.5, 0.2, 0.4)
 
 
 def enumerated(problem, money, estimator, baseline):
@@ -137,7 +138,7 @@ def test_frontier_is_the_budget_line():
 @pytest.mark.parametrize(
     ("problem", "prices", "options"),
     [
-        (jb.Problem.isotropic(40, 6, 0.5, 0.999, 0.4), (500.0, 1.0, 1.0), {"baseline": "ridge"}),
+        (jb.Problem.isotropic(40, 2, 0.5, 0.999, 0.4), (500.0, 1.0, 1.0), {"baseline": "ridge"}),
         (STUDY, (5000.0, 1e4, 1.0), {}),
         (STUDY, (41.0, 1.0, 0.1), {}),
         (STUDY, (100.0, 1.0, 0.1, 99.0), {}),
@@ -164,7 +165,7 @@ def test_maps_jits_and_compiles_once():
     @jax.jit
     def plan(misalignment, budget, cost):
         compiled.append(1)
-        problem = jb.Problem.isotropic(40, 6, 0.5, misalignment, 0.4)
+        problem = jb.Problem.isotropic(40, 2, 0.5, misalignment, 0.4)
         answer = jb.optimal_allocation(problem, budget, cost, 1.0, **PAPER)
         return answer.n_brain, answer.n_task, answer.risk
 
@@ -188,7 +189,7 @@ def test_risk_has_the_derivative_at_the_given_numbers():
 def test_single_precision(single_precision):
     with jax.enable_x64(True):
         exact = float(jb.optimal_allocation(STUDY, 9000.0, 1.0, 2.0, **PAPER).risk)
-    study = jb.Problem.isotropic(40, 6, 0.5, 0.2, 0.4)
+    study = jb.Problem.isotropic(40, 2, 0.5, 0.2, 0.4)
     plan = jb.optimal_allocation(study, 9000.0, 1.0, 2.0, **PAPER)
     assert plan.risk.dtype == jnp.float32
     assert float(plan.risk) == pytest.approx(exact, rel=1e-3)

@@ -18,7 +18,7 @@ KEY = jax.random.key(3)
 @functools.partial(jax.vmap, in_axes=(0, 0, None))
 def tuned_from(n_brain, n_task, factor, optimizer="lbfgs", max_steps=100):
     best = jb.optimal_penalty(FMRI, n_brain, n_task)
-    objective = jb.ClosedFormRisk(FMRI, n_brain, n_task)
+    objective = jb.ClosedFormRisk(FMRI, n_brain, n_task, estimator="befs")
     found = jb.tune_penalty(objective, best * factor, optimizer=optimizer, max_steps=max_steps)
     return found, best
 
@@ -41,7 +41,7 @@ def isotropic(misalignment=0.2, noise=0.5):
 
 
 def test_adam_reaches_the_same_and_says_when_it_does_not():
-    objective = jb.ClosedFormRisk(isotropic(), 60, 50)
+    objective = jb.ClosedFormRisk(isotropic(), 60, 50, estimator="befs")
     exact = float(jb.optimal_penalty(isotropic(), 60, 50))
     found = jb.tune_penalty(objective, exact * 3, optimizer="adam", max_steps=3000)
     assert bool(found.converged)
@@ -53,23 +53,26 @@ def test_adam_reaches_the_same_and_says_when_it_does_not():
 
 def test_two_penalties_and_shift_reach_their_optima():
     problem = isotropic()
-    found = jb.tune_penalty(jb.ClosedFormRisk(problem, 60, 50, estimator="befs_two_penalties"))
+    found = jb.tune_penalty(jb.ClosedFormRisk(problem, 60, 50))
     exact = jb.optimal_penalties(problem, 60, 50)
     assert bool(found.converged)
     np.testing.assert_allclose(found.penalty, exact, rtol=1e-4)
     risk = float(jb.two_penalty_risk(problem, 60, 50))
     assert float(found.value) == pytest.approx(risk, rel=1e-5)
     shift = jb.BlockShift(0.2, 3.0, 0.5)
-    found = jb.tune_penalty(jb.ClosedFormRisk(problem, 60, 50, shift=shift))
+    found = jb.tune_penalty(jb.ClosedFormRisk(problem, 60, 50, shift=shift, estimator="befs"))
     exact = float(jb.optimal_penalty(problem, 60, 50, shift=shift))
     assert float(found.penalty) == pytest.approx(exact, rel=1e-6)
 
 
 def test_ends_are_answers():
-    perfect = jb.tune_penalty(jb.ClosedFormRisk(isotropic(misalignment=0.0), np.inf, 50))
+    perfect = jb.tune_penalty(
+        jb.ClosedFormRisk(isotropic(misalignment=0.0), np.inf, 50, estimator="befs")
+    )
     assert float(perfect.penalty) == np.inf
     noiseless = jb.Problem.isotropic(24, 3, 1e30, 0.3, 0.5)
-    assert float(jb.tune_penalty(jb.ClosedFormRisk(noiseless, 60, 50)).penalty) < 1e-20
+    objective = jb.ClosedFormRisk(noiseless, 60, 50, estimator="befs")
+    assert float(jb.tune_penalty(objective).penalty) < 1e-20
     rising = jb.tune_penalty(lambda penalty: 1 + penalty / (1 + penalty), 1.0)
     assert float(rising.penalty) == 0
     assert bool(rising.converged)
@@ -105,7 +108,8 @@ def test_numbers_are_traced():
             compiled.append(event)
 
     def tune(problem, n_brain, n_task, **options):
-        jb.tune_penalty(jb.ClosedFormRisk(problem, n_brain, n_task), **options)
+        objective = jb.ClosedFormRisk(problem, n_brain, n_task, estimator="befs")
+        jb.tune_penalty(objective, **options)
 
     tune(isotropic(), 60, 50)
     other, with_kinds_of_latents = jb.Problem.isotropic(240, 5, 2.0, 0.4, 0.7), spectrum_problem()
@@ -122,7 +126,7 @@ def test_numbers_are_traced():
 def test_derivatives_are_implicit():
     def best(misalignment):
         problem = jb.Problem.isotropic(24, 3, 1.0, misalignment, 0.5)
-        found = jb.tune_penalty(jb.ClosedFormRisk(problem, 60.0, 50.0))
+        found = jb.tune_penalty(jb.ClosedFormRisk(problem, 60.0, 50.0, estimator="befs"))
         return found.penalty, found.value
 
     def exact(misalignment):
@@ -140,7 +144,7 @@ def test_derivatives_are_implicit():
 
 def test_single_precision(single_precision):
     problem = jb.Problem.isotropic(24, 3, 1.0, 0.3, 0.5)
-    found = jb.tune_penalty(jb.ClosedFormRisk(problem, 60, 50), 30.0)
+    found = jb.tune_penalty(jb.ClosedFormRisk(problem, 60, 50, estimator="befs"), 30.0)
     assert found.penalty.dtype == jnp.float32
     exact = float(jb.optimal_penalty(problem, 60, 50))
     assert float(found.penalty) == pytest.approx(exact, rel=1e-3)
@@ -165,9 +169,7 @@ def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match="validation_targets must have shape"):
         jb.HeldOut(inputs, targets, inputs, targets[:, 0])
     with pytest.raises(ValueError, match="shift: the risk with two penalties"):
-        jb.ClosedFormRisk(
-            isotropic(), 60, 50, shift=jb.BlockShift(1, 1, 1), estimator="befs_two_penalties"
-        )
+        jb.ClosedFormRisk(isotropic(), 60, 50, shift=jb.BlockShift(1, 1, 1))
     with pytest.raises(ValueError, match="n_task must be one number"):
         jb.ClosedFormRisk(isotropic(), 60, np.array([50, 60]))
     model = jb.presets.small()
