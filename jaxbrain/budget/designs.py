@@ -63,7 +63,7 @@ class Design(eqx.Module):
         """E‖K̂β‖² of one modality alone, relative to ‖β‖², for each number of its recordings."""
         raise NotImplementedError
 
-    def latents(self) -> tuple[int, ...]:
+    def latents(self) -> tuple[Any, ...]:
         """Dimensions of the subspace of each modality."""
         return tuple(problem.latent_dim for problem in self.problems)
 

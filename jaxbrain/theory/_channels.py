@@ -391,12 +391,14 @@ def _solve(system: _System, start: _Unknowns) -> tuple[_Unknowns, Array]:
         shift = _as_complex(jnp.where(small, change, 0.0))
         carried = slaved(D - step_D - shift * move_D, T - step_T - shift * move_T)
         again = tuple(jnp.where(small, a, b) for a, b in zip(carried, point, strict=True))
+        # The last step is taken, too: what is left of the tolerance would spoil differences.
+        last = done & small
         return _Search(
             step=state.step + 1,
-            level=jnp.where(move, proposal, state.level),
+            level=jnp.where(move | last, proposal, state.level),
             low=low,
             high=high,
-            point=point,
+            point=tuple(jnp.where(last, a, b) for a, b in zip(carried, point, strict=True)),
             trial=tuple(jnp.where(move, a, b) for a, b in zip(again, following, strict=True)),
             damped=damped,
             error=error,

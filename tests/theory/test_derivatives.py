@@ -75,7 +75,7 @@ def test_task_stage_to_first_order():
 
     def by_hand(problem, missed, n_task, penalty):
         # The last three of all numbers; those of the problem are left to the other ways.
-        slopes = np.full((1, 3 + 3 + 1 + 3 + 1 + 1 + 2 + 3), np.nan)
+        slopes = np.full((1, sum(np.size(x) for x in jax.tree.leaves(problem)) + 3), np.nan)
         by_labels = -0.7 * 24 / (n_task - 25) ** 2 + 2 * 0.7 * 21 * penalty / n_task**2
         by_penalty = -2 * 0.7 * 21 / n_task + 2 * missed * penalty
         slopes[0, -3:] = penalty**2, by_labels, by_penalty
