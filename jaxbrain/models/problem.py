@@ -104,13 +104,13 @@ class TracedProblem(ProblemNumbers):
     input_dim: AnyArray
     latent_dim: AnyArray
     recording_dim: AnyArray
-    counts: AnyArray | None
-    """How many latents an entry of the spectra stands for; None where these are matrices."""
+    counts: AnyArray
+    """How many latents each entry of the spectra stands for; with matrices 1 for each latent."""
     latents_repel: bool = eqx.field(static=True)
 
     def trace(self, noises: Array) -> Array:
         """Sum over all latents of what a spectrum, or a matrix, says of each."""
-        if self.counts is None:
+        if self.is_matrix_form:
             return jnp.trace(noises)
         return jnp.vdot(self.counts, noises, precision="highest")
 
@@ -324,10 +324,9 @@ class Problem(ProblemNumbers):
         """
         dtype = self.task_noise.dtype
         channels = self.latent_dim if self.recording_dim is None else self.recording_dim
-        spectra, counts = (self.latent_noise, self.gain, self.aligned_power), None
-        if not self.is_matrix_form:
-            *spectra, counts = _alike(*spectra)
-        latent_noise, gain, aligned_power = spectra
+        latent_noise, gain, aligned_power, counts = _alike(
+            self.latent_noise, self.gain, self.aligned_power
+        )
         return TracedProblem(
             latent_noise,
             gain,
@@ -346,11 +345,12 @@ class Problem(ProblemNumbers):
 def _alike(noise: Array, gain: Array, power: Array) -> tuple[Array, Array, Array, AnyArray]:
     """Noise and gain of each kind of latents, their aligned power together, and how many they are.
 
-    Where the numbers are traced, each latent is of its own kind. Otherwise kinds of which there are
-    none fill the spectra up to a power of two, so that few programs serve all numbers of latents.
+    Where the numbers are traced, and in matrices, each latent is of its own kind. Otherwise kinds
+    of which there are none fill the spectra up to a power of two, so that few programs serve all
+    numbers of latents.
     """
-    if not is_concrete(noise, gain, power):
-        return noise, gain, power, np.ones(power.shape, power.dtype)
+    if power.ndim == 2 or not is_concrete(noise, gain, power):
+        return noise, gain, power, np.ones(power.shape[0], power.dtype)
     pairs = np.stack([np.asarray(noise), np.asarray(gain)])
     kinds, which, counts = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
     powers = np.bincount(which.ravel(), np.asarray(power))

@@ -58,7 +58,7 @@ class _System(NamedTuple):
 
     inverse_gain: Array
     encoding_noise: Array
-    counts: Array | None
+    counts: Array
     noise: Array
     n: Array
     d: Array
@@ -78,7 +78,7 @@ def _missed_in_sample(problem: TracedProblem, n: Array) -> Array:
     system = _System(
         jnp.linalg.inv(gain) if problem.is_matrix_form else 1 / gain,
         problem.encoding_noise,
-        problem.counts,
+        jnp.asarray(problem.counts),
         problem.recording_noise,
         n,
         jnp.asarray(problem.input_dim),
@@ -91,9 +91,7 @@ def _missed_in_sample(problem: TracedProblem, n: Array) -> Array:
         # Start from the commuting problem that is nearest.
         values, basis = jnp.linalg.eigh(fixed.encoding_noise)
         gains = jnp.sum(basis * (fixed.inverse_gain @ basis), axis=0)
-        commuting = fixed._replace(
-            inverse_gain=gains, encoding_noise=values, counts=jnp.ones_like(values)
-        )
+        commuting = fixed._replace(inverse_gain=gains, encoding_noise=values)
     else:
         commuting = fixed
     commuting = commuting._replace(anchor=_anchor(commuting))
