@@ -12,7 +12,7 @@ from jaxtyping import Array
 from .._linalg import map_factorisations
 from ..models.problem import TracedProblem
 
-_NODES = 16
+_NODES = 24
 # Weight of the condition that keeps the level where the count is flat, relative to the count.
 _ANCHOR = 1e-5
 _MAX_STEPS = 1500
@@ -390,7 +390,7 @@ def _solve(system: _System, start: _Unknowns) -> tuple[_Unknowns, Array]:
         carried = slaved(D - step_D - shift * move_D, T - step_T - shift * move_T)
         again = tuple(jnp.where(small, a, b) for a, b in zip(carried, point, strict=True))
         # The last step is taken, too: what is left of the tolerance would spoil differences.
-        last = done & small
+        last = done & small & bracketed
         return _Search(
             step=state.step + 1,
             level=jnp.where(move | last, proposal, state.level),
