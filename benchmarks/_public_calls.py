@@ -241,9 +241,7 @@ def simulated(jb: Any, problem: Any) -> dict[str, Callable]:
             method(closed, "taught")(0, amounts[0]),
             method(closed, "stage")(one, amounts, jnp.asarray(30.0)),
         ),
-        "MonteCarloDesign": lambda: method(drawn, "stage")(
-            one, amounts, jnp.asarray(30.0), jnp.asarray(1.3)
-        ),
+        "MonteCarloDesign": lambda: drawn.risk_at(amounts[0], jnp.asarray(30.0))(jnp.asarray(1.3)),
         "tune_penalty/risk": lambda: jb.tune_penalty(risk, tolerance=1e-10),
         "tune_allocation": lambda: jb.tune_allocation(
             modality, 200.0, 1.0, 3.0, estimator="befs", baseline="ols"

@@ -21,6 +21,7 @@ from .._checks import (
 )
 from .._typing import AnyArray, Real
 
+_LATENTS_AT_A_TIME = 16
 MANY_LATENTS = 1 / 8
 """From this share of the inputs on latents are many: in channel space they repel each other."""
 
@@ -112,7 +113,8 @@ class TracedProblem(ProblemNumbers):
         """Sum over all latents of what a spectrum, or a matrix, says of each."""
         if self.is_matrix_form:
             return jnp.trace(noises)
-        return jnp.vdot(self.counts, noises, precision="highest")
+        # As a sum it is fused with what makes the spectrum; a product would have to wait for it.
+        return jnp.sum(self.counts * noises)
 
     def with_traced_sizes(self) -> TracedProblem:
         """Itself."""
@@ -135,8 +137,8 @@ class Problem(ProblemNumbers):
 
     It is an Equinox module whose numbers are leaves: differentiate through it, or stack problems
     and `jax.vmap` over them. Dimensions are static. Closed forms are compiled for a number of
-    kinds of latents (noise and gain), up to a power of two, and then serve any numbers of inputs,
-    latents and channels.
+    kinds of latents (noise and gain), rounded up, and then serve any numbers of inputs, latents and
+    channels.
 
     A problem has one of two forms. Where the latent noise and the readout's Gram matrix HᵀH share
     an eigenbasis, `latent_noise`, `gain` and `aligned_power` are spectra of length k in that basis.
@@ -346,15 +348,15 @@ def _alike(noise: Array, gain: Array, power: Array) -> tuple[Array, Array, Array
     """Noise and gain of each kind of latents, their aligned power together, and how many they are.
 
     Where the numbers are traced, and in matrices, each latent is of its own kind. Otherwise kinds
-    of which there are none fill the spectra up to a power of two, so that few programs serve all
-    numbers of latents.
+    of which there are none fill the spectra up, so that few programs serve all numbers of latents.
     """
     if power.ndim == 2 or not is_concrete(noise, gain, power):
         return noise, gain, power, np.ones(power.shape[0], power.dtype)
     pairs = np.stack([np.asarray(noise), np.asarray(gain)])
     kinds, which, counts = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
     powers = np.bincount(which.ravel(), np.asarray(power))
-    spare = (1 << (counts.size - 1).bit_length()) - counts.size
+    few = 1 << (counts.size - 1).bit_length()
+    spare = min(few, -(-counts.size // _LATENTS_AT_A_TIME) * _LATENTS_AT_A_TIME) - counts.size
     kinds = np.pad(kinds, ((0, 0), (0, spare)), mode="edge")
     powers, counts = (np.pad(x, (0, spare)).astype(power.dtype) for x in (powers, counts))
     return jnp.asarray(kinds[0]), jnp.asarray(kinds[1]), jnp.asarray(powers), counts
