@@ -10,6 +10,7 @@ from jaxbrain.cli.errors import UserError
 from jaxbrain.cli.input.purchase import read_purchase
 from jaxbrain.cli.input.study import Study
 from tests.helpers.cli import refused
+from tests.helpers.problems import imaging_problem
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
@@ -61,17 +62,7 @@ def test_processes_are_joined_before_a_study_is_read(monkeypatch, capsys):
 
 def test_where_draws_are_dear_only_recordings_are_asked_for(monkeypatch, asked):
     monkeypatch.setattr("jaxbrain.cli.answers.simulation._PATIENCE", 2.5)
-    problem = jb.Problem(
-        input_dim=600,
-        latent_dim=10,
-        recording_dim=600,
-        latent_noise=0.5,
-        recording_noise=4.0,
-        gain=30.0,
-        aligned_power=[0.08] * 10,
-        misaligned_power=0.2,
-        task_noise=1.0,
-    )
+    problem = imaging_problem(600, 10, 600)
     with pytest.raises(Asked):
         simulate(Study(problem, 2_000.0, 1_000.0, None), 0)
     assert (asked["traces"], asked["seeds"], asked["trials"]) == ("closed form", 2, 4)

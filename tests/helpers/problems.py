@@ -30,6 +30,21 @@ def split_problem(misalignment, scale=1.0):
     return spectrum_problem(aligned_power=aligned, misaligned_power=scale * misalignment)
 
 
+def imaging_problem(input_dim, latent_dim, recording_dim):
+    """Latents that are all alike, seen as those of the fMRI preset are."""
+    return jb.Problem(
+        input_dim=input_dim,
+        latent_dim=latent_dim,
+        recording_dim=recording_dim,
+        latent_noise=0.5,
+        recording_noise=4.0,
+        gain=30.0,
+        aligned_power=[0.8 / latent_dim] * latent_dim,
+        misaligned_power=0.2,
+        task_noise=1.0,
+    )
+
+
 def rotated(matrix):
     return ROTATION @ matrix @ ROTATION.T
 

@@ -11,25 +11,7 @@ import jaxbrain as jb
 from jaxbrain.theory.brain_stage import subspace_moments
 from jaxbrain.theory.task_stage import task_stage
 from tests.helpers.problems import rotated_problem, spectrum_problem, split_problem
-
-# Variance in the sensitive, the missed and the other directions.
-PARTS = [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)]
-
-
-MIXTURES = [(0.0, 1.0, 1.0), (0.2, 6.0, 0.5), (3.0, 0.5, 1.0)]
-
-
-QUANTITIES = {
-    "risk": lambda p, nb, nt, **kw: jb.risk(p, nb, nt, **kw),
-    "risk at a penalty": lambda p, nb, nt, **kw: jb.risk(p, nb, nt, 0.3, **kw),
-    "hard constraint": lambda p, nb, nt, **kw: jb.risk(p, nb, nt, np.inf, **kw),
-    "optimal_penalty": lambda p, nb, nt, **kw: jb.optimal_penalty(p, nb, nt, **kw),
-    "value": lambda p, nb, nt, **kw: jb.value(p, nb, nt, baseline="ols", **kw),
-    "value at a penalty": lambda p, nb, nt, **kw: jb.value(p, nb, nt, 0.3, baseline="ols", **kw),
-    "exchange_rate": lambda p, nb, nt, **kw: jb.exchange_rate(p, nb, nt, baseline="ols", **kw),
-    "savings": lambda p, nb, nt, **kw: jb.savings(p, nb, nt, baseline="ols", **kw),
-}
-
+from tests.helpers.shifts import MIXTURES, PARTS, QUANTITIES
 
 # Interface, precision, edges.
 

@@ -15,27 +15,9 @@ from tests.helpers.pipeline import (
     in_parts,
     problem_of,
 )
+from tests.helpers.shifts import MIXTURES, PARTS, SETTINGS
 from tests.helpers.statistics import agrees
 from tests.helpers.wishart import moments_at
-
-SETTINGS = [
-    # Labels below, near and above the number of inputs; few channels and many; one latent.
-    Setting(20, 3, 12, 60, 30, 0.5, 0.3, 1.0, 1.0),
-    Setting(20, 3, 12, 200, 60, 0.1, 0.0, 2.0, 0.3),
-    Setting(24, 4, 16, 100, 30, 0.3, "correlated", 1.0, 1.0),
-    Setting(24, 4, 16, 240, 16, 0.6, 0.3, 0.5, 2.0),
-    Setting(20, 3, 12, 100, 25, 0.4, 0.2, 0.3, 0.5),
-    Setting(30, 1, 5, 300, 70, 0.7, 0.4, 1.0, 0.2),
-    # Recordings next to the number of inputs.
-    Setting(60, 6, 24, 84, 40, 0.2, 0.3, 1.0, 1.0),
-]
-
-
-# Variance in the sensitive, the missed and the other directions.
-PARTS = [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)]
-
-
-MIXTURES = [(0.0, 1.0, 1.0), (0.2, 6.0, 0.5), (3.0, 0.5, 1.0)]
 
 
 def along_and_across(moments, q):
