@@ -104,6 +104,21 @@ def test_tuning_and_sweeps_compute_with_one_thread():
     assert blas_threads() == {2}
 
 
+def test_plans_by_descent_are_computed_with_one_thread(monkeypatch):
+    class Reached(Exception):
+        pass
+
+    def computed(*_):
+        assert blas_threads() == {1}
+        raise Reached
+
+    monkeypatch.setattr("jaxbrain.budget.tuned._tune_allocation", computed)
+    scanner = jb.Modality(jb.Problem.isotropic(24, 2, 1.0, 0.1, 0.5), cost_brain=1.0)
+    with pytest.raises(Reached):
+        jb.tune_allocation(scanner, budget=500.0, cost_task=1.0)
+    assert blas_threads() == {2}
+
+
 def test_objectives_on_data_factorise_with_one_thread(monkeypatch):
     waited = []
     monkeypatch.setattr(_threads.jax, "block_until_ready", lambda _: waited.append(blas_threads()))

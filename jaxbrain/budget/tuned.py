@@ -14,6 +14,7 @@ from jaxtyping import Array
 
 from .._arguments import BASELINES, ESTIMATORS, Baseline, Estimator
 from .._checks import check_choice, check_integer, check_positive
+from .._threads import with_one_blas_thread
 from .._typing import Real
 from ..models.problem import TracedProblem
 from ..theory.task_stage import TaskStage
@@ -43,6 +44,7 @@ _LOGITS = {
 _MANY_LOGITS = np.array([-4.0, 0.0])
 
 
+@with_one_blas_thread
 def tune_allocation(
     modalities: Modality | Mapping[str, Modality],
     budget: Real,
