@@ -7,9 +7,9 @@ import numpy as np
 
 from ._accuracy_draws import (
     BRAIN_MEANS,
-    anisotropy,
     bartlett,
     brain_draws,
+    study,
     t,
     traces,
     two_penalty_draw,
@@ -27,7 +27,7 @@ def check() -> None:
         (24, 16, 50, 30),
     ]:
         rng = np.random.default_rng([SEED, 3, d, k, p])
-        arguments = (d, p, n, *noisy_anisotropy(k, p))
+        arguments = (d, p, n, *noisy_study(d, k, p, n))
         fast = np.concatenate([brain_draws(rng, 500, 2, *arguments) for _ in range(40)])
         raw = np.stack([raw_draw(rng, *arguments) for _ in range(20_000)])
         z = z_scores(fast, raw)
@@ -59,8 +59,8 @@ def check() -> None:
         print(f"two penalties, d {d}, k {k}, n {n}: relative {np.max(np.abs(fast / slow - 1)):.1e}")
 
 
-def noisy_anisotropy(k: int, p: int) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
-    gains, latent, _, squares = anisotropy(k, p, "loud")
+def noisy_study(d: int, k: int, p: int, n: int) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
+    gains, latent, _, squares = study(d, k, p, n, "loud")
     return gains, latent, 2.0, squares
 
 

@@ -10,16 +10,27 @@ REGIMES = {
     "measurement": (0.1, 4.0),
     "loud": (0.5, 16.0),
 }
+# Latents all alike, in channels of which the direction of each is confused by ε (docs/theory.md,
+# eq. 12): regimes of this name, followed by ε.
+ALIKE = "alike, ε "
+ALIKE_LATENT_NOISE = 0.2
 BRAIN_MEANS = ["in_b", "out_v", "kept", "in_b*kept", "out_v*kept", "Pb", "Pv", "vb", "vv"]
 TWO_MEANS = ["tr_in_G", "tr_out_G", "tr_in_G2", "tr_out_G2", "tr_GWG"]
 
 
-def anisotropy(k: int, p: int, regime: str) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
+def study(
+    d: int, k: int, p: int, n: int, regime: str
+) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
     """Gains h², latent-noise variances, recording noise, squared coordinates of the task."""
+    squares = np.linspace(1, 3, k) / np.linspace(1, 3, k).sum()
+    if regime.startswith(ALIKE):
+        confusion, latent = float(regime.removeprefix(ALIKE)), ALIKE_LATENT_NOISE
+        strength = p / k * (n + d * latent)
+        recording = strength * math.sqrt(confusion / (d * (p - k)))
+        return np.full(k, p / k), np.full(k, latent), recording, squares
     latent, recording = REGIMES[regime]
-    squares = np.linspace(1, 3, k)
     gains = p / k * np.geomspace(0.5, 2, k)
-    return gains, latent * np.linspace(1.5, 0.5, k), recording, squares / squares.sum()
+    return gains, latent * np.linspace(1.5, 0.5, k), recording, squares
 
 
 def bartlett(rng: np.random.Generator, size: int, columns: int, samples: int) -> np.ndarray:

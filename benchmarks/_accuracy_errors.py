@@ -15,6 +15,8 @@ from jaxbrain.theory.brain_stage import subspace_moments
 from jaxbrain.theory.resolvent import resolvent
 from jaxbrain.theory.task_stage import best_penalty, task_stage
 
+from ._accuracy_draws import ALIKE, study
+
 MISALIGNMENTS = (0.0, 0.1, 0.5, 0.9)
 TASK_NOISE = (1.0, 10.0)
 LABELS = (0.5, 1.5, 10.0)  # in units of the number of inputs
@@ -25,16 +27,15 @@ SHIFTS = {
 }
 
 
-def problem_of(cell: dict, regimes: dict, misalignment: float) -> jb.Problem:
-    latent_noise, recording_noise = regimes[cell["regime"]]
-    k = cell["k"]
-    power = np.linspace(1, 3, k) / np.linspace(1, 3, k).sum()
+def problem_of(cell: dict, misalignment: float) -> jb.Problem:
+    d, k, p = (cell[name] for name in "dkp")
+    gain, latent_noise, recording_noise, power = study(d, k, p, cell["n"], cell["regime"])
     return jb.Problem(
-        input_dim=cell["d"],
+        input_dim=d,
         latent_dim=k,
-        recording_dim=cell["p"],
-        latent_noise=latent_noise * np.linspace(1.5, 0.5, k),
-        gain=cell["p"] / k * np.geomspace(0.5, 2, k),
+        recording_dim=p,
+        latent_noise=latent_noise,
+        gain=gain,
         recording_noise=recording_noise,
         aligned_power=(1 - misalignment) * power,
         misaligned_power=misalignment,
@@ -42,8 +43,9 @@ def problem_of(cell: dict, regimes: dict, misalignment: float) -> jb.Problem:
     )
 
 
-def wishart_eigenvalues(q: int, n: int, draws: int = 300) -> np.ndarray:
+def wishart_eigenvalues(q: int, n: int) -> np.ndarray:
     """Of W ~ Wishart_q(n), from which simulated traces follow at every penalty: (draws, q)."""
+    draws = int(np.clip(1e8 / (n * q), 10, 300))  # large ones hardly differ from draw to draw
     rng = np.random.default_rng([2026, 3, q, n])
     inputs = rng.standard_normal((draws, n, q))
     return np.clip(np.linalg.eigvalsh(inputs.transpose(0, 2, 1) @ inputs), 0, None)
@@ -93,14 +95,17 @@ def mixed_moments(cell: dict, m: float) -> dict:
     }
 
 
-def brain_errors(cells: list[dict], regimes: dict) -> list[dict]:
+def brain_errors(cells: list[dict]) -> list[dict]:
     """Relative errors of E m̂, of the risk at its best penalty, and of the risk under shifts."""
     groups: dict = {}
     for cell in cells:
-        groups.setdefault((cell["d"], cell["k"], cell["p"], cell["regime"]), []).append(cell)
+        # Latents alike have their noise from the number of recordings: a problem for each.
+        number = cell["n"] if cell["regime"].startswith(ALIKE) else None
+        sides = cell["d"], cell["k"], cell["p"], cell["regime"], number
+        groups.setdefault(sides, []).append(cell)
     eigenvalues = {
         (d, k, factor): wishart_eigenvalues(d - k, labels(d, k, factor) - k)
-        for d, k in {(d, k) for d, k, _, _ in groups}
+        for d, k in {(d, k) for d, k, *_ in groups}
         for factor in LABELS
     }
     rows = []
@@ -109,7 +114,7 @@ def brain_errors(cells: list[dict], regimes: dict) -> list[dict]:
         n_brain = jnp.array([float(cell["n"]) for cell in group])
         n_task = jnp.array([float(labels(d, k, factor)) for _, factor in cases()])
         for m in MISALIGNMENTS:
-            problem = problem_of(group[0], regimes, m).with_traced_sizes()
+            problem = problem_of(group[0], m).with_traced_sizes()
             claims = claimed(problem, n_brain, n_task)
             missed, penalties, risks = jax.tree.map(np.asarray, claims)
             for place, cell in enumerate(group):

@@ -91,7 +91,7 @@ def beyond_target(rows: list[dict], kind: str) -> list[float]:
     ]
 
 
-def in_words(rows: list[dict], regimes: dict) -> list[str]:
+def in_words(rows: list[dict]) -> list[str]:
     """The corners of the grid where the target is missed, by how much, and what was tried."""
 
     def said(cells: list[dict], kind: str) -> str:
@@ -99,7 +99,7 @@ def in_words(rows: list[dict], regimes: dict) -> list[str]:
         return f"{max(beyond, key=abs):+.1f} %" if beyond else "within"
 
     def is_silent(row: dict) -> bool:
-        problem = problem_of(row, regimes, row["misalignment"])
+        problem = problem_of(row, row["misalignment"])
         return inaccuracy(problem, np.array([float(row["n"])])) is None
 
     silent = [row for row in rows if is_silent(row)]
@@ -188,7 +188,7 @@ def document(brain: list[dict], two: list[dict], traces: list[dict], meta: dict)
         *worst([row for row in brain if row["d"] == 200], "missed"),
         *brain_tables(brain, 50),
         "",
-        *in_words(brain, meta["regimes (v, r)"]),
+        *in_words(brain),
         "## Two penalties",
         "",
         "Risk at given penalties, d = 100, C of the inside and the outside from 1e-3 d to 10 d "

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import scipy
 
-from ._accuracy_draws import BRAIN_MEANS, REGIMES, TWO_MEANS
+from ._accuracy_draws import ALIKE, ALIKE_LATENT_NOISE, BRAIN_MEANS, REGIMES, TWO_MEANS
 
 SEED = 2026
 BRAIN_SIDES = ["d", "k", "p", "n", "regime"]
@@ -128,6 +128,7 @@ def meta() -> dict:
             "latent noise v_i": "v linspace(1.5, 0.5, k)",
             "task, squared coordinates": "linspace(1, 3, k), normalised",
             "regimes (v, r)": REGIMES,
+            f"regimes '{ALIKE}'": f"gains p/k, v_i = {ALIKE_LATENT_NOISE}, r so that eq. 12 says ε",
             "error": f"of (1 - m) in_b + m out_v at m = {MISALIGNMENTS}",
             "seed": f"[{SEED}, place of the cell in brain_grid()]",
         },

@@ -26,7 +26,7 @@ def main() -> None:
         return [dict(zip(columns, row, strict=True)) for row in stored[part]["rows"]]
 
     meta = stored["meta"]["brain"]
-    brain = brain_errors(cells("brain"), meta["regimes (v, r)"])
+    brain = brain_errors(cells("brain"))
     two, traces = two_penalty_errors(cells("two_penalties")), trace_errors(cells("task"))
     text = document(brain, two, traces, meta)
     summary = {

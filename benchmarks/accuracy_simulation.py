@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ._accuracy_checks import check
-from ._accuracy_draws import REGIMES, TWO_MEANS, anisotropy, brain_draws, traces, two_penalty_draw
+from ._accuracy_draws import ALIKE, REGIMES, TWO_MEANS, brain_draws, study, traces, two_penalty_draw
 from ._accuracy_store import MISALIGNMENTS, SEED, Moments, Store, relative_error
 
 FILE = Path(__file__).parent / "results" / "accuracy_simulation.json"
@@ -35,13 +35,22 @@ def brain_grid(quick: bool) -> list[tuple[int, int, int, int, str]]:
         for regime in REGIMES
         for n in ns
     ]
-    return cells + [
+    cells += [
         (50, k, math.ceil(ratio * k), n, regime)
         for k in (1, 5, 15, 30)
         for ratio in (1.5, 3, 10)
         for regime in ("quiet", "measurement")
         for n in (53, 60, 75, 100, 200, 500)
     ]
+    cells += [
+        (80, k, math.ceil(ratio * k), n, f"{ALIKE}{confusion:g}")
+        for k in (1, 4, 8, 20, 40, 60, 79)
+        for ratio in (1.5, 10)
+        for confusion in (0.01, 0.03, 0.1, 0.3, 0.6, 1, 3)
+        for n in (84, 96, 120, 160, 400, 1600)
+    ]
+    large = [(80, 8, 24, 160), (200, 4, 60, 400), (800, 80, 2000, 1600), (800, 1, 240, 1600)]
+    return cells + [(*sizes, f"{ALIKE}0.95") for sizes in large]
 
 
 def brain_error(draws: np.ndarray) -> float:
@@ -82,7 +91,7 @@ def brain(store: "Store", quick: bool, tolerance: float, minimum: int, cap: floa
         return 0.0 if row is None else row["seconds"] * (row["error"] / tolerance) ** 2
 
     for index, cell in sorted(cells, key=effort):
-        d, k, p, n, regime = cell
+        d, k, p, n, _ = cell
         row = store.row("brain", cell)
         if row and row["draws"] >= minimum and (row["error"] <= tolerance or row["seconds"] >= cap):
             continue
@@ -91,7 +100,7 @@ def brain(store: "Store", quick: bool, tolerance: float, minimum: int, cap: floa
         repeats = max(1, min(16, 80 // k))
         rng = np.random.default_rng([SEED, index])
         draws, error, seconds = until(
-            lambda: brain_draws(rng, size, repeats, d, p, n, *anisotropy(k, p, regime)),  # noqa: B023
+            lambda: brain_draws(rng, size, repeats, d, p, n, *study(*cell)),  # noqa: B023
             brain_error,
             tolerance,
             minimum,

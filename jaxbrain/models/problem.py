@@ -22,8 +22,6 @@ from .._checks import (
 from .._typing import AnyArray, Real
 
 _LATENTS_AT_A_TIME = 16
-MANY_LATENTS = 1 / 8
-"""From this share of the inputs on latents are many: in channel space they repel each other."""
 
 
 class ProblemNumbers(eqx.Module):
@@ -98,8 +96,9 @@ class TracedProblem(ProblemNumbers):
 
     Closed forms compute with this one; users never meet it. Spectra have one entry for all latents
     that are alike, and are filled up with entries that count for nothing: see `_alike`. What
-    depends on sizes in another way than by arithmetic is decided before: `latents_repel`. An
-    unknown number of channels is that of the latents, with which directions are estimated as well.
+    depends on sizes in another way than by arithmetic is decided before:
+    `directions_are_estimated`, whether there are known channels, more than latents. An unknown
+    number of channels is that of the latents.
     """
 
     input_dim: AnyArray
@@ -107,7 +106,7 @@ class TracedProblem(ProblemNumbers):
     recording_dim: AnyArray
     counts: AnyArray
     """How many latents each entry of the spectra stands for; with matrices 1 for each latent."""
-    latents_repel: bool = eqx.field(static=True)
+    directions_are_estimated: bool = eqx.field(static=True)
 
     def trace(self, noises: Array) -> Array:
         """Sum over all latents of what a spectrum, or a matrix, says of each."""
@@ -314,11 +313,6 @@ class Problem(ProblemNumbers):
             task_noise=1 / task_snr,
         )
 
-    @property
-    def latents_repel(self) -> bool:
-        """Whether latents are seen through known channels, and more than `MANY_LATENTS`."""
-        return self.recording_dim is not None and self.latent_dim > MANY_LATENTS * self.input_dim
-
     def with_traced_sizes(self) -> TracedProblem:
         """The same problem for a closed form to compile once: sizes are numbers like the others.
 
@@ -340,7 +334,7 @@ class Problem(ProblemNumbers):
             latent_dim=np.asarray(self.latent_dim, dtype),
             recording_dim=np.asarray(channels, dtype),
             counts=counts,
-            latents_repel=self.latents_repel,
+            directions_are_estimated=channels > self.latent_dim,
         )
 
 

@@ -9,7 +9,8 @@ from jaxtyping import Array
 
 from .._checks import is_concrete
 from ..models import Problem
-from ..models.problem import MANY_LATENTS
+
+MANY_LATENTS = 1 / 8
 
 
 class AccuracyWarning(UserWarning):

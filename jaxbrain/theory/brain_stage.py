@@ -14,12 +14,12 @@ from jaxtyping import Array, Float
 
 from .._arguments import ORDERS, Order, check_n_brain
 from .._checks import check_choice
-from .._linalg import implicit_root, spectral_function
+from .._linalg import implicit_root
 from .._typing import Real
 from ..models import Problem
 from ..models.problem import ProblemNumbers, TracedProblem
 from ..models.shift import BlockShift
-from ._channels import effective_noise
+from ._channels import channel_noise
 from .accuracy import warn_outside_validated
 
 
@@ -77,7 +77,7 @@ def expected_misalignment(
     n_brain = check_n_brain(problem, n_brain)
     if order == "finite":
         warn_outside_validated(problem, n_brain)
-    return _misalignment(problem.with_traced_sizes(), n_brain, order)
+    return brain_stage(problem.with_traced_sizes(), n_brain, None, order).misalignment
 
 
 class SubspaceMoments(NamedTuple):
@@ -114,20 +114,21 @@ def subspace_moments(
     infinite = jnp.isinf(n_brain)
     n = jnp.where(defined & ~infinite, n_brain, 2.0 * problem.input_dim + 2)
 
-    def at(n: Array, infinite: Array) -> SubspaceMoments:
-        lost, lost_twice, turned = jax.tree.map(
-            lambda moment: jnp.where(infinite, 0.0, moment),
-            (_first_moments if order == "first" else _moments)(problem, n, shift is not None),
-        )
+    def at(n: Array, infinite: Array, noise: tuple[Array, Array] | None) -> SubspaceMoments:
+        if noise is None:
+            moments = _first_moments(problem, n)
+        else:
+            moments = _moments(problem, n, noise, shift is not None)
+        lost, lost_twice, turned = (jnp.where(infinite, 0.0, moment) for moment in moments)
         return _expectations(problem, lost, lost_twice, turned, shift)
 
-    subspace = jax.vmap(at)(n.ravel(), infinite.ravel())
+    noise = channel_noise(problem, n.ravel()) if order == "finite" else None
+    subspace = jax.vmap(at)(n.ravel(), infinite.ravel(), noise)
     return jax.tree.map(lambda x: jnp.where(defined, x.reshape(n.shape), jnp.nan), subspace)
 
 
-@partial(jax.jit, static_argnames="order")
-def _misalignment(problem: TracedProblem, n_brain: Array, order: str) -> Array:
-    return subspace_moments(problem, n_brain, None, order).misalignment
+brain_stage = jax.jit(subspace_moments, static_argnames="order")
+"""The same as a program of its own: most of compilation, which all that rests on it share."""
 
 
 def _expectations(
@@ -159,22 +160,19 @@ def _expectations(
     )
 
 
-def _first_moments(problem: TracedProblem, n: Array, second: bool) -> tuple[Array, Array, Array]:
+def _first_moments(problem: TracedProblem, n: Array) -> tuple[Array, Array, Array]:
     tilt = problem.encoding_noise / (n - problem.input_dim - 1)
     return problem.outside_dim * tilt, jnp.zeros_like(tilt), problem.trace(tilt)
 
 
-def _moments(problem: TracedProblem, n: Array, second: bool) -> tuple[Array, Array, Array]:
+def _moments(
+    problem: TracedProblem, n: Array, noise: tuple[Array, Array], second: bool
+) -> tuple[Array, Array, Array]:
     """E AᵀK̂A and E AᵀK̂PK̂A, spectra or matrices as the problem has them, and E vᵀK̂PK̂v outside A.
 
-    The two second moments are zeros unless asked for.
+    `noise` is that of `channel_noise`. The two second moments are zeros unless asked for.
     """
-    if problem.latents_repel:
-        shrinkage_of = _many_shrinkage
-    else:
-        shrinkage_of = _matrix_shrinkage if problem.is_matrix_form else _spectrum_shrinkage
-    shrinkage = shrinkage_of(problem, n)
-    equivalent = partial(_equivalent, problem, n, shrinkage)
+    equivalent = partial(_equivalent, problem, n, partial(_shrinkage, problem, noise))
     untilted = jnp.zeros_like(n)
     if not second:
         lost, _ = equivalent(untilted)
@@ -182,6 +180,14 @@ def _moments(problem: TracedProblem, n: Array, second: bool) -> tuple[Array, Arr
     # K̂PK̂ = −∂K̂(τ)/∂τ for the inverse K̂(τ) of I + τP on the range of K̂.
     (lost, _), (inner, outer) = jax.jvp(equivalent, (untilted,), (jnp.ones_like(untilted),))
     return lost, -inner, -outer
+
+
+def _shrinkage(problem: TracedProblem, noise: tuple[Array, Array], a: Array) -> Array:
+    """F = aΣ'(I + aΣ')⁻¹ for Σ' = bottom⁻¹ top."""
+    top, bottom = noise
+    if problem.is_matrix_form:
+        return jnp.linalg.solve(bottom + a * top, a * top)
+    return a * top / (bottom + a * top)
 
 
 def _equivalent(problem: TracedProblem, n: Array, shrinkage, tilt: Array) -> tuple[Array, Array]:
@@ -208,70 +214,3 @@ def _equivalent(problem: TracedProblem, n: Array, shrinkage, tilt: Array) -> tup
     lost = shrinkage(implicit_root(mismatch, (q + half) / (n - d - 1 + half)))
     omega = outer_weight(problem.trace(lost))
     return lost / (omega + tilt), 1 / omega
-
-
-def _confusion(spread: Array, strength: Array, noise: Array) -> Array:
-    """ε = 1 − α², the squared sine between estimated and true channel direction.
-
-    `strength`: eigenvalues of G = Hk(n I + d Σz)Hkᵀ. At ε = 1 the direction is lost in the noise.
-    """
-    return jnp.minimum(spread * (noise / strength) ** 2, 1.0)
-
-
-def _spread(problem: TracedProblem) -> Array:
-    return jnp.asarray(problem.input_dim * (problem.recording_dim - problem.latent_dim))
-
-
-def _spectrum_shrinkage(problem: TracedProblem, n: Array):
-    """F = aΣ'(I + aΣ')⁻¹ as a function of a, Σ' the encoding noise with that of channel space."""
-    # s' = s + (g + e) ε/(1 − ε) is infinite for lost directions: kept as a ratio s' = top/bottom.
-    d, v = problem.input_dim, problem.latent_noise
-    e = problem.recording_noise / problem.gain
-    g = n / d + v
-    confusion = _confusion(_spread(problem), problem.gain * g * d, problem.recording_noise)
-    bottom = 1 - confusion
-    top = (v + e) * bottom + (g + e) * confusion
-
-    return lambda a: a * top / (bottom + a * top)
-
-
-def _many_shrinkage(problem: TracedProblem, n: Array):
-    # Eq. 12 is for few spikes; many of them repel each other and lift the noise.
-    top, bottom = effective_noise(problem, n)
-    if problem.is_matrix_form:
-        return lambda a: jnp.linalg.solve(bottom + a * top, a * top)
-    return lambda a: a * top / (bottom + a * top)
-
-
-def _matrix_shrinkage(problem: TracedProblem, n: Array):
-    # Σ' = Σenc + Hk⁻¹ ψ χ⁻¹ ψ Hk⁻ᵀ with ψ² = (G/d + σr² I) ε and χ = 1 − ε, both functions of
-    # G = Hk(n I + d Σz)Hkᵀ, HkᵀHk = HᵀH. Lost directions have χ = 0, hence Woodbury.
-    d = problem.input_dim
-    eye = jnp.eye(problem.gain.shape[0], dtype=problem.gain.dtype)
-    lower = jnp.linalg.cholesky(problem.gain)
-    strength = lower.T @ (n * eye + d * problem.latent_noise) @ lower
-
-    # ψ² = w ψ₀² with w = spread σr⁴, which may be 0: a root that has a derivative there too.
-    # All that may have a derivative is handed over.
-    def psi(g, noise, spread, d):
-        weight = spread * noise**2
-        lost = weight > g**2
-        return jnp.sqrt((g / d + noise) / jnp.where(lost, jnp.where(lost, weight, 1.0), g**2))
-
-    def chi(g, noise, spread, d):
-        return 1 - _confusion(spread, g, noise)
-
-    parameters = problem.recording_noise, _spread(problem), jnp.asarray(d)
-    weight = parameters[1] * parameters[0] ** 2
-    outer = jnp.linalg.solve(lower.T, spectral_function(psi, strength, *parameters))
-    chi_matrix = spectral_function(chi, strength, *parameters)
-    encoding_noise = problem.encoding_noise
-
-    def lost(a):
-        inverse = jnp.linalg.inv(eye + a * encoding_noise)
-        confused = inverse @ outer
-        core = chi_matrix / a + weight * outer.T @ confused
-        correction = weight * confused @ jnp.linalg.solve(core, confused.T)
-        return a * encoding_noise @ inverse + correction
-
-    return lost

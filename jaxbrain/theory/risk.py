@@ -24,7 +24,7 @@ from ..models import Problem
 from ..models.problem import check_dimensions
 from ..models.shift import BlockShift, check_shift
 from .accuracy import warn_outside_validated
-from .brain_stage import SubspaceMoments, subspace_moments
+from .brain_stage import SubspaceMoments, brain_stage
 from .task_stage import (
     best_penalty,
     best_penalty_under_shift,
@@ -36,8 +36,7 @@ from .task_stage import (
 
 
 @partial(jax.jit, static_argnames="order")
-def _risk(problem, n_brain, n_task, penalty, shift, order):
-    subspace = subspace_moments(problem, n_brain, shift, order)
+def _risk(problem, subspace, n_task, penalty, order):
     return task_stage(problem, subspace, n_task, penalty, order).risk
 
 
@@ -103,7 +102,8 @@ def risk(
     check_broadcast(n_brain=n_brain, n_task=n_task, penalty=penalty)
     if order == "finite":
         warn_outside_validated(problem, n_brain)
-    return _risk(problem.with_traced_sizes(), n_brain, n_task, penalty, shift, order)
+    traced = problem.with_traced_sizes()
+    return _risk(traced, brain_stage(traced, n_brain, shift, order), n_task, penalty, order)
 
 
 def optimal_penalty(
@@ -154,14 +154,18 @@ def optimal_penalty(
     check_broadcast(n_brain=n_brain, n_task=n_task)
     if order == "finite":
         warn_outside_validated(problem, n_brain)
-    return _optimal_penalty(problem.with_traced_sizes(), n_brain, n_task, shift, order)
+    traced = problem.with_traced_sizes()
+    subspace = brain_stage(traced, n_brain, shift, order)
+    if shift is None:
+        return _optimal_penalty(traced, subspace, n_task)
+    return _optimal_penalty_under_shift(traced, subspace, n_task, order)
+
+
+_optimal_penalty = jax.jit(best_penalty)
 
 
 @partial(jax.jit, static_argnames="order")
-def _optimal_penalty(problem, n_brain, n_task, shift, order):
-    subspace = subspace_moments(problem, n_brain, shift, order)
-    if shift is None:
-        return best_penalty(problem, subspace, n_task)
+def _optimal_penalty_under_shift(problem, subspace, n_task, order):
     noise, k, q = problem.task_noise, problem.latent_dim, problem.outside_dim
     if order == "first":
         nothing = subspace.missed == 0

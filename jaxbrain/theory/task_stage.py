@@ -210,6 +210,10 @@ def best_penalty_under_shift(
 
         grid = jnp.linspace(-14.0, 14.0, 57, dtype=n.dtype)
         best, at_end = implicit_minimum(loss, grid)
+        # Towards no penalty at all the loss is flat: rounding must not choose where.
+        ends = jax.vmap(loss)(jnp.stack([grid[0], best]))
+        flat = ends[0] <= ends[1] + 16 * jnp.finfo(n.dtype).eps * jnp.abs(ends[1])
+        best = jnp.where(flat, grid[0], best)
         return jnp.where(at_end > 0, jnp.inf, white * jnp.exp(best))
 
     return jax.vmap(best)(*flat).reshape(shape)

@@ -17,7 +17,7 @@ from .._typing import Real
 from ..models import Problem
 from ..models.problem import TracedProblem
 from .accuracy import warn_outside_validated
-from .brain_stage import subspace_moments
+from .brain_stage import brain_stage
 from .task_stage import TaskStage
 
 
@@ -96,7 +96,9 @@ def two_penalty_risk(
     outside, inside = penalties
     check_broadcast(n_brain=n_brain, n_task=n_task, penalty=outside, inside_penalty=inside)
     warn_outside_validated(problem, n_brain)
-    return _two_penalty_risk(problem.with_traced_sizes(), n_brain, n_task, outside, inside)
+    traced = problem.with_traced_sizes()
+    missed = brain_stage(traced, n_brain, None, "finite").misalignment
+    return _two_penalty_risk(traced, missed, n_task, outside, inside)
 
 
 def optimal_penalties(problem: Problem, n_brain: Real, n_task: Real) -> Penalties:
@@ -130,12 +132,13 @@ def optimal_penalties(problem: Problem, n_brain: Real, n_task: Real) -> Penaltie
     n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
     check_broadcast(n_brain=n_brain, n_task=n_task)
     warn_outside_validated(problem, n_brain)
-    return _optimal_penalties(problem.with_traced_sizes(), n_brain, n_task)
+    traced = problem.with_traced_sizes()
+    missed = brain_stage(traced, n_brain, None, "finite").misalignment
+    return _optimal_penalties(traced, missed, n_task)
 
 
 @jax.jit
-def _optimal_penalties(problem, n_brain, n_task):
-    missed = subspace_moments(problem, n_brain, None, "finite").misalignment
+def _optimal_penalties(problem, missed, n_task):
     noise, kept = problem.task_noise, problem.total_power - missed
     return Penalties(
         outside=_best(noise, problem.outside_dim, missed) / n_task,
@@ -150,8 +153,7 @@ def _best(noise: Array, size: Array | int, power: Array) -> Array:
 
 
 @jax.jit
-def _two_penalty_risk(problem, n_brain, n_task, penalty, inside_penalty):
-    missed = subspace_moments(problem, n_brain, None, "finite").misalignment
+def _two_penalty_risk(problem, missed, n_task, penalty, inside_penalty):
     if penalty is None and inside_penalty is None:
         return two_penalty_stage(problem, missed, n_task).risk
     return risk_at_penalties(problem, missed, n_task, penalty, inside_penalty)

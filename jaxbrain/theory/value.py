@@ -25,7 +25,7 @@ from ..models import Problem
 from ..models.problem import TracedProblem
 from ..models.shift import BlockShift, check_shift
 from .accuracy import warn_outside_validated
-from .brain_stage import subspace_moments
+from .brain_stage import brain_stage
 from .resolvent import resolvent
 from .task_stage import TaskStage, best_penalty, least_squares_risk, ridge_stage, task_stage
 from .two_penalties import two_penalty_stage
@@ -187,7 +187,9 @@ def _checked_value(
         )
     if order == "finite":
         warn_outside_validated(problem, n_brain, stacklevel=4)
-    return _value(problem.with_traced_sizes(), n_brain, n_task, penalty, shift, baseline, order)
+    traced = problem.with_traced_sizes()
+    subspace = brain_stage(traced, n_brain, shift, order)
+    return _value(traced, subspace, n_task, penalty, baseline, order)
 
 
 @jax.jit
@@ -257,7 +259,8 @@ def worth(problem: Problem, n_brain: Real, n_task: Real, penalty: Real | None = 
     **Returns**
 
     A `Worth`. Each field is what the function of that name returns at `order="finite"`, with
-    `value`, `exchange_rate` and `savings` against least squares. All come from one compiled call.
+    `value`, `exchange_rate` and `savings` against least squares. The brain stage is computed once
+    for all.
 
     **Raises**
 
@@ -271,12 +274,13 @@ def worth(problem: Problem, n_brain: Real, n_task: Real, penalty: Real | None = 
     penalty = check_penalty(problem, penalty)
     check_broadcast(n_brain=n_brain, n_task=n_task, penalty=penalty)
     warn_outside_validated(problem, n_brain)
-    return _worth(problem.with_traced_sizes(), n_brain, n_task, penalty)
+    traced = problem.with_traced_sizes()
+    subspace = brain_stage(traced, n_brain, None, "finite")
+    return _worth(traced, subspace, n_brain, n_task, penalty)
 
 
 @jax.jit
-def _worth(problem, n_brain, n_task, penalty):
-    subspace = subspace_moments(problem, n_brain, None, "finite")
+def _worth(problem, subspace, n_brain, n_task, penalty):
     stage = task_stage(problem, subspace, n_task, penalty, "finite")
     against_ols = stage.extra_samples
     return Worth(
@@ -296,8 +300,7 @@ def _worth(problem, n_brain, n_task, penalty):
 
 
 @partial(jax.jit, static_argnames=("baseline", "order"))
-def _value(problem, n_brain, n_task, penalty, shift, baseline, order):
-    subspace = subspace_moments(problem, n_brain, shift, order)
+def _value(problem, subspace, n_task, penalty, baseline, order):
     stage = task_stage(problem, subspace, n_task, penalty, order)
     if baseline == "ols":
         return stage.extra_samples
@@ -340,13 +343,9 @@ def information_value(problem: Problem, n_brain: Real, n_task: Real) -> Float[Ar
     n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
     check_broadcast(n_brain=n_brain, n_task=n_task)
     warn_outside_validated(problem, n_brain)
-    return _information_value(problem.with_traced_sizes(), n_brain, n_task)
-
-
-@jax.jit
-def _information_value(problem, n_brain, n_task):
-    missed = subspace_moments(problem, n_brain, None, "finite").misalignment
-    return information_value_of(problem, missed, n_task)
+    traced = problem.with_traced_sizes()
+    missed = brain_stage(traced, n_brain, None, "finite").misalignment
+    return _information_value(traced, missed, n_task)
 
 
 def information_value_of(
@@ -356,6 +355,9 @@ def information_value_of(
     stage = two_penalty_stage(problem, misalignment, n_task)
     # A Bayesian with more knowledge is never worse; below 0 is what the closed forms neglect.
     return jnp.maximum(against_ridge(problem, stage, n_task), 0.0)
+
+
+_information_value = jax.jit(information_value_of)
 
 
 def labels_without_brain(problem: Problem | TracedProblem, risk: Array, baseline: str) -> Array:

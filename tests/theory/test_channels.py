@@ -1,4 +1,8 @@
-"""Many latents estimated in channel space, against plain NumPy and against raw draws."""
+"""Latents estimated in channel space, against plain NumPy and against raw draws."""
+
+import json
+from functools import partial
+from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -7,11 +11,14 @@ import numpy as np
 import pytest
 
 import jaxbrain as jb
-from jaxbrain.theory import brain_stage
-from jaxbrain.theory._channels import effective_noise
+from jaxbrain.theory import _channels, brain_stage
+from jaxbrain.theory._channels import channel_noise
+from jaxbrain.theory._many_directions import effective_noise
+from tests.helpers.problems import replaced
 
-one_pair = jax.jit(effective_noise)
-many_pairs = jax.jit(jax.vmap(effective_noise, (None, 0)))
+wanted = partial(effective_noise, skip=jnp.asarray(False))
+one_pair = jax.jit(wanted)
+many_pairs = jax.jit(jax.vmap(wanted, (None, 0)))
 
 
 def latent_by_latent(setting):
@@ -153,14 +160,151 @@ def test_agrees_with_raw_draws_where_finitely_many_spikes_do_not(k, p, v, r, n, 
     setting = problem(60, k, p, v, r)
     mean, error = simulated_loss(setting, n, 400, seed=7)
     allowed = 3 * error + 0.05 * mean  # what docs/theory.md states for k/d of a half and more
-    number = jnp.asarray([float(n)])
+    assert abs(claim(setting, n) - mean) < allowed
+    monkeypatch.setattr(_channels, "_LEFT", np.inf)
+    assert abs(claim(setting, n) - mean) > allowed
 
-    def claim():
-        return float(brain_stage.subspace_moments(setting, number, None, "finite").misalignment[0])
 
-    assert abs(claim() - mean) < allowed
-    monkeypatch.setattr(jb.Problem, "latents_repel", False)
-    assert abs(claim() - mean) > allowed
+def alike(d, k, p, confusion, n, v=0.2):
+    """Latents all alike, in channels that confuse the direction of each by ε at n recordings."""
+    gain = p / k
+    noise = gain * (n + d * v) * np.sqrt(confusion / (d * (p - k)))
+    return jb.Problem(
+        input_dim=d,
+        latent_dim=k,
+        recording_dim=p,
+        latent_noise=v,
+        gain=gain,
+        recording_noise=noise,
+        aligned_power=np.full(k, 1 / k),
+        misaligned_power=0.0,
+        task_noise=1.0,
+    )
+
+
+def claim(setting, n):
+    numbers = jnp.asarray([float(n)])
+    return float(brain_stage.subspace_moments(setting, numbers, None, "finite").misalignment[0])
+
+
+@pytest.mark.parametrize(
+    ("d", "k", "p", "n", "confusion", "draws"),
+    [(80, 8, 24, 160, 0.95, 400), (200, 4, 60, 400, 0.95, 60), (80, 8, 24, 160, 0.4, 400)],
+)
+def test_few_latents_alike_agree_with_raw_draws(d, k, p, n, confusion, draws, monkeypatch):
+    setting = alike(d, k, p, confusion, n)
+    mean, error = simulated_loss(setting, n, draws, seed=3)
+    allowed = 3 * error
+    assert abs(claim(setting, n) - mean) < allowed
+    monkeypatch.setattr(_channels, "_LEFT", np.inf)
+    assert abs(claim(setting, n) - mean) > 2 * allowed
+
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+
+
+@pytest.mark.parametrize("sizes", [(800, 80, 2000, 1600), (800, 1, 240, 1600)])
+def test_large_studies_agree_with_stored_draws(sizes, monkeypatch):
+    stored = json.loads((RESULTS / "accuracy_simulation.json").read_text())["brain"]
+    rows = [dict(zip(stored["columns"], row, strict=True)) for row in stored["rows"]]
+    cell = next(r for r in rows if (r["d"], r["k"], r["p"], r["n"]) == sizes)
+    d, k, p, n = sizes
+    setting = alike(d, k, p, 0.95, n)
+    share = np.linspace(1, 3, k) / np.linspace(1, 3, k).sum()
+    setting = eqx.tree_at(lambda s: s.aligned_power, setting, jnp.asarray(share))
+    allowed = 3 * cell["se in_b"] + 0.005 * cell["in_b"]
+    assert abs(claim(setting, n) - cell["in_b"]) < allowed
+    monkeypatch.setattr(_channels, "_LEFT", np.inf)
+    assert abs(claim(setting, n) - cell["in_b"]) > allowed
+
+
+def error_with_few(setting, n):
+    return float(_channels._few_directions(setting.with_traced_sizes(), jnp.asarray(n))[1])
+
+
+QUIET = [
+    (problem(80, 8, 24, 0.2, 0.3), 160.0),
+    (alike(80, 8, 800, 1e-3, 160), 160.0),
+    (alike(80, 8, 800, 1.2e-4, 160, v=0.01), 160.0),
+    (alike(80, 60, 200, 5e-5, 120), 120.0),
+    (alike(80, 79, 200, 6e-7, 400), 400.0),
+    (alike(400, 1, 30, 2e-2, 600), 600.0),
+]
+
+
+def test_formula_for_few_serves_where_it_is_good_enough(monkeypatch):
+    """And so near its limit that a much higher one would not do."""
+    errors = [error_with_few(*case) for case in QUIET]
+    assert max(errors) < _channels._LEFT
+    assert min(errors) > _channels._LEFT / 4
+    few = [claim(*case) for case in QUIET]
+    monkeypatch.setattr(_channels, "_LEFT", 0.0)
+    many = [claim(*case) for case in QUIET]
+    differences = np.abs(np.divide(few, many) - 1)
+    assert np.all(differences < 1e-3)
+    assert np.max(differences) > 2e-4
+
+
+ZONES = pytest.mark.parametrize("noise", [0.05, 0.29, 0.35, 4.0], ids=str)
+
+
+def zone(noise):
+    setting = problem(60, 10, 40, 0.3, noise)
+    return setting, error_with_few(setting, 90.0) / _channels._LEFT
+
+
+def test_zones_lie_as_their_names_say():
+    shares = [zone(noise)[1] for noise in (0.05, 0.29, 0.35, 4.0)]
+    assert shares[0] < 1 < shares[1] < shares[2] < 2 < shares[3]
+
+
+@ZONES
+def test_noise_of_matrices_is_that_of_spectra(noise):
+    spectral, _ = zone(noise)
+    turn, full = as_matrices(spectral)
+    numbers = jnp.asarray([90.0, 1e5])
+    top, bottom = channel_noise(latent_by_latent(spectral), numbers)
+    matrices = np.linalg.solve(*reversed(channel_noise(full.with_traced_sizes(), numbers)))
+    for ratio, matrix in zip(top / bottom, matrices, strict=True):
+        np.testing.assert_allclose(matrix, turn(ratio), atol=1e-8 * np.max(ratio))
+
+
+@ZONES
+def test_noise_has_the_derivative_of_its_differences(noise):
+    setting = latent_by_latent(zone(noise)[0])
+
+    @jax.jit
+    def total(log_noise, n):
+        changed = eqx.tree_at(lambda s: s.recording_noise, setting, jnp.exp(log_noise))
+        top, bottom = channel_noise(changed, n[None])
+        return jnp.sum(setting.aligned_power * jnp.log(top / bottom)[0])
+
+    at, step = (jnp.log(jnp.asarray(noise)), jnp.asarray(90.0)), 1e-4
+    for place, width in enumerate((step, 90 * step)):
+        forth, back = (
+            total(*(x + sign * width * (i == place) for i, x in enumerate(at))) for sign in (1, -1)
+        )
+        slope = jax.grad(total, place)(*at)
+        np.testing.assert_allclose(slope, (forth - back) / (2 * width), rtol=1e-5)
+
+
+def test_a_grid_of_numbers_is_each_number_alone():
+    """Numbers are solved a few together, and quiet ones beside loud ones."""
+    setting = latent_by_latent(problem(60, 10, 40, 0.3, 1.0))
+    numbers = jnp.geomspace(62.0, 1e6, 19)
+    grid = channel_noise(setting, numbers)
+    for n in (0, 8, 15, 18):
+        alone = channel_noise(setting, numbers[n : n + 1])
+        for one, all_ in zip(alone, grid, strict=True):
+            np.testing.assert_allclose(one[0], all_[n], rtol=1e-9)
+
+
+@pytest.mark.parametrize("channels", [None, 8])
+def test_without_spare_channels_it_is_encoding_noise(channels):
+    setting = replaced(problem(80, 8, 24, 0.2, 4.0), recording_dim=channels)
+    top, bottom = channel_noise(latent_by_latent(setting), jnp.asarray([100.0]))
+    np.testing.assert_array_equal(top[0], setting.encoding_noise)
+    np.testing.assert_array_equal(bottom[0], 1.0)
 
 
 @pytest.mark.parametrize("n", [70.0, 1e6])
@@ -180,7 +324,7 @@ def test_without_spare_noise_it_is_the_encoding_noise(p, r, n):
 
 
 def weighted_noise(setting, n):
-    top, bottom = effective_noise(setting, n)
+    top, bottom = wanted(setting, n)
     ratio = jnp.linalg.solve(bottom, top) if setting.is_matrix_form else top / bottom
     return jnp.sum(setting.aligned_power * ratio)
 

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,9 +31,12 @@ def numbers(*values):
 
 @pytest.mark.parametrize("forms", [["spectrum"], [form for form in PROBLEMS if form != "spectrum"]])
 def test_learned_subspace(forms):
-    """Sizes are numbers too: more inputs and more channels have a slope."""
+    """Sizes are numbers too: more inputs and more channels have a slope. Latents are whole."""
+    kinds = PROBLEMS[forms[0]].with_traced_sizes()
 
     def block(problem, shift, n_brain):
+        whole = lambda p: (p.counts, p.latent_dim)  # noqa: E731
+        problem = eqx.tree_at(whole, problem, whole(kinds))
         return subspace_moments(problem, n_brain, shift, "finite")
 
     points = [

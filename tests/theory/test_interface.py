@@ -128,7 +128,7 @@ def test_new_numbers_need_no_new_compilation(caplog):
 
 
 def test_one_program_serves_all_numbers_of_inputs_latents_and_channels(caplog):
-    """Only how many kinds of latents there are is a shape; channels may be known or not."""
+    """Only how many kinds of latents there are is a shape; whether channels are known is static."""
     jax.clear_caches()  # of what other tests compiled
     shift = jb.BlockShift(0.5, 2.0, 1.0)
     quantities = {
@@ -140,8 +140,8 @@ def test_one_program_serves_all_numbers_of_inputs_latents_and_channels(caplog):
         "elasticities": lambda p, nb, nt, penalty: jb.elasticities(p, nb, nt),
     }
 
-    def ask(input_dim, recording_dim, names, latents=3):
-        kinds = np.arange(latents) % 3
+    def ask(input_dim, recording_dim, names, latents=3, kinds=3):
+        kinds = np.arange(latents) % kinds
         problem = spectrum_problem(
             input_dim=input_dim,
             recording_dim=recording_dim,
@@ -153,17 +153,20 @@ def test_one_program_serves_all_numbers_of_inputs_latents_and_channels(caplog):
         for name in names:
             quantities[name](problem, 4.0 * input_dim, 3.0 * input_dim, 0.3)
 
-    ask(24, 16, quantities)
+    known, unknown = quantities, set(quantities) - {"elasticities"}
+    ask(24, 16, known)
+    # Elasticities of channels need to know whether there are any.
+    ask(24, None, unknown)
     with jax.log_compiles(), caplog.at_level(logging.WARNING):
-        for input_dim, recording_dim in ((30, 16), (200, 3), (4096, 10_000)):
-            ask(input_dim, recording_dim, quantities)
+        for input_dim, recording_dim in ((30, 16), (4096, 10_000)):
+            ask(input_dim, recording_dim, known)
         # Four kinds are as good as three.
-        ask(900, 100, quantities, 80)
-        # Elasticities of channels need to know whether there are any.
-        ask(24, None, set(quantities) - {"elasticities"})
+        ask(900, 100, known, 80)
+        # As many channels as latents are as good as unknown ones.
+        for input_dim, recording_dim in ((200, 3), (200, None)):
+            ask(input_dim, recording_dim, unknown)
         assert "Compiling" not in caplog.text
-        # Beyond an eighth of the inputs latents repel each other, which is another algorithm.
-        ask(20, 16, ["task_only_risk", "expected_misalignment"])
+        ask(24, 16, ["expected_misalignment"], 6, kinds=6)
         assert "Compiling" in caplog.text
 
 
