@@ -14,7 +14,14 @@ import tyro
 
 from ..answers.notes import accuracy_noted
 from ..answers.sweep import answer_of, curves_of, rows_of
-from ..errors import UserError, in_flags, output_problems, seed_problems, write_figure
+from ..errors import (
+    UserError,
+    drawn,
+    in_flags,
+    output_problems,
+    seed_problems,
+    write_outputs,
+)
 from ..input.grid import GRID, default_trials, grid_problems, read_penalties
 from ..input.study import Preset, read_study
 from ..words.simulation import as_table, duration, size
@@ -86,8 +93,8 @@ def simulate(
     """
     # Processes can only be joined before JAX computes anything, and a study is read with JAX.
     problems = _join_processes() if distributed else []
-    problems += output_problems(plot, overwrite, (".png", ".svg", ".pdf"))
-    problems += output_problems(save, overwrite, (".nc",)) + _csv_problems(save, overwrite)
+    problems += output_problems(plot, overwrite, (".png", ".svg", ".pdf"), config)
+    problems += output_problems(save, overwrite, (".nc",), config) + _csv_problems(save, overwrite)
     problems += seed_problems(seed)
     if config is None and preset is None:
         preset = "small"
@@ -154,24 +161,14 @@ def simulate(
 def _write(
     found: xarray.Dataset, problem: Any, save: Path | None, plot: Path | None, overwrite: bool
 ) -> None:
-    """Both files, or neither."""
+    """All files, or none."""
     from ...figures import draw_simulation
-    from ...store import write_table
+    from ...store import table_contents
 
-    try:
-        files = [] if save is None else write_table(found, save)
-    except OSError as error:
-        raise UserError([f"{save}: cannot be written ({error.strerror})"]) from error
-    if plot is None:
-        return
-    try:
-        write_figure(plot, draw_simulation, *curves_of(found, problem))
-    except UserError:
-        # What has been replaced is gone; what is new would look like a result.
-        if not overwrite:
-            for file in files:
-                file.unlink()
-        raise
+    contents = {} if save is None else table_contents(found, save)
+    if plot is not None:
+        contents |= drawn(plot, draw_simulation, *curves_of(found, problem))
+    write_outputs(contents, overwrite)
 
 
 def _csv_problems(path: Path | None, overwrite: bool) -> list[str]:

@@ -11,7 +11,7 @@ import tyro
 
 from ..answers.notes import without_infinities
 from ..answers.worth import answer_of, changes_of, savings_of
-from ..errors import UserError, output_problems, write_figure
+from ..errors import UserError, drawn, output_problems, write_outputs
 from ..input.study import Preset, Study, read_study
 from ..words.text import wrote
 from ..words.worth import as_table
@@ -53,7 +53,7 @@ def worth(
             recording.
         overwrite: Replace the plot if it exists.
     """
-    unwritable = output_problems(plot, overwrite, (".png", ".svg", ".pdf"))
+    unwritable = output_problems(plot, overwrite, (".png", ".svg", ".pdf"), config)
     try:
         study = read_study(
             config,
@@ -78,7 +78,8 @@ def worth(
         from ...figures import draw_savings
 
         curves, at_study = savings_of(study)
-        write_figure(plot, draw_savings, curves, study.samples_per_hour, at_study)
+        drawing = draw_savings, curves, study.samples_per_hour, at_study
+        write_outputs(drawn(plot, *drawing), overwrite)
     if json:
         return _as_json(study, numbers, changes, beyond_ridge, accuracy)
     table = as_table(study, numbers, changes, beyond_ridge)
