@@ -19,7 +19,7 @@ from .streams import escaped_errors, output_aside, printable
 __all__ = ["main"]
 
 # Of the problems of one input.
-_MOST_TOLD = 20
+_MOST_TOLD = 100
 
 
 def main(arguments: list[str] | None = None) -> None:
