@@ -13,6 +13,7 @@ from typing import Annotated, get_type_hints
 import tyro
 
 from .errors import UserError, machine_problem
+from .input.whole import in_digits
 from .signals import Ended, ended_by_signals
 from .streams import escaped_errors, output_aside, printable
 
@@ -90,6 +91,10 @@ def _answer(arguments: list[str]) -> str:
     if arguments == ["--version"]:
         return f"jaxbrain {__version__}"
     commands = (worth, plan, report, simulate, fit, reproduce, info)
+    arguments = _config_first(arguments)
+    for command in commands:
+        if arguments[:1] == [command.__name__]:
+            arguments = in_digits(arguments, command)
     try:
         with programs_kept(), escaped_errors(arguments):
             return tyro.extras.subcommand_cli_from_dict(
@@ -97,7 +102,7 @@ def _answer(arguments: list[str]) -> str:
                 prog="jaxbrain",
                 description="How much are brain recordings worth for machine learning? "
                 "(--version prints the version.)",
-                args=_config_first(arguments),
+                args=arguments,
             )
     except UserError:
         raise
