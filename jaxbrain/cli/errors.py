@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -42,6 +43,13 @@ def seed_problems(seed: int) -> list[str]:
     if 0 <= seed < 2**32:
         return []
     return [f"--seed must lie between 0 and {2**32 - 1}, but it is {seed}"]
+
+
+def memory_problems(max_gigabytes: float) -> list[str]:
+    """Memory is a positive amount."""
+    if 0 < max_gigabytes < math.inf:
+        return []
+    return [f"--max-gigabytes must be a finite number greater than 0, but it is {max_gigabytes:g}"]
 
 
 def machine_problem(error: Exception) -> str | None:
