@@ -14,8 +14,9 @@ import tyro
 
 from .errors import UserError, machine_problem
 from .input.whole import in_digits
+from .processes import speaking_alone, supervised
 from .signals import Ended, ended_by_signals
-from .streams import escaped_errors, output_aside, printable
+from .streams import escaped_errors, printable
 
 __all__ = ["main"]
 
@@ -31,12 +32,15 @@ def main(arguments: list[str] | None = None) -> None:
     """
     # OpenBLAS's threads and XLA's wait for each other. OpenBLAS reads this when it is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments is None:
+        arguments = sys.argv[1:]
+        if "--distributed" in arguments:
+            sys.exit(supervised(arguments))
     interrupted = _how_to_go_on(arguments)
     try:
         with ended_by_signals(interrupted):
             if "--distributed" in arguments:
-                with output_aside() as put_back:
+                with speaking_alone() as put_back:
                     answer = _answer(arguments)
                     with put_back():
                         _print(answer)

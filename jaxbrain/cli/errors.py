@@ -52,6 +52,17 @@ def memory_problems(max_gigabytes: float) -> list[str]:
     return [f"--max-gigabytes must be a finite number greater than 0, but it is {max_gigabytes:g}"]
 
 
+def check_memory(needed: float, max_gigabytes: float, remedy: str) -> None:
+    """Raise `UserError` where a command would take more memory than is allowed."""
+    if needed > 1e9 * max_gigabytes:
+        raise UserError(
+            [
+                f"this takes some {needed / 1e9:.2g} GB, more than --max-gigabytes "
+                f"{max_gigabytes:g}: {remedy}, or allow more"
+            ]
+        )
+
+
 def machine_problem(error: Exception) -> str | None:
     """What this error says about the machine: it has no such device, or too little memory."""
     import jax

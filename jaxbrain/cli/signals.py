@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from .._writing import remove_partials
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# A compiled program cannot be interrupted. After so many seconds the process ends all the same.
+# A compiled program cannot be interrupted.
 _PATIENCE_S = 3.0
 
 
@@ -26,9 +26,10 @@ class Ended(BaseException):
 
 
 @contextmanager
-def ended_by_signals(said: str) -> Iterator[None]:
-    """Raise `Ended` at SIGINT and SIGTERM; `said` is printed where the process has to end at once.
+def ended_by_signals(said: str, patience_s: float | None = _PATIENCE_S) -> Iterator[None]:
+    """Raise `Ended` at SIGINT and SIGTERM.
 
+    After `patience_s` seconds the process ends all the same, and `said` is printed; None waits.
     Only the main thread can take signals. One that is ignored, as by nohup, stays so.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -38,7 +39,9 @@ def ended_by_signals(said: str) -> Iterator[None]:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     over = threading.Event()
-    watch = threading.Thread(target=_end_for_good, args=(reader, over, said), daemon=True)
+    watch = threading.Thread(
+        target=_end_for_good, args=(reader, over, said, patience_s), daemon=True
+    )
     watch.start()
     # Written to by the system's handler, while Python's has to wait for the main thread.
     told_before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -71,10 +74,10 @@ def _end(number: int, frame: object) -> None:
     raise Ended(number)
 
 
-def _end_for_good(reader: int, over: threading.Event, said: str) -> None:
+def _end_for_good(reader: int, over: threading.Event, said: str, patience_s: float | None) -> None:
     """End the process where the main thread does not come back from what it computes."""
     while byte := os.read(reader, 1):
-        if byte[0] in _SIGNALS and not over.wait(_PATIENCE_S):
+        if byte[0] in _SIGNALS and not over.wait(patience_s):
             remove_partials()
             os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{said}\n".encode())
             os._exit(128 + byte[0])

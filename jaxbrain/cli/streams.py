@@ -1,13 +1,11 @@
-"""What reaches the terminal: text without control characters, and on stdout the answer alone."""
+"""What reaches the terminal: text without control characters."""
 
 from __future__ import annotations
 
 import io
-import os
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 
 # Controls, marks that turn the direction of writing, and ends of lines.
 _STEERS = ("Cc", "Cf", "Zl", "Zp")
@@ -40,26 +38,3 @@ class _Escaping(io.TextIOBase):
 
     def flush(self) -> None:
         self._stream.flush()
-
-
-@contextmanager
-def output_aside() -> Iterator[Callable[[], AbstractContextManager[None]]]:
-    """Whatever libraries write to stdout goes to stderr; yields what puts stdout back for a while.
-
-    It stays there when the program ends: libraries say goodbye.
-    """
-    sys.stdout.flush()
-    stdout = os.dup(1)
-    os.dup2(2, 1)
-
-    @contextmanager
-    def put_back() -> Iterator[None]:
-        os.dup2(stdout, 1)
-        try:
-            yield
-            sys.stdout.flush()
-        finally:
-            os.dup2(2, 1)
-
-    yield put_back
-    os.close(stdout)

@@ -14,6 +14,8 @@ import xarray
 
 from .._writing import write_files
 from ..figures.style import rendered, styled
+from ..models import presets
+from ..simulation import bytes_of_sweep
 from ..store import read_table, table_files, write_table
 from .registry import RESULTS, TABLES
 from .result import FULL, Claim, Result, Scale, Tables
@@ -129,6 +131,33 @@ def reproduce(
     # Figures and verdicts belong together.
     write_files(contents, overwrite=resume or overwrite)
     return {name: found[name] for name in chosen}
+
+
+def bytes_needed(scale: Scale) -> float:
+    """Memory of the largest sweep behind the results, roughly, in bytes.
+
+    >>> from jaxbrain.reproduce import FULL, bytes_needed
+    >>> 1e8 < bytes_needed(FULL) < 2e9
+    True
+
+    **Arguments**
+
+    - `scale`: `FULL` or `QUICK`.
+
+    **Returns**
+
+    Bytes.
+
+    **Raises**
+
+    Nothing.
+
+    **Source**
+
+    `jaxbrain.simulation.bytes_of_sweep`, for trials at fMRI scale.
+    """
+    # No sweep at fMRI scale has more cells, nor is any trial larger.
+    return bytes_of_sweep(presets.SIZES["fmri"], 5, 8, "empirical", scale.fmri_seeds)
 
 
 @contextmanager

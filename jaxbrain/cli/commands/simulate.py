@@ -12,18 +12,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from ...models import Problem
 from ..answers.notes import accuracy_noted
-from ..answers.sweep import answer_of, curves_of, rows_of
+from ..answers.sweep import answer_of, bytes_needed, cells_of, curves_of, rows_of
 from ..errors import (
     UserError,
+    check_memory,
     drawn,
     in_flags,
+    machine_problem,
+    memory_problems,
     output_problems,
     seed_problems,
     write_outputs,
 )
 from ..input.grid import GRID, default_trials, grid_problems, read_penalties
 from ..input.study import Preset, read_study
+from ..processes import ALONE
+from ..signals import take_back
 from ..words.simulation import as_table, duration, size
 from ..words.text import aligned, wrote
 from ..words.worth import described
@@ -39,6 +45,8 @@ _DEFAULTS = {
 _CSV = ("n_brain-n_task-penalty-seed", "n_brain-n_task-penalty", "n_brain-seed", "n_task_only-seed")
 _MOST_TRIALS = 1_000_000_000
 _LONG_S = 10.0
+# So much of a grid is timed.
+_CORNER = {"n_brain": 4, "n_task": 8, "penalty": 4}
 
 
 def simulate(
@@ -115,26 +123,26 @@ def simulate(
         "trials": default_trials(study) if trials is None else trials,
         "seeds": seeds,
         "max_bytes": max_gigabytes * 1e9,
+        "method": method,
     }
     for name, number in (("trials", options["trials"]), ("seeds", seeds)):
         if number < 2:
             problems.append(f"--{name} must be at least 2, but it is {number}")
         elif number > _MOST_TRIALS:
             problems.append(f"--{name} must be at most {_MOST_TRIALS}, but it is {number}")
-    if not 0 < max_gigabytes < math.inf:
-        problems.append(
-            f"--max-gigabytes must be a finite number greater than 0, but it is {max_gigabytes:g}"
-        )
+    problems += memory_problems(max_gigabytes)
     problems += grid_problems(None if study is None else study.problem, options)
     if problems or study is None:
         raise UserError(problems)
+
+    check_memory(bytes_needed(study.problem, options), max_gigabytes, "take a smaller grid")
 
     import jax
 
     from ...simulation import empirical_value, sweep
 
     mesh = _mesh()
-    options |= {"method": method, "key": jax.random.key(seed), "mesh": mesh}
+    options |= {"key": jax.random.key(seed), "mesh": mesh}
     speaks = jax.process_index() == 0
     notes: list[str] = []
     try:
@@ -147,6 +155,12 @@ def simulate(
     except ValueError as error:
         said = str(error).replace("max_bytes", "--max-gigabytes, in bytes,")
         raise UserError([in_flags(said, GRID)]) from error
+    except jax.errors.JaxRuntimeError as error:
+        if not distributed or machine_problem(error) is not None:
+            raise
+        # Leaving JAX would wait for the others, and then abort.
+        print(f"jaxbrain: {ALONE}", file=sys.stderr, flush=True)
+        os._exit(2)
     if not speaks:
         return ""
     with accuracy_noted(notes):
@@ -189,6 +203,7 @@ def _join_processes() -> list[str]:
 
     try:
         jax.distributed.initialize()
+        take_back()
     except ValueError:
         return [
             "--distributed: no cluster was found: start it under SLURM, Open MPI or Kubernetes, or "
@@ -209,27 +224,37 @@ def _mesh():
     )
 
 
-def _estimate(problem: Any, options: dict[str, Any]) -> str:
+def _estimate(problem: Problem, options: dict[str, Any]) -> str:
+    """Time two trials on a corner of the grid, whose ends stand for what is between."""
     from ...simulation import sweep
 
-    pilot = options | {"trials": 2, "seeds": 1, "mesh": None}
+    corner = {name: _ends(options[name], most) for name, most in _CORNER.items()}
+    pilot = options | corner | {"trials": 2, "seeds": 1, "mesh": None}
     sweep(problem, **pilot)  # compiles
     start = time.perf_counter()
     found = sweep(problem, **pilot)
-    each = (time.perf_counter() - start) / 2
+    shape, measured = cells_of(options), cells_of(pilot)
+    # Subspaces are drawn for each n_brain, traces for each n_task and penalty: neither costs more
+    # than in proportion to the cells.
+    larger = math.prod(shape) / math.prod(measured)
+    each = (time.perf_counter() - start) / 2 * larger
     total = options["trials"] * options["seeds"]
     devices = 1 if options["mesh"] is None else options["mesh"].size
-    cells = found.risk[..., 0].size
+    left = duration(each * total / devices)
+    about = "about" if larger == 1 else "at most about"
     lines = [
-        ("cells", f"{cells} ({' x '.join(str(n) for n in found.risk.shape[:3])})"),
+        ("cells", f"{math.prod(shape)} ({' x '.join(map(str, shape))})"),
         ("trials", f"{total} ({options['seeds']} seeds of {options['trials']})"),
         ("memory of the trials at hand", f"{found.attrs['working_bytes'] / 1e9:.2g} GB"),
-        (
-            "time",
-            f"about {duration(each * total / devices)} on {devices} device(s), compilation apart",
-        ),
+        ("memory of all", f"{bytes_needed(problem, options) / 1e9:.2g} GB"),
+        ("time", f"{about} {left} on {devices} device(s), compilation apart"),
     ]
-    return "\n".join(aligned([(name, value) for name, value in lines]))
+    return "\n".join(aligned(lines))
+
+
+def _ends(grid: Any, most: int) -> Any:
+    """The first and the last numbers of a long grid."""
+    return grid if isinstance(grid, str) or len(grid) <= most else [*grid[: most - 1], grid[-1]]
 
 
 class _Progress:
