@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from .signals import Ended, ended_by_signals
 
@@ -42,11 +41,14 @@ def speaking_alone() -> Iterator[Callable[[], AbstractContextManager[None]]]:
     What Python writes to stderr is told. Aside it stays when the program ends: libraries say
     goodbye.
     """
+    if sys.stderr is not sys.__stderr__ or sys.stdout is not sys.__stdout__:
+        # A program that calls this one keeps its streams.
+        yield nullcontext
+        return
     sys.stdout.flush()
     sys.stderr.flush()
     stdout = os.dup(1)
-    if isinstance(sys.stderr, io.TextIOWrapper):
-        sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
     with tempfile.TemporaryFile() as aside:
         os.dup2(aside.fileno(), 1)
         os.dup2(aside.fileno(), 2)

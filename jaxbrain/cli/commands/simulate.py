@@ -27,7 +27,7 @@ from ..errors import (
     write_outputs,
 )
 from ..input.grid import GRID, default_trials, grid_problems, read_penalties
-from ..input.study import Preset, read_study
+from ..input.study import Preset, Study, read_study
 from ..processes import ALONE
 from ..signals import take_back
 from ..words.simulation import as_table, duration, size
@@ -144,7 +144,7 @@ def simulate(
     mesh = _mesh()
     options |= {"key": jax.random.key(seed), "mesh": mesh}
     speaks = jax.process_index() == 0
-    notes: list[str] = []
+    notes = _rounded(study, options) if config is not None else []
     try:
         if dry_run:
             with accuracy_noted([]):
@@ -183,6 +183,15 @@ def _write(
     if plot is not None:
         contents |= drawn(plot, draw_simulation, *curves_of(found, problem))
     write_outputs(contents, overwrite)
+
+
+def _rounded(study: Study, options: dict[str, Any]) -> list[str]:
+    """Notes on numbers of the file that are no whole ones."""
+    return [
+        f"{name} = {number:.12g} is simulated as {options[name][0]}"
+        for name, number in (("n_brain", study.n_brain), ("n_task", study.n_task))
+        if tuple(options[name]) == (round(number),) and number != round(number)
+    ]
 
 
 def _csv_problems(path: Path | None, overwrite: bool) -> list[str]:
