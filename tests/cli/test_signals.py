@@ -33,7 +33,8 @@ def test_what_cannot_be_interrupted_ends_all_the_same():
         "import jaxbrain.cli.signals as s, os, signal, threading, ctypes;"
         "threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start();"
         "held = s.ended_by_signals('said', patience_s=0.2); held.__enter__();"
-        "libc = ctypes.CDLL(None); [libc.usleep(900000) for _ in [0]]; libc.sleep(20)"
+        "lock, mutex = ctypes.CDLL(None).pthread_mutex_lock, ctypes.create_string_buffer(64);"
+        "lock(mutex); lock(mutex)"
     )
     done = as_program(program=program)
     assert (done.returncode, done.stderr) == (143, "said\n")

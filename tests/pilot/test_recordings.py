@@ -184,15 +184,17 @@ def test_archives_are_measured_before_they_are_read(tmp_path):
         path, inputs=few, recordings=np.zeros((10_000, 1_000), np.int8), targets=few
     )
     assert path.stat().st_size < 50_000
-    with pytest.raises(PilotError, match="holds 0.08 GB of numbers, more than the 0.05"):
+    with pytest.raises(PilotError, match=r"holds 0\.08 GB of numbers, more than the 0\.05"):
         read_pilot(path, max_bytes=5e7)
 
 
 def test_names_that_are_there_twice_and_many_unknown_ones(tmp_path):
     path = tmp_path / "twice.npz"
-    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(path, "w") as archive:
-        for name in ("inputs.npy", "inputs.npy", *map(str, range(1_000))):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("inputs.npy", *map(str, range(1_000))):
             archive.writestr(name, b"")
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("inputs.npy", b"")
     with pytest.raises(PilotError) as caught:
         read_pilot(path)
     assert len(caught.value.problems) < 30
