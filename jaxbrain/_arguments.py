@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+import numpy as np
 from jaxtyping import Array
 
 from ._checks import as_float_like, check_number, check_positive, is_concrete, kind_of
@@ -17,6 +18,19 @@ Estimator = Literal["befs", "befs_two_penalties"]
 ORDERS: tuple[Order, ...] = get_args(Order)
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
+
+
+# Squares of larger numbers are none. Infinity is one: there the closed forms have limits.
+_LARGEST = 1e150
+
+
+def _check_range(name: str, number: Array) -> None:
+    """Raise where known numbers are finite, and so large that answers would be NaN."""
+    if is_concrete(number) and np.any((np.asarray(number) > _LARGEST) & ~np.isinf(number)):
+        raise ValueError(
+            f"{name} must be at most {_LARGEST:g}, or infinite, but it is as high as "
+            f"{float(np.max(number)):g}"
+        )
 
 
 def check_problem(problem: Problem) -> None:
@@ -33,6 +47,7 @@ def check_n_brain(problem: Problem, n_brain: Real) -> Array:
     """The sample number as an array; raises on a single known number that is too small."""
     check_problem(problem)
     number = as_float_like("n_brain", n_brain, problem.task_noise)
+    _check_range("n_brain", number)
     least = problem.input_dim + 1
     if number.ndim == 0:
         check_number("n_brain", number)
@@ -49,6 +64,7 @@ def check_n_task(problem: Problem, n_task: Real) -> Array:
     check_problem(problem)
     number = as_float_like("n_task", n_task, problem.task_noise)
     check_positive("n_task", number, zero_allowed=True)
+    _check_range("n_task", number)
     return number
 
 

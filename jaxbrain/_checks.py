@@ -39,6 +39,8 @@ def as_floats(**arguments: Any) -> list[Array]:
             dtype = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
         except (TypeError, ValueError) as problem:
             raise ValueError(f"{name} must be a number or an array of numbers") from problem
+        if jnp.issubdtype(dtype, jax.dtypes.extended):
+            raise ValueError(f"{name} must hold real numbers, but it is a random key")
         if not (np.issubdtype(dtype, np.floating) or np.issubdtype(dtype, np.integer)):
             raise ValueError(f"{name} must hold real numbers, but its type is {dtype}")
         if hasattr(value, "dtype") and np.issubdtype(dtype, np.floating):

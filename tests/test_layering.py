@@ -31,6 +31,8 @@ ROOMS = {
 SHARED = {
     "_typing": (),
     "_threads": (),
+    "_reading": (),
+    "_writing": (),
     "_checks": ("_typing", "_threads"),
     "_linalg": ("_typing", "_checks", "_threads"),
     "_arguments": ("_typing", "_checks", "models"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Annotated, get_type_hints
@@ -12,27 +13,67 @@ from typing import Annotated, get_type_hints
 import tyro
 
 from .errors import UserError, machine_problem
+from .input.whole import in_digits
+from .processes import speaking_alone, supervised
+from .signals import Ended, ended_by_signals
+from .streams import escaped_errors, printable
 
 __all__ = ["main"]
 
+# Of the problems of one input.
+_MOST_TOLD = 100
+
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point of `jaxbrain`. Exit status 0, or 2 where the user's input is at fault."""
+    """Entry point of `jaxbrain`.
+
+    Exit status 0; 2 where the user's input, or the machine, is at fault; 130 and 143 after SIGINT
+    and SIGTERM.
+    """
     # OpenBLAS's threads and XLA's wait for each other. OpenBLAS reads this when it is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if arguments is None:
+        arguments = sys.argv[1:]
+        if "--distributed" in arguments:
+            sys.exit(supervised(arguments))
+    interrupted = _how_to_go_on(arguments)
     try:
-        _print(_answer(sys.argv[1:] if arguments is None else arguments))
+        with ended_by_signals(interrupted):
+            if "--distributed" in arguments:
+                with speaking_alone() as put_back:
+                    answer = _answer(arguments)
+                    with put_back():
+                        _print(answer)
+            else:
+                _print(_answer(arguments))
     except UserError as error:
-        for problem in error.problems:
-            print(f"jaxbrain: {problem}", file=sys.stderr)
+        _complain(error.problems)
         sys.exit(2)
     except OSError as error:
         # Files have names, and their faults are told where they are opened.
         if error.filename is not None:
             raise
         sys.exit(_unprinted(error))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except (Ended, KeyboardInterrupt) as error:
+        print(interrupted, file=sys.stderr)
+        sys.exit(128 + (error.number if isinstance(error, Ended) else signal.SIGINT))
+
+
+def _how_to_go_on(arguments: list[str]) -> str:
+    """What is said after a signal."""
+    said = (
+        "tables that are complete stay where they are: the same command with --resume goes on"
+        if arguments[:1] == ["reproduce"]
+        else "nothing was written: start it again"
+    )
+    return f"jaxbrain: interrupted; {said}"
+
+
+def _complain(problems: list[str]) -> None:
+    for problem in problems[:_MOST_TOLD]:
+        print(f"jaxbrain: {printable(problem)}", file=sys.stderr)
+    if len(problems) > _MOST_TOLD:
+        print(f"jaxbrain: {len(problems) - _MOST_TOLD} more problems", file=sys.stderr)
 
 
 def _answer(arguments: list[str]) -> str:
@@ -54,14 +95,18 @@ def _answer(arguments: list[str]) -> str:
     if arguments == ["--version"]:
         return f"jaxbrain {__version__}"
     commands = (worth, plan, report, simulate, fit, reproduce, info)
+    arguments = _config_first(arguments)
+    for command in commands:
+        if arguments[:1] == [command.__name__]:
+            arguments = in_digits(arguments, command)
     try:
-        with programs_kept():
+        with programs_kept(), escaped_errors(arguments):
             return tyro.extras.subcommand_cli_from_dict(
                 {command.__name__: _with_defaults_in_words(command) for command in commands},
                 prog="jaxbrain",
                 description="How much are brain recordings worth for machine learning? "
                 "(--version prints the version.)",
-                args=_config_first(arguments),
+                args=arguments,
             )
     except UserError:
         raise
@@ -101,7 +146,7 @@ def _print(answer: str) -> None:
     """Print it; a terminal that lacks a sign shows a question mark, and a reader may have gone."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    print(answer, end="\n" if answer else "", flush=True)
+    print("\n".join(map(printable, answer.split("\n"))), end="\n" if answer else "", flush=True)
 
 
 def _unprinted(error: OSError) -> int:

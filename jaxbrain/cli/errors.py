@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
+
+from .._writing import check_free, write_files
 
 # What JAX raises where it finds none of the devices that it is told to use.
 NO_DEVICE = (RuntimeError, AssertionError)
@@ -42,6 +45,24 @@ def seed_problems(seed: int) -> list[str]:
     return [f"--seed must lie between 0 and {2**32 - 1}, but it is {seed}"]
 
 
+def memory_problems(max_gigabytes: float) -> list[str]:
+    """Memory is a positive amount."""
+    if 0 < max_gigabytes < math.inf:
+        return []
+    return [f"--max-gigabytes must be a finite number greater than 0, but it is {max_gigabytes:g}"]
+
+
+def check_memory(needed: float, max_gigabytes: float, remedy: str) -> None:
+    """Raise `UserError` where a command would take more memory than is allowed."""
+    if needed > 1e9 * max_gigabytes:
+        raise UserError(
+            [
+                f"this takes some {needed / 1e9:.2g} GB, more than --max-gigabytes "
+                f"{max_gigabytes:g}: {remedy}, or allow more"
+            ]
+        )
+
+
 def machine_problem(error: Exception) -> str | None:
     """What this error says about the machine: it has no such device, or too little memory."""
     import jax
@@ -59,33 +80,64 @@ def machine_problem(error: Exception) -> str | None:
     return None
 
 
-def output_problems(path: Path | None, overwrite: bool, suffixes: tuple[str, ...]) -> list[str]:
-    """What speaks against writing this file; found out before any work is done."""
+def output_problems(
+    path: Path | None, overwrite: bool, suffixes: tuple[str, ...], *inputs: Path | None
+) -> list[str]:
+    """What speaks against writing this file; found out before any work is done.
+
+    It must be none of the `inputs`.
+    """
     if path is None:
         return []
     problems = []
     try:
-        found = {"folder": path.parent.is_dir(), "is_folder": path.is_dir(), "is": path.exists()}
-    except OSError as error:
-        return [f"{path}: cannot be written ({error.strerror})"]
+        has_folder, is_folder = path.parent.is_dir(), path.is_dir()
+        if not is_folder:
+            check_free(path, overwrite)
+    except FileExistsError:
+        problems.append(f"{path} exists already: pass --overwrite to replace it")
+    except (OSError, ValueError) as error:  # a NUL in the name is a ValueError
+        return [f"{path}: cannot be written ({getattr(error, 'strerror', error)})"]
     if path.suffix.lower() not in suffixes:
         problems.append(f"{path}: the name must end in {' or '.join(suffixes)}")
-    if found["is_folder"]:
+    if is_folder:
         problems.append(f"{path} is a folder: name a file in it")
-    elif not found["folder"]:
+    elif not has_folder:
         problems.append(f"{path}: there is no folder {path.parent}")
-    elif found["is"] and not overwrite:
-        problems.append(f"{path} exists already: pass --overwrite to replace it")
-    elif not os.access(path if found["is"] else path.parent, os.W_OK):
+    elif not os.access(path.parent, os.W_OK):
         problems.append(f"{path}: there is no permission to write it")
+    problems += [
+        f"{path} is the file {given} that is read: name another one"
+        for given in inputs
+        if given is not None and _same_file(path, given)
+    ]
     return problems
 
 
-def write_figure(path: Path, draw: Callable[..., Any], *arguments: Any, **options: Any) -> None:
-    """Write the figure that `draw` makes of the arguments, or raise `UserError`."""
-    from ..figures import save
-
+def write_outputs(contents: Mapping[Path, bytes], overwrite: bool) -> None:
+    """Write these files, all or none, or raise `UserError`."""
     try:
-        save(path, draw, *arguments, **options)
+        write_files(contents, overwrite=overwrite)
+    except FileExistsError as error:
+        there = error.filename2 or error.filename
+        said = f"{there} exists meanwhile: pass --overwrite to replace it"
+        raise UserError([said]) from error
     except OSError as error:
-        raise UserError([f"{path}: cannot be written ({error.strerror})"]) from error
+        names = ", ".join(map(str, contents))
+        raise UserError([f"{names}: cannot be written ({error.strerror})"]) from error
+
+
+def drawn(path: Path | None, draw: Callable[..., Any], *arguments: Any) -> dict[Path, bytes]:
+    """The picture that `draw` makes of these, as a file to write; nothing without a path."""
+    if path is None:
+        return {}
+    from ..figures import picture
+
+    return {path: picture(path.suffix.lower().removeprefix("."), draw, *arguments)}
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):  # there are not two files, and nothing to mix up
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..store import write_whole
+from .._writing import write_files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,6 +67,45 @@ def styled() -> Iterator[None]:
                 plt.close(number)
 
 
+def picture(
+    form: str,
+    draw: Callable[..., Figure],
+    *arguments: Any,
+    metadata: dict[str, Any] | None = None,
+    **options: Any,
+) -> bytes:
+    """The picture that `draw` makes, as the content of a file, in the style of jaxbrain.
+
+    >>> from jaxbrain.figures import draw_changes, picture
+    >>> picture("svg", draw_changes, {"labels": (0.9, 0.4)})[:5]
+    b'<?xml'
+
+    **Arguments**
+
+    - `form`: png, svg or pdf.
+    - `draw`: one of the functions `draw_…`.
+    - `arguments`, `options`: what `draw` takes.
+    - `metadata`: what the file says of itself, as matplotlib takes it.
+
+    **Returns**
+
+    The content of a file.
+
+    **Raises**
+
+    `ValueError` where there is no such form.
+    """
+    with styled():
+        return rendered(draw(*arguments, **options), form, metadata)
+
+
+def rendered(figure: Figure, form: str, metadata: dict[str, Any] | None = None) -> bytes:
+    """A figure as the content of a file of this form."""
+    content = io.BytesIO()
+    figure.savefig(content, format=form, metadata=metadata)
+    return content.getvalue()
+
+
 def save(path: Path, draw: Callable[..., Figure], *arguments: Any, **options: Any) -> None:
     """Write the figure that `draw` makes into a file, in the style of jaxbrain.
 
@@ -90,10 +130,8 @@ def save(path: Path, draw: Callable[..., Figure], *arguments: Any, **options: An
 
     `OSError` where the file cannot be written; `ValueError` where its name ends in something else.
     """
-    with styled():
-        figure = draw(*arguments, **options)
-        form = path.suffix.lower().removeprefix(".")
-        write_whole({path: lambda file: figure.savefig(file, format=form)})
+    form = path.suffix.lower().removeprefix(".")
+    write_files({path: picture(form, draw, *arguments, **options)}, overwrite=True)
 
 
 def ordered_colours(count: int) -> list[str]:

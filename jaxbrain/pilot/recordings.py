@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from .._threads import with_one_blas_thread
+from ._archives import Unreadable, read_arrays
 
 _SHARED_ROWS = ("inputs", "recordings", "targets")
 _SEPARATE_ROWS = ("brain_inputs", "recordings", "task_inputs", "targets")
-_NO_ARCHIVE = (
-    "not an .npz file, or damaged: save one with "
-    "numpy.savez(file, inputs=..., recordings=..., targets=...)"
-)
+_MOST_TOLD = 20
 
 
 class PilotError(ValueError):
@@ -52,12 +49,12 @@ class PilotData(NamedTuple):
         return self.brain_inputs.shape[1]
 
 
-def read_pilot(path: Path | str) -> PilotData:
+def read_pilot(path: Path | str, *, max_bytes: float | int = 8e9) -> PilotData:
     """Read a study from an .npz file.
 
     The file holds either `inputs`, `recordings`, `targets` on shared rows, or `brain_inputs`,
     `recordings`, `task_inputs`, `targets`. Inputs have shape (n, d), recordings (n, p), targets
-    (n,) or (n, t). Files that need pickle are refused.
+    (n,) or (n, t). Files that need pickle are refused. The file is measured before it is read.
 
     >>> import tempfile, numpy as np
     >>> from jaxbrain.pilot import read_pilot
@@ -72,6 +69,7 @@ def read_pilot(path: Path | str) -> PilotData:
     **Arguments**
 
     - `path`: of the file.
+    - `max_bytes`: how much memory its arrays may take, at 8 bytes a number.
 
     **Returns**
 
@@ -82,46 +80,12 @@ def read_pilot(path: Path | str) -> PilotData:
     `PilotError`, a `ValueError` that lists every problem at once.
     """
     try:
-        arrays, faults = _read(Path(path))
+        arrays, faults = read_arrays(Path(path), {*_SHARED_ROWS, *_SEPARATE_ROWS}, max_bytes)
         return _bundle(arrays, faults)
+    except Unreadable as error:
+        raise PilotError([f"{path}: {error}"]) from error
     except PilotError as error:
         raise PilotError([f"{path}: {problem}" for problem in error.problems]) from error
-
-
-def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """The arrays of the file, and what is wrong with those that cannot be read, both by name."""
-    arrays, faults = {}, {}
-    try:
-        with path.open("rb") as stream:
-            # numpy takes whatever is no archive for a pickle, and tells how to load it.
-            if not zipfile.is_zipfile(stream):
-                raise PilotError([_NO_ARCHIVE])
-            stream.seek(0)
-            file = np.load(stream, allow_pickle=False)
-            for name in file.files:
-                # A damaged archive raises whatever its decompressor or numpy's parser stumbles
-                # over.
-                try:
-                    arrays[name] = file[name]
-                except Exception as error:
-                    faults[name] = (
-                        "holds Python objects, which are never loaded: save it as numbers"
-                        if "allow_pickle" in str(error)
-                        else f"cannot be read ({error}): save it again"
-                    )
-                else:
-                    if not isinstance(arrays[name], np.ndarray):
-                        del arrays[name]
-                        faults[name] = "is not an array of numpy: save it with numpy.savez"
-    except FileNotFoundError as error:
-        raise PilotError(["there is no such file"]) from error
-    except OSError as error:
-        raise PilotError([f"cannot be read ({error.strerror or error})"]) from error
-    except (ValueError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
-        if isinstance(error, PilotError):
-            raise
-        raise PilotError([_NO_ARCHIVE]) from error
-    return arrays, faults
 
 
 def pilot_data(**arrays: np.ndarray) -> PilotData:
@@ -155,7 +119,10 @@ def _bundle(arrays: dict[str, np.ndarray], faults: dict[str, str]) -> PilotData:
     given = {*arrays, *faults}
     names = _SEPARATE_ROWS if {"brain_inputs", "task_inputs"} & given else _SHARED_ROWS
     problems = [f"array {name!r} is missing" for name in names if name not in given]
-    problems += [f"array {name!r} is not known here" for name in sorted(given - set(names))]
+    unknown = sorted(given - set(names))
+    problems += [f"array {name!r} is not known here" for name in unknown[:_MOST_TOLD]]
+    if len(unknown) > _MOST_TOLD:
+        problems.append(f"{len(unknown) - _MOST_TOLD} more arrays are not known here")
     if problems:
         shared, separate = ", ".join(_SHARED_ROWS), ", ".join(_SEPARATE_ROWS)
         problems.append(f"a file holds either {shared}; or {separate}")

@@ -5,6 +5,6 @@ Tables, figures, and claims that the tables decide.
 
 from .registry import RESULTS
 from .result import FULL, QUICK, VERDICTS, Claim, Scale
-from .run import reproduce
+from .run import bytes_needed, reproduce
 
-__all__ = ["FULL", "QUICK", "RESULTS", "VERDICTS", "Claim", "Scale", "reproduce"]
+__all__ = ["FULL", "QUICK", "RESULTS", "VERDICTS", "Claim", "Scale", "bytes_needed", "reproduce"]

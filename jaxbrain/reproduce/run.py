@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import xarray
 
-from ..figures.style import styled
-from ..store import read_table, table_files, write_table, write_whole
+from .._writing import write_files
+from ..figures.style import rendered, styled
+from ..models import presets
+from ..simulation import bytes_of_sweep
+from ..store import read_table, table_files, write_table
 from .registry import RESULTS, TABLES
 from .result import FULL, Claim, Result, Scale, Tables
 from .verdicts import as_markdown
@@ -85,7 +88,7 @@ def reproduce(
         kept = {
             name: _stored(paths.table(name), name, scale)
             for name in needed
-            if paths.table(name).exists()
+            if os.path.lexists(paths.table(name))
         }
     paths.make()
     tables = {}
@@ -96,7 +99,8 @@ def reproduce(
         start = time.perf_counter()
         table = TABLES[name](scale).copy()
         table.attrs |= _origin(scale) | {"table": name}
-        write_table(table, paths.table(name))
+        # Without leave to overwrite, what has come meanwhile stays, and this is an error.
+        write_table(table, paths.table(name), overwrite=overwrite)
         # What is drawn and judged is what was stored.
         tables[name] = read_table(paths.table(name))
         progress(f"table {name} ({number + 1}/{len(needed)}): {time.perf_counter() - start:.1f} s")
@@ -112,33 +116,48 @@ def reproduce(
             if earlier is not None:
                 with _blamed_on([paths.table(table) for table in result.tables]):
                     found[name] = _judged(result, earlier)
+    contents: dict[Path, bytes] = {}
     for name in chosen:
         stored = [paths.table(table) for table in RESULTS[name].tables if table in kept]
         with styled(), _blamed_on(stored):
             figure = RESULTS[name].draw(tables)
-            write_whole(
-                {
-                    paths.figure(name, suffix): partial(
-                        figure.savefig, format=suffix, metadata=_metadata(suffix)
-                    )
-                    for suffix in ("png", "svg")
-                }
-            )
+            # Without the time of day the same figure is the same file.
+            for suffix, metadata in (("png", {}), ("svg", {"Date": None})):
+                contents[paths.figure(name, suffix)] = rendered(figure, suffix, metadata)
         progress(f"figure {name}")
-    texts = {
-        "md": as_markdown(found, scale),
-        "json": json.dumps(
-            {name: [c._asdict() for c in claims] for name, claims in found.items()}, indent=2
-        )
-        + "\n",
-    }
-    write_whole(
-        {
-            paths.folder / f"claims.{suffix}": partial(Path.write_text, data=text, encoding="utf-8")
-            for suffix, text in texts.items()
-        }
-    )
+    told = {name: [c._asdict() for c in claims] for name, claims in found.items()}
+    contents[paths.folder / "claims.md"] = as_markdown(found, scale).encode()
+    contents[paths.folder / "claims.json"] = (json.dumps(told, indent=2) + "\n").encode()
+    # Figures and verdicts belong together.
+    write_files(contents, overwrite=resume or overwrite)
     return {name: found[name] for name in chosen}
+
+
+def bytes_needed(scale: Scale) -> float:
+    """Memory of the largest sweep behind the results, roughly, in bytes.
+
+    >>> from jaxbrain.reproduce import FULL, bytes_needed
+    >>> 1e8 < bytes_needed(FULL) < 2e9
+    True
+
+    **Arguments**
+
+    - `scale`: `FULL` or `QUICK`.
+
+    **Returns**
+
+    Bytes.
+
+    **Raises**
+
+    Nothing.
+
+    **Source**
+
+    `jaxbrain.simulation.bytes_of_sweep`, for trials at fMRI scale.
+    """
+    # No sweep at fMRI scale has more cells, nor is any trial larger.
+    return bytes_of_sweep(presets.SIZES["fmri"], 5, 8, "empirical", scale.fmri_seeds)
 
 
 @contextmanager
@@ -186,7 +205,7 @@ class _Paths:
         paths = [file for name in tables for file in table_files(self.table(name))]
         paths += [self.figure(name, suffix) for name in results for suffix in ("png", "svg")]
         paths += [self.folder / "claims.md", self.folder / "claims.json"]
-        return [path for path in paths if path.exists()]
+        return [path for path in paths if os.path.lexists(path)]
 
     def check(self) -> None:
         for path in self.folders():
@@ -232,8 +251,3 @@ def _stored(path: Path, name: str, scale: Scale) -> xarray.Dataset:
             "another folder"
         )
     return table
-
-
-def _metadata(suffix: str) -> dict:
-    # Without the time of day the same figure is the same file.
-    return {"Date": None} if suffix == "svg" else {}

@@ -125,7 +125,7 @@ def test_signs_that_the_terminal_lacks_are_replaced(tmp_path):
     assert str(tmp_path / "?") in done.stdout
 
 
-def test_an_interrupted_command_ends_quietly(capsys, monkeypatch):
+def test_an_interrupted_command_says_how_to_go_on(capsys, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
@@ -133,4 +133,5 @@ def test_an_interrupted_command_ends_quietly(capsys, monkeypatch):
     with pytest.raises(SystemExit) as caught:
         main(["worth", "--preset", "small"])
     assert caught.value.code == 130
-    assert capsys.readouterr().err == ""
+    said = "jaxbrain: interrupted; nothing was written: start it again\n"
+    assert capsys.readouterr().err == said

@@ -89,7 +89,7 @@ def test_a_cluster_that_is_not_there_is_told(capsys, monkeypatch):
         (("--trials", "9" * 30), "--trials must be at most 1000000000"),
         (
             ("--method", "data", "--max-gigabytes", "1e-9"),
-            "--max-gigabytes, in bytes, must be at least",
+            "more than --max-gigabytes 1e-09: take a smaller grid, or allow more",
         ),
     ],
 )

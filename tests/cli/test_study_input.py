@@ -133,10 +133,12 @@ def test_a_config_that_cannot_be_read_is_told(capsys, tmp_path, content, said):
 def test_a_config_without_permission_or_that_is_a_folder_is_told(capsys, tmp_path, monkeypatch):
     assert f"{tmp_path} is a folder" in refused(capsys, "worth", "--config", str(tmp_path))
 
-    def forbidden(path):
+    def forbidden(path, flags):
         raise PermissionError(13, "Permission denied")
 
+    (tmp_path / "study.toml").write_text("n_brain = 1")
+    monkeypatch.chdir(tmp_path)
     # As root, who may run these tests, everything is permitted.
-    monkeypatch.setattr("pathlib.Path.read_bytes", forbidden)
+    monkeypatch.setattr("jaxbrain._reading.os.open", forbidden)
     said = refused(capsys, "worth", "--config", "study.toml")
     assert "study.toml: cannot be read (Permission denied)" in said

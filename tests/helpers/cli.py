@@ -97,9 +97,8 @@ def refused(capsys, *arguments):
     return printed.err
 
 
-def as_program(*arguments, **options):
-    """Run a command in a process of its own."""
-    program = "from jaxbrain.cli import main; main()"
+def as_program(*arguments, program="from jaxbrain.cli import main; main()", **options):
+    """Run a command, or another program, in a process of its own."""
     settings = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True} | options
     settings["env"] = {**os.environ, **settings.get("env", {})}
     return subprocess.run([sys.executable, "-c", program, *arguments], check=False, **settings)

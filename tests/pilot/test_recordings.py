@@ -105,7 +105,7 @@ def test_files_that_are_no_arrays_are_refused(tmp_path):
             read_pilot(tmp_path / name)
         assert name in str(caught.value)
         assert "pickle" not in str(caught.value)
-    with pytest.raises(PilotError, match="Is a directory"):
+    with pytest.raises(PilotError, match="it is a folder"):
         read_pilot(tmp_path)
 
 
@@ -155,7 +155,7 @@ def encrypted(content):
         (of_method(stored(), 99), "cannot be read .*compression"),
         (of_method(stored(), zipfile.ZIP_LZMA), "cannot be read"),
         (of_method(stored(), zipfile.ZIP_BZIP2), "cannot be read"),
-        (stored(inputs=b"plain text"), "is not an array of numpy"),
+        (stored(inputs=b"plain text"), "cannot be read .*magic string"),
     ],
 )
 def test_damaged_arrays_are_named_with_their_file(tmp_path, content, said):
@@ -175,3 +175,27 @@ def test_python_objects_are_never_loaded_and_hide_no_other_fault(tmp_path):
         "array 'inputs' holds Python objects, which are never loaded: save it as numbers"
     )
     assert "recordings is constant" in second
+
+
+def test_archives_are_measured_before_they_are_read(tmp_path):
+    path = tmp_path / "bomb.npz"
+    few = np.zeros((50, 4), np.int8)
+    np.savez_compressed(
+        path, inputs=few, recordings=np.zeros((10_000, 1_000), np.int8), targets=few
+    )
+    assert path.stat().st_size < 50_000
+    with pytest.raises(PilotError, match=r"holds 0\.08 GB of numbers, more than the 0\.05"):
+        read_pilot(path, max_bytes=5e7)
+
+
+def test_names_that_are_there_twice_and_many_unknown_ones(tmp_path):
+    path = tmp_path / "twice.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("inputs.npy", *map(str, range(1_000))):
+            archive.writestr(name, b"")
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("inputs.npy", b"")
+    with pytest.raises(PilotError) as caught:
+        read_pilot(path)
+    assert len(caught.value.problems) < 30
+    assert "980 more arrays are not known here" in str(caught.value)

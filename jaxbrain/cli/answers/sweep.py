@@ -15,6 +15,25 @@ if TYPE_CHECKING:
     import xarray
 
 
+def cells_of(options: dict[str, Any]) -> tuple[int, int, int]:
+    """How many numbers of recordings, of labels, and penalties the grid has."""
+    penalties = 1 if isinstance(options["penalty"], str) else len(options["penalty"])
+    return len(options["n_brain"]), len(options["n_task"]), penalties
+
+
+def bytes_needed(problem: Problem, options: dict[str, Any]) -> float:
+    """Memory of the sweep and its table; that of data is reckoned where they are drawn."""
+    from ...simulation import bytes_of_sweep
+
+    cells, rule = cells_of(options), options["penalty"]
+    penalties = rule if isinstance(rule, str) else cells[2]
+    sizes = problem.input_dim, problem.latent_dim, problem.recording_dim
+    if options["method"] == "data":
+        # Subspaces of a handful of inputs: what depends on them is not drawn.
+        sizes = (2, 1, None)
+    return bytes_of_sweep(sizes, *cells[:2], penalties, options["seeds"])
+
+
 def rows_of(found: xarray.Dataset, problem: Problem, worth: xarray.Dataset) -> list[dict[str, Any]]:
     """A row a cell: simulation, standard error, closed form, their distance in standard errors."""
     from ...simulation import mean_over_seeds

@@ -7,11 +7,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...models import Problem
 from ..input.study import Study
 from .notes import accuracy_noted
 
 if TYPE_CHECKING:
     import xarray
+
+
+# Measured with 512 kinds of latents: of all answers, and of the curves of a picture.
+_BYTES_A_KIND, _BYTES_A_KIND_IN_CURVES = 3e5, 5e5
+
+
+def bytes_needed(problem: Problem, curves: bool) -> float:
+    """Memory of the closed forms, roughly. Latents of one kind are computed once."""
+    kinds = len(np.unique(np.stack([problem.latent_noise, problem.gain]), axis=1).T)
+    return kinds * (_BYTES_A_KIND + (_BYTES_A_KIND_IN_CURVES if curves else 0.0))
 
 
 def answer_of(study: Study, notes: list[str]) -> tuple[dict[str, float], bool]:

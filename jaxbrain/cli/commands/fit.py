@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from ..answers.fit import answer_of, answer_per_target
-from ..errors import UserError, flag, in_flags, seed_problems
+from ..errors import UserError, flag, in_flags, memory_problems, seed_problems
 from ..words.fit import as_text, doubt, verdict, what_was_done
 
 _MANY = 1_000_000_000
@@ -35,6 +35,7 @@ def fit(
     repeats: int = 300,
     seed: int = 0,
     components: int | None = None,
+    max_gigabytes: float = 8.0,
     per_target: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> str:
@@ -55,6 +56,7 @@ def fit(
         seed: Of the random splits.
         components: Describe the inputs by that many principal components, whitened. By default they
             are taken as they are.
+        max_gigabytes: Memory for the arrays of the file, at 8 bytes a number.
         per_target: List the errors of every target too.
         json: Print JSON instead of a table.
     """
@@ -62,7 +64,7 @@ def fit(
 
     from ...pilot import PilotError, evaluate, read_pilot, row_correlation, split_sizes, whiten
 
-    problems = seed_problems(seed)
+    problems = seed_problems(seed) + memory_problems(max_gigabytes)
     options: dict[str, int | None] = {
         "repeats": repeats,
         "rank": rank,
@@ -81,7 +83,7 @@ def fit(
             options[name] = None
     share = evaluation = None
     try:
-        data = read_pilot(file)
+        data = read_pilot(file, max_bytes=max_gigabytes * 1e9)
         original_dim = data.input_dim
         if options["components"] is not None:
             data, share = whiten(data, options["components"])
@@ -90,9 +92,9 @@ def fit(
             evaluation = evaluate(data, sizes, repeats, jax.random.key(seed), rank, block)
     except PilotError as error:
         problems += [
-            in_flags(problem, options).replace(
-                "fewer components", "fewer components (--components)"
-            )
+            in_flags(problem, options)
+            .replace("fewer components", "fewer components (--components)")
+            .replace("or allow more", "or allow more (--max-gigabytes)")
             for problem in error.problems
         ]
     if evaluation is None:

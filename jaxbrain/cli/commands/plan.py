@@ -12,7 +12,7 @@ import tyro
 from ..._arguments import Baseline, Estimator
 from ..answers.notes import without_infinities
 from ..answers.plan import answer_of, curves_of, power_of
-from ..errors import UserError, output_problems, write_figure
+from ..errors import UserError, drawn, output_problems, write_outputs
 from ..input.purchase import read_purchase
 from ..input.study import Preset
 from ..words.plan import as_text, told
@@ -66,7 +66,7 @@ def plan(
             recordings.
         overwrite: Replace the plot if it exists.
     """
-    unwritable = output_problems(plot, overwrite, (".png", ".svg", ".pdf"))
+    unwritable = output_problems(plot, overwrite, (".png", ".svg", ".pdf"), config)
     try:
         purchase = read_purchase(
             config,
@@ -96,7 +96,8 @@ def plan(
 
         curves, without = curves_of(purchase, answer), answer["without_brain"]["risk"]
         money = purchase.budget, purchase.currency
-        write_figure(plot, draw_plan, curves, without / power_of(purchase), *money)
+        drawing = draw_plan, curves, without / power_of(purchase), *money
+        write_outputs(drawn(plot, *drawing), overwrite)
     answer = told(purchase, answer)
     if json:
         return _as_json(answer, notes)

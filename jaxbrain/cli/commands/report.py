@@ -7,8 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from ...store import write_whole
-from ..errors import UserError, output_problems, seed_problems
+from ..errors import UserError, output_problems, seed_problems, write_outputs
 from ..input.purchase import read_prices
 from ..input.study import Preset, read_study
 from ..words.text import wrote
@@ -65,9 +64,7 @@ def report(
         seed: Of the simulation's random numbers.
         overwrite: Replace the page if it exists.
     """
-    problems = output_problems(out, overwrite, (".html",))
-    if config is not None and _same_file(out, config):
-        problems.append(f"{out} is the config itself: name another file")
+    problems = output_problems(out, overwrite, (".html",), config)
     problems += seed_problems(seed)
     study = purchase = None
     try:
@@ -111,25 +108,7 @@ def report(
         content = content_of(name, study, purchase, simulate, seed)
     except ValueError as error:
         raise UserError([str(error)]) from error
-    _write(out, page_of(content))
+    # A file may have a name that is no text.
+    page = page_of(content).encode("utf-8", errors="replace")
+    write_outputs({out: page}, overwrite)
     return "\n".join(wrote(out))
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except OSError:  # there are not two files, and nothing to mix up
-        return False
-
-
-def _write(path: Path, page: str) -> None:
-    try:
-        write_whole(
-            {
-                path: lambda file: file.write_text(
-                    page, encoding="utf-8", errors="replace", newline="\n"
-                )
-            }
-        )
-    except OSError as error:
-        raise UserError([f"{path}: cannot be written ({error.strerror})"]) from error

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from ..errors import UserError
+from ..errors import UserError, check_memory, memory_problems
 from ..words.text import aligned
 
 
@@ -19,6 +19,7 @@ def reproduce(
     out: Path,
     quick: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    max_gigabytes: float = 2.0,
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> str:
     """Reproduce the paper: tables, figures drawn from them, and a verdict on each of its claims.
@@ -30,9 +31,10 @@ def reproduce(
         quick: Simulate little. The claims are the same, their intervals wider; some two minutes in
             all.
         resume: Take the tables that are there, compute those that are missing, draw and judge anew.
+        max_gigabytes: Memory for the arrays of trials and results.
         overwrite: Compute everything anew, whatever is there.
     """
-    from ...reproduce import FULL, QUICK, RESULTS, VERDICTS
+    from ...reproduce import FULL, QUICK, RESULTS, VERDICTS, bytes_needed
     from ...reproduce import reproduce as run
 
     problems = [
@@ -47,8 +49,11 @@ def reproduce(
             problems.append(f"{out} is a file: --out names a folder")
     except OSError as error:
         problems.append(f"{out}: cannot be written ({error.strerror})")
+    problems += memory_problems(max_gigabytes)
     if problems:
         raise UserError(problems)
+    scale = QUICK if quick else FULL
+    check_memory(bytes_needed(scale), max_gigabytes, "pass --quick")
     chosen = list(RESULTS) if "all" in names else list(names)
 
     def report_progress(message: str) -> None:
@@ -59,7 +64,7 @@ def reproduce(
         found = run(
             chosen,
             out,
-            scale=QUICK if quick else FULL,
+            scale=scale,
             resume=resume,
             overwrite=overwrite,
             progress=report_progress,

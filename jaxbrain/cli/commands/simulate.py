@@ -12,11 +12,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from ...models import Problem
 from ..answers.notes import accuracy_noted
-from ..answers.sweep import answer_of, curves_of, rows_of
-from ..errors import UserError, in_flags, output_problems, seed_problems, write_figure
+from ..answers.sweep import answer_of, bytes_needed, cells_of, curves_of, rows_of
+from ..errors import (
+    UserError,
+    check_memory,
+    drawn,
+    in_flags,
+    machine_problem,
+    memory_problems,
+    output_problems,
+    seed_problems,
+    write_outputs,
+)
 from ..input.grid import GRID, default_trials, grid_problems, read_penalties
-from ..input.study import Preset, read_study
+from ..input.study import Preset, Study, read_study
+from ..processes import ALONE
+from ..signals import take_back
 from ..words.simulation import as_table, duration, size
 from ..words.text import aligned, wrote
 from ..words.worth import described
@@ -32,6 +45,8 @@ _DEFAULTS = {
 _CSV = ("n_brain-n_task-penalty-seed", "n_brain-n_task-penalty", "n_brain-seed", "n_task_only-seed")
 _MOST_TRIALS = 1_000_000_000
 _LONG_S = 10.0
+# So much of a grid is timed.
+_CORNER = {"n_brain": 4, "n_task": 8, "penalty": 4}
 
 
 def simulate(
@@ -86,8 +101,8 @@ def simulate(
     """
     # Processes can only be joined before JAX computes anything, and a study is read with JAX.
     problems = _join_processes() if distributed else []
-    problems += output_problems(plot, overwrite, (".png", ".svg", ".pdf"))
-    problems += output_problems(save, overwrite, (".nc",)) + _csv_problems(save, overwrite)
+    problems += output_problems(plot, overwrite, (".png", ".svg", ".pdf"), config)
+    problems += output_problems(save, overwrite, (".nc",), config) + _csv_problems(save, overwrite)
     problems += seed_problems(seed)
     if config is None and preset is None:
         preset = "small"
@@ -108,28 +123,28 @@ def simulate(
         "trials": default_trials(study) if trials is None else trials,
         "seeds": seeds,
         "max_bytes": max_gigabytes * 1e9,
+        "method": method,
     }
     for name, number in (("trials", options["trials"]), ("seeds", seeds)):
         if number < 2:
             problems.append(f"--{name} must be at least 2, but it is {number}")
         elif number > _MOST_TRIALS:
             problems.append(f"--{name} must be at most {_MOST_TRIALS}, but it is {number}")
-    if not 0 < max_gigabytes < math.inf:
-        problems.append(
-            f"--max-gigabytes must be a finite number greater than 0, but it is {max_gigabytes:g}"
-        )
+    problems += memory_problems(max_gigabytes)
     problems += grid_problems(None if study is None else study.problem, options)
     if problems or study is None:
         raise UserError(problems)
+
+    check_memory(bytes_needed(study.problem, options), max_gigabytes, "take a smaller grid")
 
     import jax
 
     from ...simulation import empirical_value, sweep
 
     mesh = _mesh()
-    options |= {"method": method, "key": jax.random.key(seed), "mesh": mesh}
+    options |= {"key": jax.random.key(seed), "mesh": mesh}
     speaks = jax.process_index() == 0
-    notes: list[str] = []
+    notes = _rounded(study, options) if config is not None else []
     try:
         if dry_run:
             with accuracy_noted([]):
@@ -140,6 +155,12 @@ def simulate(
     except ValueError as error:
         said = str(error).replace("max_bytes", "--max-gigabytes, in bytes,")
         raise UserError([in_flags(said, GRID)]) from error
+    except jax.errors.JaxRuntimeError as error:
+        if not distributed or machine_problem(error) is not None:
+            raise
+        # Leaving JAX would wait for the others, and then abort.
+        print(f"jaxbrain: {ALONE}", file=sys.stderr, flush=True)
+        os._exit(2)
     if not speaks:
         return ""
     with accuracy_noted(notes):
@@ -154,24 +175,23 @@ def simulate(
 def _write(
     found: xarray.Dataset, problem: Any, save: Path | None, plot: Path | None, overwrite: bool
 ) -> None:
-    """Both files, or neither."""
+    """All files, or none."""
     from ...figures import draw_simulation
-    from ...store import write_table
+    from ...store import table_contents
 
-    try:
-        files = [] if save is None else write_table(found, save)
-    except OSError as error:
-        raise UserError([f"{save}: cannot be written ({error.strerror})"]) from error
-    if plot is None:
-        return
-    try:
-        write_figure(plot, draw_simulation, *curves_of(found, problem))
-    except UserError:
-        # What has been replaced is gone; what is new would look like a result.
-        if not overwrite:
-            for file in files:
-                file.unlink()
-        raise
+    contents = {} if save is None else table_contents(found, save)
+    if plot is not None:
+        contents |= drawn(plot, draw_simulation, *curves_of(found, problem))
+    write_outputs(contents, overwrite)
+
+
+def _rounded(study: Study, options: dict[str, Any]) -> list[str]:
+    """Notes on numbers of the file that are no whole ones."""
+    return [
+        f"{name} = {number:.12g} is simulated as {options[name][0]}"
+        for name, number in (("n_brain", study.n_brain), ("n_task", study.n_task))
+        if tuple(options[name]) == (round(number),) and number != round(number)
+    ]
 
 
 def _csv_problems(path: Path | None, overwrite: bool) -> list[str]:
@@ -192,6 +212,7 @@ def _join_processes() -> list[str]:
 
     try:
         jax.distributed.initialize()
+        take_back()
     except ValueError:
         return [
             "--distributed: no cluster was found: start it under SLURM, Open MPI or Kubernetes, or "
@@ -212,27 +233,37 @@ def _mesh():
     )
 
 
-def _estimate(problem: Any, options: dict[str, Any]) -> str:
+def _estimate(problem: Problem, options: dict[str, Any]) -> str:
+    """Time two trials on a corner of the grid, whose ends stand for what is between."""
     from ...simulation import sweep
 
-    pilot = options | {"trials": 2, "seeds": 1, "mesh": None}
+    corner = {name: _ends(options[name], most) for name, most in _CORNER.items()}
+    pilot = options | corner | {"trials": 2, "seeds": 1, "mesh": None}
     sweep(problem, **pilot)  # compiles
     start = time.perf_counter()
     found = sweep(problem, **pilot)
-    each = (time.perf_counter() - start) / 2
+    shape, measured = cells_of(options), cells_of(pilot)
+    # Subspaces are drawn for each n_brain, traces for each n_task and penalty: neither costs more
+    # than in proportion to the cells.
+    larger = math.prod(shape) / math.prod(measured)
+    each = (time.perf_counter() - start) / 2 * larger
     total = options["trials"] * options["seeds"]
     devices = 1 if options["mesh"] is None else options["mesh"].size
-    cells = found.risk[..., 0].size
+    left = duration(each * total / devices)
+    about = "about" if larger == 1 else "at most about"
     lines = [
-        ("cells", f"{cells} ({' x '.join(str(n) for n in found.risk.shape[:3])})"),
+        ("cells", f"{math.prod(shape)} ({' x '.join(map(str, shape))})"),
         ("trials", f"{total} ({options['seeds']} seeds of {options['trials']})"),
         ("memory of the trials at hand", f"{found.attrs['working_bytes'] / 1e9:.2g} GB"),
-        (
-            "time",
-            f"about {duration(each * total / devices)} on {devices} device(s), compilation apart",
-        ),
+        ("memory of all", f"{bytes_needed(problem, options) / 1e9:.2g} GB"),
+        ("time", f"{about} {left} on {devices} device(s), compilation apart"),
     ]
-    return "\n".join(aligned([(name, value) for name, value in lines]))
+    return "\n".join(aligned(lines))
+
+
+def _ends(grid: Any, most: int) -> Any:
+    """The first and the last numbers of a long grid."""
+    return grid if isinstance(grid, str) or len(grid) <= most else [*grid[: most - 1], grid[-1]]
 
 
 class _Progress:

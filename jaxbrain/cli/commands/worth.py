@@ -10,8 +10,15 @@ from typing import Annotated
 import tyro
 
 from ..answers.notes import without_infinities
-from ..answers.worth import answer_of, changes_of, savings_of
-from ..errors import UserError, output_problems, write_figure
+from ..answers.worth import answer_of, bytes_needed, changes_of, savings_of
+from ..errors import (
+    UserError,
+    check_memory,
+    drawn,
+    memory_problems,
+    output_problems,
+    write_outputs,
+)
 from ..input.study import Preset, Study, read_study
 from ..words.text import wrote
 from ..words.worth import as_table
@@ -27,6 +34,7 @@ def worth(
     task_snr: float | None = None,
     misalignment: float | None = None,
     what_if: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    max_gigabytes: float = 2.0,
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     plot: Path | None = None,
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
@@ -48,12 +56,14 @@ def worth(
         what_if: Also rank what changes the worth most. For one percent more of each thing you see
             the change in percent. (Noisier labels are worth less, so recordings are worth more of
             them.)
+        max_gigabytes: Memory for closed forms, which latents that all differ take.
         json: Print JSON instead of a table.
         plot: Draw into this file which share of the labels you save, for several amounts of
             recording.
         overwrite: Replace the plot if it exists.
     """
-    unwritable = output_problems(plot, overwrite, (".png", ".svg", ".pdf"))
+    unwritable = output_problems(plot, overwrite, (".png", ".svg", ".pdf"), config)
+    unwritable += memory_problems(max_gigabytes)
     try:
         study = read_study(
             config,
@@ -70,6 +80,8 @@ def worth(
         raise UserError(error.problems + unwritable) from error
     if unwritable:
         raise UserError(unwritable)
+    needed = bytes_needed(study.problem, plot is not None)
+    check_memory(needed, max_gigabytes, "describe fewer kinds of latents")
 
     accuracy: list[str] = []
     numbers, beyond_ridge = answer_of(study, accuracy)
@@ -78,7 +90,8 @@ def worth(
         from ...figures import draw_savings
 
         curves, at_study = savings_of(study)
-        write_figure(plot, draw_savings, curves, study.samples_per_hour, at_study)
+        drawing = draw_savings, curves, study.samples_per_hour, at_study
+        write_outputs(drawn(plot, *drawing), overwrite)
     if json:
         return _as_json(study, numbers, changes, beyond_ridge, accuracy)
     table = as_table(study, numbers, changes, beyond_ridge)

@@ -197,6 +197,8 @@ def _of_file(
     inputs = None
     if "input_dim" in settings:
         inputs = dimension(f"{config}: input_dim", settings["input_dim"], problems)
+    if inputs is not None:
+        settings["input_dim"] = inputs
     if inputs == 1:
         problems.append(f"{config}: input_dim must be at least 2, but it is 1")
         inputs = None
@@ -209,7 +211,9 @@ def _of_file(
     for name, table in tables.items():
         where = f"{config}: [modality.{name}]"
         if not (name.strip() and name.isprintable()):
-            problems.append(f"{config}: a modality needs a name that can be read, not {name!r}")
+            problems.append(
+                f"{config}: a modality needs a name that can be read, not {shown(name)}"
+            )
         if not isinstance(table, dict):
             problems.append(f"{config}: modality.{name} must be a table: [modality.{name}]")
             continue

@@ -14,6 +14,7 @@ import jax
 from ...models import Problem, presets
 from ..errors import UserError
 from .toml import (
+    LARGEST,
     PROBLEM,
     check_problem_table,
     described_problem,
@@ -129,6 +130,11 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
     n_brain = numbers.get("n_brain", _DEFAULT_SAMPLES.get(preset or "", (math.nan, math.nan))[0])
     if "hours" in numbers and rate is not None:
         n_brain = numbers["hours"] * rate
+        if n_brain > LARGEST:
+            problems.append(
+                f"{said['hours']} must give at most {LARGEST:g} brain samples, but gives "
+                f"{n_brain:g}"
+            )
     if input_dim is not None and n_brain <= input_dim + 1 and content is not None:
         problems.append(
             f"{said['hours']} must give more than {input_dim + 1} brain samples (input_dim + 1), "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -142,13 +141,11 @@ def picture_of_plan(content: Content) -> str:
 
 def _image(draw: Callable[..., Any], *arguments: Any, **options: Any) -> str:
     """The figure as a data URL: SVG, sharp at any width, without a date and so always the same."""
-    from ...figures import styled
+    from ...figures import picture
 
-    file = io.BytesIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with styled():
-        draw(*arguments, **options).savefig(file, format="svg", metadata=nothing)
-    return f"data:image/svg+xml;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+    content = picture("svg", draw, *arguments, metadata=nothing, **options)
+    return f"data:image/svg+xml;base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _nearest(found: xarray.Dataset, n_brain: float) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from ..answers.sweep import cells_of
 from .text import aligned, thousands
 
 if TYPE_CHECKING:
@@ -71,7 +72,6 @@ def duration(seconds: float) -> str:
 
 def size(options: dict[str, Any]) -> str:
     """Grid and trials in words, for who waits for them."""
-    penalties = 1 if isinstance(options["penalty"], str) else len(options["penalty"])
-    shape = len(options["n_brain"]), len(options["n_task"]), penalties
+    shape = cells_of(options)
     cells = f"{math.prod(shape)} cells ({' x '.join(map(str, shape))})"
     return f"{cells}, {options['seeds']} seeds of {options['trials']} trials"
