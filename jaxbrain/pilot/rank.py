@@ -13,8 +13,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._checks import check_finite, check_positive, check_shape
 from .._linalg import map_factorisations
 from .._threads import with_one_blas_thread
-from .recordings import PilotData
-from .splits import _FOLDS, SplitSizes, _draw_rows, _fold_size
+from .recordings import PilotData, PilotError
+from .splits import _FOLDS, SplitSizes, _draw_rows, _fold_size, rows_together
 
 
 @with_one_blas_thread
@@ -45,7 +45,8 @@ def choose_rank(
 
     **Raises**
 
-    Nothing; `evaluate` refuses what cannot be.
+    `PilotError` where no rank has an error that is a number; `evaluate` refuses what else cannot
+    be.
 
     **Source**
 
@@ -61,8 +62,12 @@ def choose_rank(
         _largest_rank(data, sizes),
         repeats,
         block,
+        _as_group(data, block),
     )
-    return _best(errors)
+    try:
+        return _best(errors)
+    except ValueError as problem:
+        raise PilotError([str(problem)]) from problem
 
 
 @with_one_blas_thread
@@ -121,6 +126,11 @@ def encoding_rank(inputs: np.ndarray, recordings: np.ndarray, ridge: float = 0.0
     return _best(_rank_errors(*arrays, shrinkage, jr.key(0), sizes, True, largest, 1, 1))
 
 
+def _as_group(data: PilotData, block: int) -> Array | None:
+    group = rows_together(data, block)
+    return None if group is None else jnp.asarray(group)
+
+
 def _unit(array: np.ndarray) -> float:
     """The largest number in size: squares of what is divided by it are numbers."""
     return float(np.max(np.abs(array))) or 1.0
@@ -156,6 +166,7 @@ def _rank_errors(
     largest: int,
     repeats: int,
     block: int,
+    group: Array | None = None,
 ) -> Float[Array, "r k"]:
     n_fold = _fold_size(sizes.n_brain)
 
@@ -191,7 +202,7 @@ def _rank_errors(
     def one_repeat(number: Array) -> Array:
         key_repeat = jr.fold_in(key, number)
         n_rows = inputs.shape[0], inputs.shape[0]
-        brain, _, _ = _draw_rows(key_repeat, n_rows, sizes, shared_rows, block)
+        brain, _, _ = _draw_rows(key_repeat, n_rows, sizes, shared_rows, block, group)
         folds = map_factorisations(partial(one_fold, brain), jnp.arange(_FOLDS), _FOLDS)
         return jnp.sum(folds, axis=0)
 
