@@ -115,7 +115,7 @@ def empirical_allocation(
     spent = on_brain + on_task
     saved = np.where(place >= 0, 1 - spent[place + 1] / (cost_task * rival), 0.0)
     saved_low, saved_high = interval(saved[1:], saved[0], confidence)
-    low, high = interval(chosen[1:].astype(float), chosen[0], confidence)
+    low, high = interval(chosen[1:].astype(float), float(chosen[0]), confidence)
     return EmpiricalAllocation(
         n_brain=int(chosen[0]),
         n_task=int(labels[place[0]] if place[0] >= 0 else alone),

@@ -101,7 +101,7 @@ def least_risk(risk: np.ndarray, axis: int) -> np.ndarray:
 
 
 def interval(
-    samples: np.ndarray, point: np.ndarray, confidence: float
+    samples: np.ndarray, point: np.ndarray | float, confidence: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bias-corrected percentiles over the samples, NaN where an end is not known.
 

@@ -7,7 +7,7 @@ LABELS = np.array([20, 40, 80, 160])
 BRAIN = np.array([100, 200])
 ALONE = np.array([10, 20, 40, 80, 160, 320, 640])
 # 1/risk of the baseline, and how many labels the recordings are worth at each penalty.
-WORTH = np.array([[10.0, 20.0, 12.0], [15.0, 30.0, 20.0]])
+WORTH = np.array([[10.0, 20.0, 12.0], [15.0, 36.5, 20.0]])
 
 
 def height(labels):
@@ -16,7 +16,7 @@ def height(labels):
 
 
 def fake_sweep(rng, seeds, trials, spread=0.4):
-    """Mean of skewed trials in each cell; those of different penalties share most of their noise."""
+    """Means of skewed trials; those of different penalties share most of their noise."""
 
     def noise(*shape):
         shape = (*shape, seeds, trials)
