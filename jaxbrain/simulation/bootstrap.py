@@ -103,10 +103,11 @@ def least_risk(risk: np.ndarray, axis: int) -> np.ndarray:
 def interval(
     samples: np.ndarray, point: np.ndarray | float, confidence: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bias-corrected percentiles over the samples, NaN where an end is not known.
+    """Percentiles over the samples, NaN where an end is not known.
 
     The least of several noisy risks is too low, and too low again in every sample. How many samples
-    are below the point tells by how much.
+    are below the point tells by how much, and the end on that side reaches further: it is that of
+    Efron's bias-corrected percentiles. The other end stays.
     """
     tail = ndtri((1 - confidence) / 2)
     with np.errstate(invalid="ignore"):
@@ -115,9 +116,9 @@ def interval(
     ordered = np.sort(samples, axis=0)
     low, high = (
         np.take_along_axis(
-            ordered, np.rint(ndtr(shift + z) * (len(samples) - 1)).astype(int)[None], axis=0
+            ordered, np.rint(ndtr(z + reach) * (len(samples) - 1)).astype(int)[None], axis=0
         )[0]
-        for z in (tail, -tail)
+        for z, reach in ((tail, np.minimum(shift, 0.0)), (-tail, np.maximum(shift, 0.0)))
     )
     known = ~np.isnan(samples).any(axis=0)
     return tuple(np.where(known & np.isfinite(end), end, np.nan) for end in (low, high))
