@@ -186,6 +186,8 @@ class RidgeBaseline(_LinearRegressor):
             if np.ndim(penalty):
                 one = jax.vmap(lambda y, p: ridge(inputs, y, p), (1, 0), 1)
                 return one(jnp.asarray(targets), penalty)
+            if penalty == 0 and len(inputs) <= inputs.shape[1]:
+                return _least_norm(inputs, targets, None, 0.0)
             return ridge(inputs, targets, penalty)
 
         return self._learn(X, y, solve)
@@ -293,6 +295,8 @@ class BEFS(_LinearRegressor):
 
             if np.ndim(penalty):
                 return jax.vmap(one, (1, 0), 1)(jnp.asarray(targets), penalty)
+            if penalty == 0 and len(inputs) <= inputs.shape[1]:
+                return _least_norm(inputs, targets, basis, inside)
             return one(targets, penalty)
 
         return self._learn(X, y, solve)
@@ -333,7 +337,7 @@ class BEFS(_LinearRegressor):
             seen, recordings = seen - seen.mean(0), recordings - recordings.mean(0)
         rank = self.rank
         if rank is None:
-            rank = encoding_rank(seen, recordings)
+            rank = encoding_rank(seen, recordings, self.encoding_ridge)
         return encode(seen, recordings, rank, self.encoding_ridge)
 
 
@@ -375,6 +379,29 @@ def _tuned(estimator, X, y, basis, options: dict[str, Any]):
             stacklevel=4,
         )
     return jax.tree.map(jnp.asarray, estimator.tuned_.penalty)
+
+
+def _least_norm(inputs, targets, basis, inside: float) -> np.ndarray:
+    """The limit of small outside penalties where rows are few: the least outside weights that fit.
+
+    The penalty inside becomes rows of its own, so that both are least squares.
+    """
+    n, d = inputs.shape
+    if basis is None:
+        return np.linalg.lstsq(inputs, targets)[0]
+    basis = np.asarray(basis)
+    within = inputs @ basis
+    rank = within.shape[1]
+    columns = targets.reshape(n, -1)
+    rows = np.concatenate([within, np.sqrt(n * inside) * np.eye(rank)])
+    outside = np.concatenate([inputs - within @ basis.T, np.zeros((rank, d))])
+    filled = np.concatenate([columns, np.zeros((rank, columns.shape[1]))])
+    frame = np.linalg.qr(rows)[0]
+    rest = [array - frame @ (frame.T @ array) for array in (outside, filled)]
+    rounding = max(n, d) * np.finfo(float).eps
+    beyond = np.linalg.lstsq(*rest, rcond=10 * rounding)[0]
+    inner = np.linalg.lstsq(rows, filled - outside @ beyond)[0]
+    return (beyond + basis @ inner).reshape(d, *targets.shape[1:])
 
 
 def _plain(penalty: Any) -> Any:

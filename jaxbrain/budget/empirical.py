@@ -114,9 +114,8 @@ def empirical_allocation(
     rival = np.maximum(np.ceil(rival), alone + 1)
     spent = on_brain + on_task
     saved = np.where(place >= 0, 1 - spent[place + 1] / (cost_task * rival), 0.0)
-    saved_low, saved_high = interval(saved[1:], confidence)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(chosen[1:], [tail, 1 - tail], method="nearest")
+    saved_low, saved_high = interval(saved[1:], saved[0], confidence)
+    low, high = interval(chosen[1:].astype(float), float(chosen[0]), confidence)
     return EmpiricalAllocation(
         n_brain=int(chosen[0]),
         n_task=int(labels[place[0]] if place[0] >= 0 else alone),

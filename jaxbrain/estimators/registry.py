@@ -12,9 +12,9 @@ from ..models import LinearGaussianModel
 from .encoding import encode, oracle_subspace, random_subspace, shuffle_recordings
 from .task import befs, ridge, task_only
 
-Source = Literal["recordings", "shuffled recordings", "chance", "model"]
+Source = Literal["recordings", "shuffled recordings", "chance", "inputs", "model"]
 """Where a subspace comes from: learned from recordings, or from recordings in the order of other
-rows; drawn at random; or the true one of a model."""
+rows; drawn at random; the leading components of the inputs; or the true one of a model."""
 
 
 class Variant(NamedTuple):

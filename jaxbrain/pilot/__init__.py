@@ -2,8 +2,16 @@
 
 from .comparison import CONTROLS, ESTIMATORS, Evaluation, evaluate
 from .rank import choose_rank, encoding_rank
-from .recordings import PilotData, PilotError, pilot_data, read_pilot, whiten
-from .splits import SplitSizes, row_correlation, split_sizes
+from .recordings import (
+    PilotData,
+    PilotError,
+    pilot_data,
+    principal_components,
+    read_pilot,
+    standardise_channels,
+    whiten,
+)
+from .splits import SplitSizes, row_correlation, rows_together, split_sizes
 from .summary import Summary, summarise
 
 __all__ = [
@@ -18,9 +26,12 @@ __all__ = [
     "encoding_rank",
     "evaluate",
     "pilot_data",
+    "principal_components",
     "read_pilot",
     "row_correlation",
+    "rows_together",
     "split_sizes",
+    "standardise_channels",
     "summarise",
     "whiten",
 ]

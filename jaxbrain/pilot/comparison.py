@@ -14,15 +14,43 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._checks import check_integer, check_key
 from .._linalg import map_factorisations
 from .._threads import with_one_blas_thread
-from ..estimators import VARIANTS, encode, find_variant, random_subspace
+from ..estimators import VARIANTS, encode, find_variant
+from ..estimators.encoding import orthonormal
+from ..estimators.registry import Variant
 from ..estimators.task import predictions_and_leverages
 from ..tuning import KFold, tune_penalty
 from .rank import _largest_rank, choose_rank
 from .recordings import PilotData, PilotError
-from .splits import _FOLDS, SplitSizes, _displaced, _draw_rows, _fold_size, split_sizes
+from .splits import (
+    _FOLDS,
+    SplitSizes,
+    _displaced,
+    _draw_rows,
+    _fold_size,
+    _slack,
+    rows_together,
+    split_sizes,
+)
 
 # No recordings of a user's hold the true subspace of a model.
-_COMPARED = tuple(variant for variant in VARIANTS if variant.source != "model")
+# What the inputs' own spectrum does, their leading components show.
+_COMPARED = (
+    *(variant for variant in VARIANTS if variant.source != "model"),
+    Variant(
+        "leading_components",
+        "Shrinks the weights outside of the leading principal components of the inputs.",
+        "inputs",
+        1,
+        "befs",
+    ),
+    Variant(
+        "leading_components_two_penalties",
+        "Shrinks the weights outside and inside of the leading principal components.",
+        "inputs",
+        2,
+        "befs_two_penalties",
+    ),
+)
 
 ESTIMATORS = tuple(variant.name for variant in _COMPARED)
 """The estimators compared: two without recordings, and BEFS beside its controls."""
@@ -52,12 +80,15 @@ class Evaluation(NamedTuple):
       where the task depends on it less.
     - `rank`: dimension of the learned subspace.
     - `sizes`: rows in each split.
+    - `errors_as_given`, shape (repeats, targets): those of ridge on the inputs as they came; None
+      where the inputs are as they came.
     """
 
     errors: Float[Array, "e r t"]
     penalties: Float[Array, "r 2"]
     rank: int
     sizes: SplitSizes
+    errors_as_given: Float[Array, "r t"] | None = None
 
 
 @with_one_blas_thread
@@ -68,6 +99,7 @@ def evaluate(
     key: PRNGKeyArray,
     rank: int | None = None,
     block: int = 1,
+    as_given: PilotData | None = None,
 ) -> Evaluation:
     """Compare estimators with and without recordings on repeated random splits of a study.
 
@@ -101,6 +133,8 @@ def evaluate(
       of a time series depend on their neighbours, and single rows of it on both sides of a split
       share noise: BEFS can learn how that noise happens to go with the inputs of one run, which no
       control shows. Take blocks longer than that dependence lasts.
+    - `as_given`: the study before its inputs were changed, as by `principal_components`. Ridge on
+      the inputs as they came is what recordings have to beat.
 
     **Returns**
 
@@ -143,19 +177,48 @@ def evaluate(
     if largest < 1:
         problems.append(f"n_task = {sizes.n_task} rows are too few for any subspace")
     collinear = _collinear(data.brain_inputs)
-    if collinear:
+    spreads = (data.brain_inputs / np.max(np.abs(data.brain_inputs), axis=0)).std(axis=0)
+    spreads = spreads * np.max(np.abs(data.brain_inputs), axis=0)
+    if collinear and not _collinear(data.brain_inputs / spreads):
+        problems.append(
+            f"the variances of the inputs differ {(spreads.max() / spreads.min()) ** 2:.0e}-fold, "
+            "beyond the digits of the computer: measure them in units of like scale, or "
+            "standardise them"
+        )
+    elif collinear:
         problems.append(
             f"the {data.input_dim} inputs are collinear ({collinear} independent directions): "
             f"describe them by at most {collinear} components"
         )
+    group = rows_together(data, block)
+    left = len(data.task_inputs) - (sizes.n_brain if data.shared_rows else 0)
+    slack = _slack(data, block)
+    if sizes.n_task + sizes.n_test > left - slack:
+        problems.append(
+            f"n_task + n_test = {sizes.n_task + sizes.n_test}, but blocks and rows with the same "
+            f"inputs must stay together, which leaves {max(left - slack, 0)} rows for them"
+        )
     if problems:
         raise PilotError(problems)
+    raw = None if as_given is None else jnp.asarray(_rotated(as_given.task_inputs))
+    group = None if group is None else jnp.asarray(group)
     data = _rescaled(data)
     arrays = tuple(jnp.asarray(array) for array in data[:4])
     if rank is None:
         rank = choose_rank(data, sizes, min(repeats, _REPEATS_FOR_RANK), key, block)
-    errors, penalties = _all_repeats(arrays, key, sizes, data.shared_rows, rank, repeats, block)
-    return Evaluation(errors, penalties, rank, sizes)
+    errors, penalties, alone = _all_repeats(
+        arrays, raw, group, key, sizes, data.shared_rows, rank, repeats, block
+    )
+    return Evaluation(errors, penalties, rank, sizes, None if raw is None else alone)
+
+
+def _rotated(inputs: np.ndarray) -> np.ndarray:
+    """The inputs in coordinates of their own, no more than rows: the same to ridge."""
+    inputs = inputs / np.max(np.abs(inputs))
+    frame, spread, _ = np.linalg.svd(inputs - inputs.mean(axis=0), full_matrices=False)
+    kept = spread > spread[0] * max(inputs.shape) * np.finfo(float).eps
+    scores = frame[:, kept] * spread[kept]
+    return scores / np.sqrt(np.mean(scores**2))
 
 
 def _rescaled(data: PilotData) -> PilotData:
@@ -203,13 +266,15 @@ def _centred(array: Array) -> Array:
 @partial(jax.jit, static_argnames=("sizes", "shared_rows", "rank", "repeats", "block"))
 def _all_repeats(
     arrays: tuple[Array, Array, Array, Array],
+    raw: Array | None,
+    group: Array | None,
     key: PRNGKeyArray,
     sizes: SplitSizes,
     shared_rows: bool,
     rank: int,
     repeats: int,
     block: int,
-) -> tuple[Float[Array, "e r t"], Float[Array, "r 2"]]:
+) -> tuple[Float[Array, "e r t"], Float[Array, "r 2"], Float[Array, "r t"]]:
     brain_inputs, recordings, task_inputs, targets = arrays
     n_rows, d = (brain_inputs.shape[0], task_inputs.shape[0]), brain_inputs.shape[1]
     dtype = targets.dtype
@@ -221,15 +286,19 @@ def _all_repeats(
         return {
             "recordings": learned,
             "shuffled recordings": shuffled,
-            "chance": random_subspace(key_random, d, rank).astype(seen.dtype),
+            # Drawn with the inputs' covariance: as likely to hold what the inputs vary by.
+            "chance": orthonormal(
+                seen.T @ jr.normal(key_random, (sizes.n_brain, rank), seen.dtype)
+            ),
+            "inputs": jnp.linalg.eigh(seen.T @ seen)[1][:, -rank:],
             # No subspace at all is one whose weights are 0: one program for all with a single
             # penalty.
             None: jnp.zeros_like(learned),
         }
 
-    def one_repeat(number: Array) -> tuple[Array, Array]:
+    def one_repeat(number: Array) -> tuple[Array, Array, Array]:
         key_rows, key_shuffle, key_random = jr.split(jr.fold_in(key, number), 3)
-        brain, task, test = _draw_rows(key_rows, n_rows, sizes, shared_rows, block)
+        brain, task, test = _draw_rows(key_rows, n_rows, sizes, shared_rows, block, group)
         bases = subspaces(key_shuffle, key_random, brain)
         inputs, labels = task_inputs[task], targets[task]
 
@@ -269,9 +338,20 @@ def _all_repeats(
         errors = map_factorisations(test_error, (stacked, used), len(_COMPARED))
         undetermined = [v.n_penalties == 0 and sizes.n_task <= d + 1 for v in _COMPARED]
         errors = jnp.where(jnp.asarray(undetermined)[:, None], jnp.nan, errors)
-        return errors, penalties[find_variant("befs_two_penalties")]
+        alone = errors[0]
+        if raw is not None:
+            # Ridge on the inputs as they came.
+            seen, new = raw[task], raw[test]
+            tuned = tune_penalty(KFold(seen, labels, folds=_FOLDS)).penalty
+            mean = jnp.mean(seen, axis=0, keepdims=True)
+            nothing = jnp.zeros((raw.shape[1], 1), dtype)
+            predicted, _ = predictions_and_leverages(
+                seen - mean, labels - y_mean, new - mean, nothing, tuned, tuned, sizes.n_task
+            )
+            alone = jnp.mean((y_new - predicted) ** 2, axis=0)
+        return errors, penalties[find_variant("befs_two_penalties")], alone
 
     n_fold = _fold_size(sizes.n_task)
     at_once = _repeats_at_once(repeats, n_fold, d, targets.shape[1])
-    errors, penalties = map_factorisations(one_repeat, jnp.arange(repeats), at_once)
-    return jnp.swapaxes(errors, 0, 1), penalties
+    errors, penalties, alone = map_factorisations(one_repeat, jnp.arange(repeats), at_once)
+    return jnp.swapaxes(errors, 0, 1), penalties, alone

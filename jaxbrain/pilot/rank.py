@@ -10,11 +10,11 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import check_finite, check_shape
+from .._checks import check_finite, check_positive, check_shape
 from .._linalg import map_factorisations
 from .._threads import with_one_blas_thread
-from .recordings import PilotData
-from .splits import _FOLDS, SplitSizes, _draw_rows, _fold_size
+from .recordings import PilotData, PilotError
+from .splits import _FOLDS, SplitSizes, _draw_rows, _fold_size, rows_together
 
 
 @with_one_blas_thread
@@ -45,7 +45,8 @@ def choose_rank(
 
     **Raises**
 
-    Nothing; `evaluate` refuses what cannot be.
+    `PilotError` where no rank has an error that is a number; `evaluate` refuses what else cannot
+    be.
 
     **Source**
 
@@ -54,18 +55,23 @@ def choose_rank(
     errors = _rank_errors(
         jnp.asarray(data.brain_inputs),
         jnp.asarray(data.recordings),
+        jnp.zeros(()),
         key,
         sizes,
         data.shared_rows,
         _largest_rank(data, sizes),
         repeats,
         block,
+        _as_group(data, block),
     )
-    return _best(errors)
+    try:
+        return _best(errors)
+    except ValueError as problem:
+        raise PilotError([str(problem)]) from problem
 
 
 @with_one_blas_thread
-def encoding_rank(inputs: np.ndarray, recordings: np.ndarray) -> int:
+def encoding_rank(inputs: np.ndarray, recordings: np.ndarray, ridge: float = 0.0) -> int:
     """Choose the rank of `encode` for rows that need no splitting.
 
     As `choose_rank`, by five folds of all rows in a fixed random order.
@@ -82,6 +88,7 @@ def encoding_rank(inputs: np.ndarray, recordings: np.ndarray) -> int:
 
     - `inputs`: of the brain stage, shape (n, d).
     - `recordings`: row by row with them, shape (n, p).
+    - `ridge`: penalty a sample, at least 0, as in `encode`. Needed where few rows are left a fold.
 
     **Returns**
 
@@ -90,7 +97,7 @@ def encoding_rank(inputs: np.ndarray, recordings: np.ndarray) -> int:
     **Raises**
 
     `ValueError` where arrays do not fit, hold NaN, or have too few rows to leave a fifth of them
-    out.
+    out, and where no rank has an error that is a number.
 
     **Source**
 
@@ -101,21 +108,44 @@ def encoding_rank(inputs: np.ndarray, recordings: np.ndarray) -> int:
     check_shape("recordings", recordings, (n, "p"), "one row for each row of inputs")
     for name, array in (("inputs", inputs), ("recordings", recordings)):
         check_finite(name, array)
+    check_finite("ridge", ridge)
+    check_positive("ridge", ridge, zero_allowed=True)
     fold = n - _fold_size(n)
-    if fold < d + 2:
+    if fold < d + 2 and not ridge > 0:
         raise ValueError(
             f"rank cannot be chosen by cross-validation: {n} recorded rows leave {fold} a fold for "
             f"{d} inputs: give the rank"
         )
     sizes = SplitSizes(n_brain=n, n_task=0, n_test=0)
-    arrays = jnp.asarray(inputs), jnp.asarray(recordings)
     largest = min(d - 1, recordings.shape[1], fold - 1)
-    return _best(_rank_errors(*arrays, jr.key(0), sizes, True, largest, 1, 1))
+    if largest < 1:
+        raise ValueError(f"inputs: {n} rows of {d} leave no rank to choose from: pass more")
+    of_inputs, of_recordings = (_unit(np.asarray(rows, float)) for rows in (inputs, recordings))
+    arrays = jnp.asarray(inputs / of_inputs), jnp.asarray(recordings / of_recordings)
+    shrinkage = jnp.asarray(float(ridge) / of_inputs / of_inputs, arrays[0].dtype)
+    return _best(_rank_errors(*arrays, shrinkage, jr.key(0), sizes, True, largest, 1, 1))
+
+
+def _as_group(data: PilotData, block: int) -> Array | None:
+    group = rows_together(data, block)
+    return None if group is None else jnp.asarray(group)
+
+
+def _unit(array: np.ndarray) -> float:
+    """The largest number in size: squares of what is divided by it are numbers."""
+    return float(np.max(np.abs(array))) or 1.0
 
 
 def _best(errors: Float[Array, "r k"]) -> int:
+    """The rank with the least mean error; where that is no number, a rank has none."""
     # NumPy's: a program of its own would have to be compiled for each number.
-    return int(np.argmin(np.mean(np.asarray(errors), axis=0))) + 1
+    means = np.mean(np.asarray(errors), axis=0)
+    if not np.any(np.isfinite(means)):
+        raise ValueError(
+            "rank cannot be chosen by cross-validation: no rank has an error that is a number: "
+            "give the rank, or look for extreme inputs and recordings"
+        )
+    return int(np.argmin(np.where(np.isfinite(means), means, np.inf))) + 1
 
 
 def _largest_rank(data: PilotData, sizes: SplitSizes) -> int:
@@ -129,12 +159,14 @@ def _largest_rank(data: PilotData, sizes: SplitSizes) -> int:
 def _rank_errors(
     inputs: Array,
     recordings: Array,
+    ridge: Array,
     key: PRNGKeyArray,
     sizes: SplitSizes,
     shared_rows: bool,
     largest: int,
     repeats: int,
     block: int,
+    group: Array | None = None,
 ) -> Float[Array, "r k"]:
     n_fold = _fold_size(sizes.n_brain)
 
@@ -145,7 +177,16 @@ def _rank_errors(
         input_mean = jnp.mean(inputs[kept], axis=0, keepdims=True)
         recording_mean = jnp.mean(recordings[kept], axis=0, keepdims=True)
         x, r = inputs[kept] - input_mean, recordings[kept] - recording_mean
-        lower = jnp.linalg.cholesky(x.T @ x)
+        # Inputs of length 1: no unit matters. One that is constant in these rows, but for rounding,
+        # has no length, and says nothing.
+        lengths = jnp.linalg.norm(x, axis=0, keepdims=True)
+        rounding = len(x) * jnp.finfo(x.dtype).eps * jnp.max(jnp.abs(inputs), axis=0, keepdims=True)
+        x_unit = jnp.where(lengths > rounding, lengths, 1.0)
+        x = jnp.where(lengths > rounding, x / x_unit, 0.0)
+        # Where inputs depend on each other, what is shared among them is theirs alike. The least
+        # of penalties, which rounding would hide elsewhere, decides it.
+        least = 10 * x.shape[1] * jnp.finfo(x.dtype).eps
+        lower = jnp.linalg.cholesky(x.T @ x + jnp.diag(least + len(x) * ridge / x_unit[0] ** 2))
         solve = partial(jax.scipy.linalg.solve_triangular, lower, lower=True)
         moments = x.T @ r
         vectors = jnp.linalg.eigh(solve(solve(moments @ moments.T).T))[1][:, ::-1][:, :largest]
@@ -153,14 +194,15 @@ def _rank_errors(
         directions = solve(vectors, trans="T")
         patterns = moments.T @ directions
         norms = jnp.linalg.norm(patterns, axis=0, keepdims=True)
-        predicted = (inputs[held_out] - input_mean) @ (directions * norms)
-        actual = (recordings[held_out] - recording_mean) @ (patterns / norms)
+        predicted = (inputs[held_out] - input_mean) / x_unit @ (directions * norms)
+        patterns = patterns / jnp.where(norms > 0, norms, 1.0)
+        actual = (recordings[held_out] - recording_mean) @ patterns
         return jnp.cumsum(jnp.sum(predicted**2 - 2 * predicted * actual, axis=0))
 
     def one_repeat(number: Array) -> Array:
         key_repeat = jr.fold_in(key, number)
         n_rows = inputs.shape[0], inputs.shape[0]
-        brain, _, _ = _draw_rows(key_repeat, n_rows, sizes, shared_rows, block)
+        brain, _, _ = _draw_rows(key_repeat, n_rows, sizes, shared_rows, block, group)
         folds = map_factorisations(partial(one_fold, brain), jnp.arange(_FOLDS), _FOLDS)
         return jnp.sum(folds, axis=0)
 

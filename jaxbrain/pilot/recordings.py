@@ -176,6 +176,12 @@ def _checked(name: str, array: np.ndarray, problems: list[str]) -> np.ndarray:
     array = array.astype(float)
     # Numbers near the ends of the floating-point range are as good as no numbers.
     array = np.where(np.abs(array) > 1e150, np.inf, array)
+    empty = np.flatnonzero(~np.any(np.isfinite(array), axis=0))
+    if len(empty):
+        problems.append(
+            f"{name} holds no number in {_count(empty, 'column')}: remove those columns"
+        )
+        array = np.delete(array, empty, axis=1)
     bad_rows = np.flatnonzero(~np.all(np.isfinite(array), axis=1))
     if len(bad_rows):
         problems.append(
@@ -183,7 +189,9 @@ def _checked(name: str, array: np.ndarray, problems: list[str]) -> np.ndarray:
             "remove those rows"
         )
         return array
-    constant = np.flatnonzero(np.ptp(array, axis=0) == 0)
+    # What no float holds exactly varies by rounding, which is nothing to learn.
+    rounding = 4 * np.finfo(float).eps * np.max(np.abs(array), axis=0, initial=0.0)
+    constant = np.flatnonzero(np.ptp(array, axis=0) <= rounding)
     if len(constant):
         problems.append(
             f"{name} is constant in {_count(constant, 'column')}: such columns carry nothing, "
@@ -198,13 +206,83 @@ def _count(indices: np.ndarray, noun: str) -> str:
     return f"{len(indices)} {plural} ({first}{', …' if len(indices) > 5 else ''})"
 
 
-@with_one_blas_thread
+def standardise_channels(data: PilotData) -> PilotData:
+    """Give each channel variance 1, so that no unit of measurement decides what is learned.
+
+    Subspaces are learned from all channels together, each counting by its variance. Channels of
+    different units, such as volts beside teslas, then say nothing but what the units are.
+
+    >>> import numpy as np
+    >>> from jaxbrain.pilot import pilot_data, standardise_channels
+    >>> rng = np.random.default_rng(0)
+    >>> data = pilot_data(inputs=rng.normal(size=(50, 4)), targets=rng.normal(size=50),
+    ...                   recordings=rng.normal(size=(50, 2)) * [1e-13, 1e-6])
+    >>> standardise_channels(data).recordings.std(axis=0).round(6).tolist()
+    [1.0, 1.0]
+
+    **Arguments**
+
+    - `data`: the study.
+
+    **Returns**
+
+    The study with new recordings, centred too.
+
+    **Raises**
+
+    Nothing: `pilot_data` refuses channels that are constant.
+
+    **Source**
+
+    Ours.
+    """
+    recordings = data.recordings / np.max(np.abs(data.recordings), axis=0)
+    recordings = recordings - recordings.mean(axis=0)
+    return data._replace(recordings=recordings / recordings.std(axis=0))
+
+
+def principal_components(data: PilotData, components: int) -> tuple[PilotData, float]:
+    """Describe the inputs by their leading principal components, each with its own variance.
+
+    Fewer inputs let fewer rows do. The spectrum of the inputs stays: ridge lives on it, and so do
+    BEFS and its controls. `whiten` takes it away.
+
+    >>> import numpy as np
+    >>> from jaxbrain.pilot import pilot_data, principal_components
+    >>> rng = np.random.default_rng(0)
+    >>> data = pilot_data(inputs=rng.normal(size=(50, 4)), recordings=rng.normal(size=(50, 9)),
+    ...                   targets=rng.normal(size=50))
+    >>> fewer, share = principal_components(data, 3)
+    >>> fewer.brain_inputs.shape, 0.6 < share < 1
+    ((50, 3), True)
+
+    **Arguments**
+
+    - `data`: the study.
+    - `components`: how many, from 2 to the rank of the inputs.
+
+    **Returns**
+
+    The study with new inputs, and the share of the variance of the inputs that the components hold.
+
+    **Raises**
+
+    `PilotError` if the inputs do not have that many components.
+
+    **Source**
+
+    Principal component analysis, by the singular value decomposition of the centred inputs.
+    """
+    return _in_components(data, components, white=False)
+
+
 def whiten(data: PilotData, components: int) -> tuple[PilotData, float]:
     """Describe the inputs by their leading principal components, each scaled to variance 1.
 
-    The model behind the estimators takes inputs of equal variance, and more recorded rows than
-    inputs. Components come from the inputs of all rows. Neither recordings nor targets are looked
-    at.
+    This takes the spectrum away that ridge and the controls live on: where recordings and task
+    merely share it, BEFS will then seem to help. Compare with ridge on the inputs as they came, or
+    keep the spectrum by `principal_components`. Components come from the inputs of all rows.
+    Neither recordings nor targets are looked at.
 
     >>> import numpy as np
     >>> from jaxbrain.pilot import pilot_data, whiten
@@ -232,6 +310,11 @@ def whiten(data: PilotData, components: int) -> tuple[PilotData, float]:
 
     Principal component analysis, by the singular value decomposition of the centred inputs.
     """
+    return _in_components(data, components, white=True)
+
+
+@with_one_blas_thread
+def _in_components(data: PilotData, components: int, white: bool) -> tuple[PilotData, float]:
     inputs = (
         data.brain_inputs
         if data.shared_rows
@@ -247,7 +330,9 @@ def whiten(data: PilotData, components: int) -> tuple[PilotData, float]:
                 f"{components}"
             ]
         )
-    scores = axes[:components].T * (np.sqrt(len(inputs)) / spread[:components])
+    scores = axes[:components].T
+    if white:
+        scores = scores * (np.sqrt(len(inputs)) / spread[:components])
     share = float(np.sum(spread[:components] ** 2) / np.sum(spread**2))
     return (
         data._replace(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
+from scipy.sparse import bmat, csr_matrix
+from scipy.sparse.csgraph import connected_components
 
 from .recordings import PilotData, PilotError
 
@@ -75,7 +78,7 @@ def split_sizes(
     if n_task is None:
         n_task = max(left // 2, 5) if data.shared_rows else 2 * left // 3
     if n_test is None:
-        n_test = max(left - n_task, 0)
+        n_test = max(left - n_task - _slack(data), 0)
     d, problems = data.input_dim, []
     if n_brain < d + 2:
         problems.append(
@@ -94,9 +97,16 @@ def split_sizes(
         problems.append(f"n_task = {n_task} rows are too few to choose a penalty on: at least 5")
     if n_test < 2 and (possible or given[1]):
         problems.append(f"n_test = {n_test} rows are too few to test on: at least 2")
-    if n_task + n_test > left and possible:
+    slack = _slack(data)
+    if n_task + n_test > left - slack and possible:
+        apart = (
+            f", less {slack} that keep rows with the same inputs on one side of a split"
+            if slack
+            else ""
+        )
         problems.append(
-            f"n_task + n_test = {n_task + n_test}, but there are only {left} rows left for them"
+            f"n_task + n_test = {n_task + n_test}, but there are only {left} rows left for "
+            f"them{apart}"
         )
     if problems:
         raise PilotError(problems)
@@ -145,6 +155,64 @@ def row_correlation(data: PilotData, lag: int = 1) -> float:
     return max(mean_over_columns(data.recordings), mean_over_columns(data.targets))
 
 
+def rows_together(data: PilotData, block: int = 1) -> np.ndarray | None:
+    """Find the labelled rows that a split must keep together, since their inputs are the same.
+
+    A stimulus that is shown twice has one row on each side of a random split. What is peculiar to
+    it, in recordings and targets, then passes for help.
+
+    >>> import numpy as np
+    >>> from jaxbrain.pilot import pilot_data, rows_together
+    >>> rng = np.random.default_rng(0)
+    >>> data = pilot_data(inputs=np.repeat(rng.normal(size=(3, 4)), 2, axis=0),
+    ...                   recordings=rng.normal(size=(6, 9)), targets=rng.normal(size=6))
+    >>> rows_together(data).tolist()
+    [0, 0, 1, 1, 2, 2]
+
+    **Arguments**
+
+    - `data`: the study.
+    - `block`: so many consecutive rows stay together too.
+
+    **Returns**
+
+    The number of the group of each row of `task_inputs`; None where all inputs differ.
+
+    **Raises**
+
+    Nothing.
+
+    **Source**
+
+    Ours.
+    """
+    found = np.unique(data.task_inputs, axis=0, return_inverse=True)[1].reshape(-1)
+    n = len(found)
+    if found.max() == n - 1:
+        return None
+    # Rows are joined through their stimulus, and through their block.
+    blocks = np.arange(n) // block
+    links = csr_matrix((np.ones(n), (found, blocks)), (n, n))
+    joined = connected_components(bmat([[None, links], [links.T, None]]), directed=False)[1]
+    _, first, group = np.unique(joined[:n][found], return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[group.reshape(-1)]
+
+
+def _slack(data: PilotData, block: int = 1) -> int:
+    """Rows that must stay out, so that no group of rows lies on both sides of a split."""
+    group = rows_together(data, block)
+    if group is None:
+        return 0
+    return (2 if data.shared_rows else 1) * (int(np.max(np.bincount(group))) - 1)
+
+
+def _permuted_groups(key: PRNGKeyArray, group: Array, count: int) -> tuple[Array, Array]:
+    """Rows by group, groups in random order; and that order for each of the rows."""
+    place = jr.permutation(key, count)[group]
+    rows = jnp.argsort(place, stable=True)
+    return rows, place[rows]
+
+
 def _permuted(key: PRNGKeyArray, n: int, block: int) -> Array:
     """The numbers below n in random order, in which so many consecutive ones stay together."""
     order = jr.permutation(key, -(-n // block))
@@ -162,10 +230,34 @@ def _displaced(key: PRNGKeyArray, n: int, block: int) -> Array:
 
 
 def _draw_rows(
-    key: PRNGKeyArray, n_rows: tuple[int, int], sizes: SplitSizes, shared_rows: bool, block: int
+    key: PRNGKeyArray,
+    n_rows: tuple[int, int],
+    sizes: SplitSizes,
+    shared_rows: bool,
+    block: int,
+    group: Array | None = None,
 ) -> tuple[Array, Array, Array]:
-    """Row numbers of the brain, task and test parts: disjoint where rows are shared."""
+    """Row numbers of the brain, task and test parts: disjoint where rows are shared.
+
+    Rows of one group lie in one part alone: the next part begins after the last of them.
+    """
     key_brain, key_task = jr.split(key)
+    if group is not None:
+        rows, place = _permuted_groups(key_brain if shared_rows else key_task, group, n_rows[1])
+
+        def after(last: Array | int) -> Array:
+            return jnp.searchsorted(place, place[last], side="right")
+
+        def part(start: Array | int, size: int) -> Array:
+            return jax.lax.dynamic_slice(rows, (jnp.asarray(start),), (size,))
+
+        begin = after(sizes.n_brain - 1) if shared_rows else jnp.asarray(0)
+        if shared_rows:
+            brain = rows[: sizes.n_brain]
+        else:
+            brain = _permuted(key_brain, n_rows[0], block)[: sizes.n_brain]
+        second = after(begin + max(sizes.n_task, 1) - 1)
+        return brain, part(begin, sizes.n_task), part(second, sizes.n_test)
     brain = _permuted(key_brain, n_rows[0], block)
     labelled = brain[sizes.n_brain :] if shared_rows else _permuted(key_task, n_rows[1], block)
     task = labelled[: sizes.n_task]

@@ -1,8 +1,9 @@
-"""Curves of simulated sweeps and the bootstrap over their seeds, for values and for budgets."""
+"""Curves of simulated sweeps, and how sure their few seeds make them, for values and budgets."""
 
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from .._checks import check_between, check_integer
 
@@ -31,7 +32,12 @@ def check_dataset(dataset) -> None:
 
 
 def resampled(dataset, confidence: float, resamples: int, seed: int) -> np.ndarray:
-    """How often each seed is in each sample, as shares: the sample itself, then resamples."""
+    """Weights of the seeds in each sample: the sample itself, then draws around it.
+
+    The weighted mean of a quantity is spread about its mean as Student's t says that the truth is,
+    s/√g times t with g − 1 degrees of freedom. Resampling of seeds spreads it by √(1 − 1/g) of that
+    and without the tails: from five seeds it covers 82 % where it says 95 %.
+    """
     check_between("confidence", confidence, 0.5, 1 - 1e-9)
     check_integer("resamples", resamples, 100)
     check_integer("seed", seed, 0)
@@ -39,8 +45,10 @@ def resampled(dataset, confidence: float, resamples: int, seed: int) -> np.ndarr
     if seeds < 2:
         raise ValueError("dataset has a single seed: the bootstrap resamples seeds, run several")
     rng = np.random.default_rng(seed)
-    picked = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
-    return np.concatenate([np.ones((1, seeds)), picked]) / seeds
+    normal = rng.standard_normal((resamples, seeds))
+    normal -= normal.mean(axis=1, keepdims=True)
+    scale = np.sqrt(rng.chisquare(seeds - 1, (resamples, 1)) * seeds)
+    return 1 / seeds + np.concatenate([np.zeros((1, seeds)), normal / scale])
 
 
 def parts(dataset, counts: np.ndarray) -> list[np.ndarray]:
@@ -50,8 +58,13 @@ def parts(dataset, counts: np.ndarray) -> list[np.ndarray]:
 
 
 def mean_in_samples(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """(samples, ...) from (..., seed)."""
-    return np.moveaxis(values @ counts.T, -1, 0)
+    """Risks (samples, ...) from (..., seed), spread in their logarithm: none is negative."""
+    mean = values.mean(axis=-1)
+    known = np.isfinite(mean) & (mean > 0)
+    mean = np.where(known, mean, 1.0)
+    with np.errstate(invalid="ignore"):
+        change = np.moveaxis((values - mean[..., None]) @ counts.T, -1, 0) / mean
+    return np.where(known, mean * np.exp(np.clip(change, -50.0, 50.0)), values.mean(axis=-1))
 
 
 def curve(dataset, baseline: str, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -87,9 +100,25 @@ def least_risk(risk: np.ndarray, axis: int) -> np.ndarray:
     return np.where(np.isinf(least), np.nan, least)
 
 
-def interval(samples: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    """Percentiles over the samples, NaN where an end is not known."""
-    tail = (1 - confidence) / 2
+def interval(
+    samples: np.ndarray, point: np.ndarray | float, confidence: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Percentiles over the samples, NaN where an end is not known.
+
+    The least of several noisy risks is too low, and too low again in every sample. How many samples
+    are below the point tells by how much, and the end on that side reaches further: it is that of
+    Efron's bias-corrected percentiles. The other end stays.
+    """
+    tail = ndtri((1 - confidence) / 2)
     with np.errstate(invalid="ignore"):
-        low, high = np.quantile(samples, [tail, 1 - tail], axis=0)
-    return np.where(np.isfinite(low), low, np.nan), np.where(np.isfinite(high), high, np.nan)
+        below = np.mean(samples < point, axis=0) + np.mean(samples == point, axis=0) / 2
+    shift = 2 * ndtri(np.clip(below, 0.02, 0.98))
+    ordered = np.sort(samples, axis=0)
+    low, high = (
+        np.take_along_axis(
+            ordered, np.rint(ndtr(z + reach) * (len(samples) - 1)).astype(int)[None], axis=0
+        )[0]
+        for z, reach in ((tail, np.minimum(shift, 0.0)), (-tail, np.maximum(shift, 0.0)))
+    )
+    known = ~np.isnan(samples).any(axis=0)
+    return tuple(np.where(known & np.isfinite(end), end, np.nan) for end in (low, high))

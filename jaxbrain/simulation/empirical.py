@@ -1,4 +1,4 @@
-"""Values and exchange rates that a simulated sweep shows: no formula, bootstrap intervals."""
+"""Values and exchange rates that a simulated sweep shows: no formula, and intervals."""
 
 from __future__ import annotations
 
@@ -50,10 +50,11 @@ def empirical_value(
     - `dataset`: from `sweep`, of two seeds or more.
     - `baseline`: `"ridge"`, or the paper's `"ols"`, as in `value`.
     - `penalty`: `"each"` gives a value for each penalty of the sweep. `"best"` takes the penalty
-      with the least risk, chosen anew in every resample.
-    - `confidence`: of the percentile intervals.
-    - `resamples`: number of bootstrap samples. Seeds are resampled, the same for both sides.
-    - `seed`: of the bootstrap.
+      with the least risk, chosen anew in every draw.
+    - `confidence`: of the intervals.
+    - `resamples`: number of draws around the means of the seeds, by Student's t, the same for both
+      sides.
+    - `seed`: of these draws.
 
     **Returns**
 
@@ -82,7 +83,7 @@ def empirical_value(
     counts = resampled(dataset, confidence, resamples, seed)
     samples = [_values(dataset, baseline, penalty, part) for part in parts(dataset, counts)]
     point, *rest = np.split(np.concatenate(samples), [1])
-    low, high = interval(rest[0], confidence)
+    low, high = interval(rest[0], point[0], confidence)
     point = point[0]
     status = np.where(np.isnan(point) | (point == -np.inf), "undefined", "ok")
     status = np.where(point == np.inf, "infinite", status)

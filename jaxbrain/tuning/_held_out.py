@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -21,73 +20,18 @@ from .._checks import (
     check_shape,
     is_concrete,
 )
-from .._linalg import map_factorisations
 from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Real
-from ..estimators.task import checked_arrays, penalty_path, predictions_and_leverages
+from ..estimators.task import checked_arrays
 from ..theory import Penalties
+from ._regressions import OnLearnedRows, OnOtherRows, Split, TwoPenalties, prepare
 from .penalty import PenaltyObjective
-
-
-class Split(eqx.Module):
-    """Rows to learn from and rows to be judged by; leaves may be stacked, one split each.
-
-    Weights of 0 and 1 make sets of unequal sizes equally long.
-    """
-
-    learned: Float[Array, "*s n"]
-    """1 for rows that are learned from, else 0."""
-    judged: Array
-    """Numbers of the rows to be judged by."""
-    counts: Float[Array, "*s m"]
-    """1 for those, 0 for padding."""
-
-
-class _OnePenalty(eqx.Module):
-    """Residuals y − ŷ of the judged rows and their leverages, from a diagonalisation done once."""
-
-    residual: Float[Array, "m t"]
-    modes: Float[Array, "m r"]
-    amplitudes: Float[Array, "r t"]
-    strengths: Float[Array, " r"]
-    rows: Float[Array, ""]
-    leverage: Float[Array, " m"] | None
-    squares: Float[Array, "m r"] | None
-
-    def __call__(self, penalty: Any) -> tuple[Array, Array]:
-        hard = jnp.isinf(penalty)
-        total = self.strengths + self.rows * jnp.where(hard, 1.0, penalty)
-        shrinkage = jnp.where(hard, 0.0, 1 / total)
-        residual = self.residual - self.modes @ (shrinkage[:, None] * self.amplitudes)
-        if self.squares is None or self.leverage is None:
-            # Rows that were not learned from.
-            return residual, jnp.zeros(len(residual), residual.dtype)
-        return residual, self.leverage + self.squares @ shrinkage
-
-
-class _TwoPenalties(eqx.Module):
-    """The same for two penalties, from a Cholesky factor each time."""
-
-    inputs: Float[Array, "n d"]
-    targets: Float[Array, "n t"]
-    judged_inputs: Float[Array, "m d"]
-    judged_targets: Float[Array, "m t"]
-    basis: Float[Array, "d k"]
-    rows: Float[Array, ""]
-    share: Float[Array, ""]
-
-    def __call__(self, penalty: Any) -> tuple[Array, Array]:
-        outside, inside = penalty
-        fitted, leverage = predictions_and_leverages(
-            self.inputs, self.targets, self.judged_inputs, self.basis, outside, inside, self.rows
-        )
-        return self.judged_targets - fitted, self.share + leverage
 
 
 class _OnData(PenaltyObjective):
     """What the objectives on data have in common: checked arrays, and one regression or several."""
 
-    regression: _OnePenalty | _TwoPenalties
+    regression: OnLearnedRows | OnOtherRows | TwoPenalties
     spread: Float[Array, " t"]
     counts: Float[Array, "*s m"]
     scale: Float[Array, ""]
@@ -121,25 +65,39 @@ class _OnData(PenaltyObjective):
         check_finite("targets", targets)
         if basis is not None and not both_penalties:
             _check_determined(basis.shape[1] + intercept, len(inputs), splits, inside)
+        if not intercept:
+            _check_means(inputs)
+        # Whether what is left unpenalised must follow from the rows.
+        has_free = basis is not None and not both_penalties
         if basis is None:
             # A subspace whose weights are held at 0 is none.
             basis = jnp.zeros((inputs.shape[1], 1), inputs.dtype)
             inside = jnp.asarray(jnp.inf, inputs.dtype)
         n = len(inputs)
         self.counts = jnp.ones(n, inputs.dtype) if splits is None else splits.counts
-        self.regression, self.spread, self.scale, self.determined = _prepare(
+        found = prepare(
             inputs, targets.reshape(n, -1), basis, inside, splits, both_penalties, intercept
         )
+        self.regression, self.spread = found.regression, found.spread
+        self.scale, self.determined = found.scale, found.determined
+        if is_concrete(self.scale) and not 0 < float(self.scale) < np.inf:
+            raise ValueError(
+                "inputs: their variance, the unit of a penalty, is no number in "
+                f"{inputs.dtype}: measure them in another unit, or use double precision"
+            )
+        if has_free and is_concrete(inside, found.undetermined) and not inside > 0:
+            _check_free(np.asarray(found.undetermined), np.asarray(found.alone), splits)
 
     @with_one_blas_thread
     def __call__(self, penalty: Any) -> Array:
         """Mean squared error of judged rows, a share of the target's variance; mean of targets."""
         if self.both_penalties:
             penalty = Penalties(*(jnp.asarray(x, self.scale.dtype) for x in penalty))
-            some = jnp.maximum(*penalty) > 0
+            some = penalty[0] > 0
         else:
             penalty = jnp.asarray(penalty, self.scale.dtype)
-            some = penalty > 0
+            # Of rows learned from, no penalty has the limit of small ones.
+            some = (penalty > 0) | isinstance(self.regression, OnLearnedRows)
         error = jnp.mean(self._errors(penalty) / self.spread)
         return jnp.where(some | self.determined, error, jnp.inf)
 
@@ -163,6 +121,46 @@ class _OnData(PenaltyObjective):
         return split, eqx.tree_at(of_targets, axes, [-1, -1, -1], is_leaf=lambda x: x is None)
 
 
+def _check_means(inputs: Array) -> None:
+    """Without an intercept means count as signal, and drown it where they are far from 0."""
+    if not is_concrete(inputs):
+        return
+    columns = np.asarray(inputs, float)
+    largest = np.max(np.abs(columns), axis=0)
+    columns = columns / np.where(largest > 0, largest, 1.0)
+    spread = columns.std(axis=0)
+    far = np.abs(columns.mean(axis=0)) > spread * float(np.finfo(inputs.dtype).eps) ** -0.25
+    # A constant is an intercept of the user's own.
+    far &= spread > len(columns) * np.finfo(inputs.dtype).eps
+    if far.any():
+        ratio = np.max(np.abs(columns.mean(axis=0))[far] / spread[far])
+        raise ValueError(
+            f"inputs: with intercept=False their means count as signal, and in column "
+            f"{np.flatnonzero(far)[0]} the mean is {ratio:.2g} standard deviations from 0: "
+            "centre the inputs, or pass intercept=True"
+        )
+
+
+def _check_free(undetermined: np.ndarray, alone: np.ndarray, splits: Split | None) -> None:
+    """Name the rows that leave an inside weight undetermined, or fit themselves by it."""
+    remedy = "leave it out of the basis, or pass inside_penalty > 0 or both_penalties=True"
+    if undetermined.any():
+        where = "the rows" if splits is None else "the rows learned from in fold "
+        if splits is not None:
+            where += str(int(np.flatnonzero(undetermined)[0]))
+        raise ValueError(
+            f"basis: {where} leave a weight within the subspace undetermined, since what it reads "
+            f"from the inputs is constant there, or depends on the rest: {remedy}"
+        )
+    bound = 10 * np.sqrt(alone.size) * np.finfo(alone.dtype).eps
+    fitted = np.flatnonzero(alone <= bound) if splits is None else []
+    if len(fitted):
+        raise ValueError(
+            f"inputs: row {fitted[0]} has leverage 1: it alone determines a weight within the "
+            f"subspace, so nothing else predicts it: {remedy}, or leave out the row"
+        )
+
+
 def _check_determined(weights: int, rows: int, splits: Split | None, inside: Array) -> None:
     """What is left unpenalised must follow from the rows that are learned from."""
     if splits is None:
@@ -174,60 +172,6 @@ def _check_determined(weights: int, rows: int, splits: Split | None, inside: Arr
             f"basis: {rows} rows to learn from do not determine {weights} weights without a "
             "penalty: pass more rows, inside_penalty > 0, or both_penalties=True"
         )
-
-
-@with_one_blas_thread
-@partial(jax.jit, static_argnames=("both_penalties", "intercept"))
-def _prepare(inputs, targets, basis, inside, splits, both_penalties, intercept):
-    n, d = inputs.shape
-    share = 1.0 if intercept else 0.0
-
-    def mean_of(array, weights, rows):
-        return share * (weights @ array / rows)[None]
-
-    def one(split: Split | None):
-        weights = jnp.ones(n, inputs.dtype) if split is None else split.learned
-        judged = jnp.arange(n) if split is None else split.judged
-        rows = jnp.sum(weights)
-        x, y = (array - mean_of(array, weights, rows) for array in (inputs, targets))
-        x_judged, y_judged = x[judged], y[judged]
-        x, y = weights[:, None] * x, weights[:, None] * y
-        if both_penalties:
-            return _TwoPenalties(x, y, x_judged, y_judged, basis, rows, share / rows), rows
-        # Padding counts as rows there.
-        path = penalty_path(x, basis, inside * rows / n)
-        inside_judged = x_judged @ basis
-        leverage = squares = None
-        modes = x_judged @ path.directions
-        if split is None:
-            leverage = share / rows + jnp.sum(inside_judged * path.inside_solve.T, axis=1)
-            squares = modes**2
-        regression = _OnePenalty(
-            residual=y_judged - inside_judged @ (path.inside_solve @ y),
-            modes=modes,
-            amplitudes=path.modes.T @ y,
-            strengths=path.strengths,
-            rows=rows,
-            leverage=leverage,
-            squares=squares,
-        )
-        return regression, rows
-
-    if splits is None:
-        regression, rows = one(None)
-    else:
-        regression, rows = map_factorisations(one, splits, len(splits.judged))
-    spread = jnp.var(targets, axis=0)
-    # The variance of a constant that no float holds exactly is rounding, not a scale.
-    rounding = n * jnp.finfo(targets.dtype).eps * jnp.max(jnp.abs(targets), axis=0)
-    centred = inputs - share * jnp.mean(inputs, axis=0, keepdims=True)
-    scale = jnp.mean(centred**2)
-    return (
-        regression,
-        jnp.where(spread > rounding**2, spread, 1.0),
-        jnp.where(scale > 0, scale, 1.0),
-        jnp.min(rows) > d + share,
-    )
 
 
 class LeaveOneOut(_OnData):
@@ -287,8 +231,8 @@ class LeaveOneOut(_OnData):
         _OnData.__init__(self, inputs, targets, basis, **options)
 
     def _errors(self, penalty: Any) -> Float[Array, " t"]:
-        residual, leverage = self.regression(penalty)
-        return jnp.mean((residual / (1 - leverage)[:, None]) ** 2, axis=0)
+        residual, freedom = self.regression(penalty)
+        return jnp.mean((residual / freedom[:, None]) ** 2, axis=0)
 
 
 class GeneralizedCrossValidation(_OnData):
@@ -326,8 +270,8 @@ class GeneralizedCrossValidation(_OnData):
         _OnData.__init__(self, inputs, targets, basis, **options)
 
     def _errors(self, penalty: Any) -> Float[Array, " t"]:
-        residual, leverage = self.regression(penalty)
-        return jnp.mean(residual**2, axis=0) / (1 - jnp.mean(leverage)) ** 2
+        residual, freedom = self.regression(penalty)
+        return jnp.mean((residual / jnp.mean(freedom)) ** 2, axis=0)
 
 
 class _OnSplits(_OnData):

@@ -66,11 +66,12 @@ def reference_errors(data, evaluation, key, repeat, block):
     else:
         moved = jax.random.randint(key_shuffle, (), block, n_brain - block + 1)
         shuffled = np.roll(r, -int(moved), axis=0)
-    gaussian = np.asarray(jax.random.normal(key_random, (d, evaluation.rank)))
+    gaussian = x.T @ np.asarray(jax.random.normal(key_random, (n_brain, evaluation.rank)))
     bases = {
         "befs": subspace(r),
         "random_subspace": np.linalg.qr(gaussian)[0],
         "shuffled_recordings": subspace(shuffled),
+        "leading_components": np.linalg.svd(x)[2][: evaluation.rank].T,
         "ridge": np.zeros((d, 1)),
     }
     scale = np.mean((data.task_inputs - data.task_inputs.mean(0)) ** 2)
@@ -135,7 +136,7 @@ def reference_errors(data, evaluation, key, repeat, block):
         return np.mean(missed**2, axis=0) / data.targets.var(0)
 
     errors = {name: test_error(basis) for name, basis in bases.items()}
-    for name in ("befs", "random_subspace", "shuffled_recordings"):
+    for name in ("befs", "random_subspace", "shuffled_recordings", "leading_components"):
         errors[f"{name}_two_penalties"] = test_error(bases[name], both=True)
     errors["task_only"] = np.full(2, np.nan)
     if n_task > d + 1:

@@ -1,10 +1,12 @@
 """The rank that is chosen by how well recordings are predicted."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxbrain.pilot import choose_rank, encoding_rank, split_sizes
+from jaxbrain.pilot.rank import _best
 from tests.helpers.studies import shared
 
 
@@ -25,3 +27,36 @@ def test_rank_for_encode_is_recovered_and_wrong_arrays_are_named():
         encoding_rank(data.brain_inputs, data.recordings[1:])
     with pytest.raises(ValueError, match="recordings holds NaN"):
         encoding_rank(data.brain_inputs, np.where(data.recordings > 0, data.recordings, np.nan))
+
+
+@pytest.mark.parametrize("kind", ["repeated", "constant", "rare", "constant but for rounding"])
+def test_an_input_that_says_nothing_changes_no_rank(kind):
+    """Folds without it are singular; a rank whose error is NaN must not pass for the best."""
+    data = shared(n=120)
+    inputs = data.brain_inputs.copy()
+    # The last two of twelve inputs drive no channel.
+    inputs[:, -1] = {
+        "repeated": inputs[:, 0],
+        "constant": np.ones(120),
+        "rare": np.arange(120) == 7,
+        "constant but for rounding": 0.1 + 1e-17 * inputs[:, 0],
+    }[kind]
+    assert encoding_rank(inputs, data.recordings) == 2
+    sizes = split_sizes(data)
+    there = data._replace(brain_inputs=inputs, task_inputs=inputs)
+    assert choose_rank(there, sizes, 5, jax.random.key(0)) == 2
+
+
+@pytest.mark.parametrize("unit", [1e-120, 1e120])
+def test_units_change_no_rank(unit):
+    data = shared(n=120)
+    columns = np.where(np.arange(12) < 6, 1.0, 1e-13)
+    assert encoding_rank(data.brain_inputs * unit * columns, data.recordings / unit) == 2
+
+
+def test_a_ridge_serves_rows_that_are_few_and_nan_is_never_the_best():
+    data = shared(n=120)
+    assert encoding_rank(data.brain_inputs[:14], data.recordings[:14], ridge=1.0) >= 1
+    assert _best(jnp.array([[np.nan, 3.0, 2.0, np.nan]])) == 3
+    with pytest.raises(ValueError, match="no rank has an error that is a number"):
+        _best(jnp.full((1, 4), np.nan))

@@ -26,7 +26,10 @@ def errors_by_repeat(evaluation: Evaluation) -> dict[str, np.ndarray]:
     """Errors of each estimator in each repeat, averaged over targets."""
     from ...pilot import ESTIMATORS
 
-    return dict(zip(ESTIMATORS, np.asarray(evaluation.errors).mean(axis=2), strict=True))
+    errors = dict(zip(ESTIMATORS, np.asarray(evaluation.errors).mean(axis=2), strict=True))
+    if evaluation.errors_as_given is not None:
+        errors["ridge_as_given"] = np.asarray(evaluation.errors_as_given).mean(axis=1)
+    return errors
 
 
 def answer_of(evaluation: Evaluation) -> dict[str, Any]:

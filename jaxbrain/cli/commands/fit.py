@@ -35,6 +35,8 @@ def fit(
     repeats: int = 300,
     seed: int = 0,
     components: int | None = None,
+    whiten: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    raw_channels: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     max_gigabytes: float = 8.0,
     per_target: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
@@ -54,15 +56,20 @@ def fit(
             than rows stay alike.
         repeats: How many random splits.
         seed: Of the random splits.
-        components: Describe the inputs by that many principal components, whitened. By default they
-            are taken as they are.
+        components: Describe the inputs by that many principal components, each with its own
+            variance. By default they are taken as they are.
+        whiten: Scale the components to variance 1. This takes the spectrum away that ridge and the
+            controls live on.
+        raw_channels: Let channels count by their variances. By default each is scaled to variance
+            1.
         max_gigabytes: Memory for the arrays of the file, at 8 bytes a number.
         per_target: List the errors of every target too.
         json: Print JSON instead of a table.
     """
     import jax
 
-    from ...pilot import PilotError, evaluate, read_pilot, row_correlation, split_sizes, whiten
+    from ... import pilot
+    from ...pilot import PilotError, evaluate, read_pilot, row_correlation, split_sizes
 
     problems = seed_problems(seed) + memory_problems(max_gigabytes)
     options: dict[str, int | None] = {
@@ -81,15 +88,21 @@ def fit(
             problems.append(said)
             # The file is looked at all the same, as if this had not been given.
             options[name] = None
-    share = evaluation = None
+    if whiten and components is None:
+        problems.append("--whiten scales components: pass --components too")
+    share = evaluation = as_given = None
     try:
         data = read_pilot(file, max_bytes=max_gigabytes * 1e9)
         original_dim = data.input_dim
+        if not raw_channels:
+            data = pilot.standardise_channels(data)
         if options["components"] is not None:
-            data, share = whiten(data, options["components"])
+            as_given = data
+            describe = pilot.whiten if whiten else pilot.principal_components
+            data, share = describe(data, options["components"])
         sizes = split_sizes(data, options["n_brain"], options["n_task"], options["n_test"])
         if not problems:
-            evaluation = evaluate(data, sizes, repeats, jax.random.key(seed), rank, block)
+            evaluation = evaluate(data, sizes, repeats, jax.random.key(seed), rank, block, as_given)
     except PilotError as error:
         problems += [
             in_flags(problem, options)
@@ -99,7 +112,17 @@ def fit(
         ]
     if evaluation is None:
         raise UserError(problems)
-    done = what_was_done(data, original_dim, share, evaluation, repeats, rank is None, block)
+    done = what_was_done(
+        data,
+        original_dim,
+        share,
+        evaluation,
+        repeats,
+        rank is None,
+        block,
+        whiten,
+        not raw_channels,
+    )
     said = verdict(evaluation) + doubt(row_correlation(data, block), len(data.targets), block)
     if json:
         answer = {"what_was_done": done} | answer_of(evaluation) | {"verdict": said}

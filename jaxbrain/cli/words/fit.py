@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..answers.fit import errors_by_repeat, errors_per_target, held_back_inside, summaries
 from .text import aligned
 
@@ -17,12 +19,15 @@ _ALIKE = 0.2
 _LABELS = {
     "task_only": "least squares",
     "ridge": "ridge",
+    "ridge_as_given": "ridge on the inputs as they came",
     "befs": "BEFS",
     "random_subspace": "control: random",
     "shuffled_recordings": "control: shuffled",
+    "leading_components": "control: leading components",
     "befs_two_penalties": "BEFS with two penalties",
     "random_subspace_two_penalties": "control: random, two penalties",
     "shuffled_recordings_two_penalties": "control: shuffled, two penalties",
+    "leading_components_two_penalties": "control: leading components, two penalties",
 }
 
 
@@ -34,36 +39,48 @@ def what_was_done(
     repeats: int,
     rank_chosen: bool,
     block: int,
+    whitened: bool = False,
+    standardised: bool = False,
 ) -> list[str]:
     """Inputs, splits, rank, penalties and controls, a line each."""
+    from ...pilot import rows_together
+
     n_brain, n_task, n_test = evaluation.sizes
     inputs = (
         f"{original_dim} inputs as they are"
         if share is None
-        else f"{data.input_dim} whitened principal components of {original_dim} inputs "
+        else f"{data.input_dim} {'whitened ' if whitened else ''}principal components of "
+        f"{original_dim} inputs "
         f"({100 * share:.1f} % of their variance; computed from the inputs of all rows)"
     )
     variances = data.brain_inputs.var(axis=0)
-    if variances.max() > 100 * variances.min():
+    if share is None and variances.max() > 100 * variances.min():
         inputs += (
             f"; their variances differ {variances.max() / variances.min():.0f}-fold, which "
-            "penalties "
-            "do not forgive: standardise them, or use --components"
+            "penalties do not forgive where only their units differ: standardise them then"
         )
     how = "chosen by cross-validated encoding error" if rank_chosen else "as given"
     rows = "shared rows, kept apart" if data.shared_rows else "separate rows"
     if block > 1:
         rows += f", in blocks of {block}"
+    group = rows_together(data, block)
+    if group is not None:
+        rows += (
+            f"; rows with the same inputs on the same side: {group.max() + 1} groups of up to "
+            f"{max(np.bincount(group))}"
+        )
+    channels = f"{data.recordings.shape[1]} channels"
+    channels += ", each scaled to variance 1" if standardised else ", counting by their variances"
     return [
         f"inputs: {inputs}",
-        f"recordings: {data.recordings.shape[1]} channels; targets: {data.targets.shape[1]}",
+        f"recordings: {channels}; targets: {data.targets.shape[1]}",
         f"splits: {repeats} random ones into {n_brain} brain, {n_task} task and {n_test} test rows "
         f"({rows})",
         f"rank of the learned subspace: {evaluation.rank}, {how}",
         "centring by the rows learned from; penalties by five-fold cross-validation on the task "
         "rows",
-        "controls: BEFS with a random subspace, and with one learned from recordings of shuffled "
-        "rows",
+        "controls: BEFS with a random subspace of the inputs' covariance, with their leading "
+        "components, and with a subspace learned from recordings of shuffled rows",
         "error: mean squared error on test rows over the variance of the target; 1 is no skill",
     ]
 
@@ -116,7 +133,8 @@ def verdict(evaluation: Evaluation) -> str:
     def beats(better: str, worse: str) -> bool:
         return summarise(errors[better] - errors[worse]).high < 0
 
-    rival = lowest(("task_only", "ridge"))
+    rivals = ("task_only", "ridge", "ridge_as_given")
+    rival = lowest(name for name in rivals if name in errors)
     # A control that may choose two penalties gains more by chance than one that may choose one:
     # each BEFS stands beside its own.
     helped = [name for name in CONTROLS if all(beats(name, x) for x in (rival, *CONTROLS[name]))]
@@ -125,6 +143,11 @@ def verdict(evaluation: Evaluation) -> str:
     gap = summarise(errors[best] - errors[rival])
     if not math.isfinite(gap.mean):
         return "No verdict: too many splits failed. Describe the inputs by fewer components."
+    if not summaries[rival].mean > 0:
+        return (
+            "No verdict: the targets do not vary within the splits, so that predicting their mean "
+            "leaves no error. Pass targets that vary, or more rows to test on."
+        )
     change = 100 * abs(gap.mean) / summaries[rival].mean
     against = f"({summaries[best].mean:.3g} against {summaries[rival].mean:.3g})"
     caution = " The intervals are about splits of these rows, not about new recordings."
