@@ -253,7 +253,7 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
 
 
 def as_integer(
-    name: str, value: float, low: int, high: int | None = None, remedy: str = ""
+    name: str, value: int | float, low: int, high: int | None = None, remedy: str = ""
 ) -> int:
     """A whole number between `low` and `high`, both included, however it is written: 1e3 is 1000.
 
@@ -261,12 +261,12 @@ def as_integer(
     """
     if isinstance(value, float | np.floating) and value == np.floor(value) and abs(value) < 2**53:
         value = int(value)
-    check_integer(name, value, low, high, remedy)
+    check_integer(name, value, low, high, remedy)  # pyright: ignore[reportArgumentType]
     return int(value)
 
 
 def check_integer(
-    name: str, value: float, low: int, high: int | None = None, remedy: str = ""
+    name: str, value: int, low: int, high: int | None = None, remedy: str = ""
 ) -> None:
     """Raise unless the value is an integer between `low` and `high`, both included."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):

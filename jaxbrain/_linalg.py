@@ -10,6 +10,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 
+def power_of_two(array: Array, axis: int | None = None) -> Array:
+    """The power of two next to half the largest number in size, a unit to compute in; 1 for zeros.
+
+    Dividing by it changes no digit. Squares and products of what is left neither vanish nor
+    overflow. It is a constant to derivatives.
+    """
+    largest = jnp.max(jnp.abs(jax.lax.stop_gradient(array)), axis=axis)
+    # Half: the largest float rounds up to a power of two that is none.
+    unit = jax.lax.reduce_precision(largest / 2, jnp.finfo(array.dtype).nexp, 0)
+    return jnp.where((unit > 0) & jnp.isfinite(unit), unit, 1.0)
+
+
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
 def leading_eigenspace(matrix: Float[Array, "d d"], rank: int) -> Float[Array, "d rank"]:
     """Orthonormal basis of the span of the `rank` leading eigenvectors of a symmetric matrix.
