@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 from .._linalg import power_of_two
 
 # What the moments may cost, relative to the answer; beyond that the rows are factorised.
-_ALLOWED = {8: 1e-10, 4: 1e-2}
+DIGITS_TO_LOSE = {8: 1e-10, 4: 1e-2}
 
 
 class Shares(NamedTuple):
@@ -37,10 +37,11 @@ class Shares(NamedTuple):
 
 def shares(penalty: Array, inside_penalty: Array, unit: Array | float = 1.0) -> Shares:
     """Ω and κ of penalties on inputs that were divided by `unit`, which divides λ by its square."""
-    return Shares(*_share(penalty, unit), *_share(inside_penalty, unit))
+    return Shares(*share_of(penalty, unit), *share_of(inside_penalty, unit))
 
 
-def _share(penalty: Array, unit: Array | float) -> tuple[Array, Array]:
+def share_of(penalty: Array, unit: Array | float) -> tuple[Array, Array]:
+    """Ω and κ of one penalty."""
     unit = jnp.asarray(unit, penalty.dtype)
     # The square of a unit may be no number in single precision, nor the penalty divided by it.
     is_small = penalty / unit < unit
@@ -91,11 +92,10 @@ def _solution(inputs: Array, columns: Array, basis: Array | None, numbers: Share
     """Weights of inputs and targets that are of size 1."""
     if numbers is None:
         return _from_rows(inputs, columns, basis, numbers)
-    weights, digits_lost = _from_moments(inputs, columns, basis, numbers)
-    allowed = _ALLOWED[weights.dtype.itemsize]
+    weights, lost = _from_moments(inputs, columns, basis, numbers)
     # NaN, of a matrix that is not positive definite in rounding, is no small loss.
     return jax.lax.cond(
-        digits_lost < allowed,
+        lost < DIGITS_TO_LOSE[weights.dtype.itemsize],
         lambda: weights,
         lambda: _from_rows(inputs, columns, basis, numbers),
     )
@@ -195,9 +195,7 @@ def _few_rows(
     return weights, lost * digits_lost(of_form, jnp.mean(jnp.diag(form))) / rounding
 
 
-def _from_rows(
-    inputs: Array, columns: Array, basis: Array | None, numbers: Shares | None
-) -> Array:
+def _from_rows(inputs: Array, columns: Array, basis: Array | None, numbers: Shares | None) -> Array:
     """Weights by a QR decomposition of the rows, with those of the penalties below them.
 
     In a frame whose first directions span the subspace, so that neither of the two parts, however
