@@ -25,6 +25,7 @@ from .._checks import (
     check_shape,
     is_concrete,
 )
+from .._linalg import power_of_two
 from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Real
 from ._regression import least_squares, solve
@@ -242,6 +243,16 @@ class PenaltyPath(NamedTuple):
         amplitudes = self._shrinkage(penalties)[:, :, None] * (self.modes.T @ targets)[None]
         return self.directions @ amplitudes + (self.basis @ (self.inside_solve @ targets))[None]
 
+    def weights_of_each(
+        self, targets: Float[Array, "n t"], penalties: Float[Array, " t"]
+    ) -> Float[Array, "d t"]:
+        """Weights where each target has a penalty of its own; of 0, the limit of small ones."""
+        total = self.strengths[:, None] + len(self.modes) * penalties[None, :]
+        rounding = len(self.modes) * jnp.finfo(total.dtype).eps * jnp.max(self.strengths)
+        known = total > rounding
+        amplitudes = jnp.where(known, self.modes.T @ targets / jnp.where(known, total, 1.0), 0.0)
+        return self.directions @ amplitudes + self.basis @ (self.inside_solve @ targets)
+
     def _shrinkage(self, penalties: Float[Array, " l"]) -> Float[Array, "l r"]:
         return 1 / (self.strengths[None, :] + len(self.modes) * penalties[:, None])
 
@@ -287,8 +298,34 @@ def _path_weights(
     inputs: Array, targets: Array, basis: Array, penalties: Array, inside_penalty: Array
 ) -> Array:
     columns = targets.reshape(targets.shape[0], -1)
-    weights = penalty_path(inputs, basis, inside_penalty).weights(columns, penalties)
+    unit, of_targets = power_of_two(inputs), power_of_two(columns, axis=0)[None, None, :]
+    penalties, inside_penalty = (x / unit / unit for x in (penalties, inside_penalty))
+    path = penalty_path(inputs / unit, basis, inside_penalty)
+    weights = path.weights(columns / of_targets[0], penalties) * (of_targets / unit)
+    # Strengths are known up to rounding of the largest: what is lost in it is no answer.
+    rounding = 1e3 * jnp.finfo(inputs.dtype).eps * jnp.max(path.strengths)
+    is_known = jnp.min(path.strengths) + len(inputs) * penalties > rounding
+    weights = jnp.where(is_known[:, None, None], weights, jnp.nan)
     return weights.reshape(*weights.shape[:2], *targets.shape[1:])
+
+
+@jax.jit
+def weights_of_each_target(
+    inputs: Float[Array, "n d"],
+    targets: Float[Array, "n t"],
+    basis: Float[Array, "d k"] | None,
+    penalties: Float[Array, " t"],
+    inside_penalty: Array,
+) -> Float[Array, "d t"]:
+    """Weights where each target has an outside penalty of its own, from one diagonalisation."""
+    if basis is None:
+        # A subspace whose weights are held at 0 is none.
+        basis = jnp.zeros((inputs.shape[1], 1), inputs.dtype)
+        inside_penalty = jnp.full_like(inside_penalty, jnp.inf)
+    unit, of_targets = power_of_two(inputs), power_of_two(targets, axis=0)[None, :]
+    path = penalty_path(inputs / unit, basis, inside_penalty / unit / unit)
+    weights = path.weights_of_each(targets / of_targets, penalties / unit / unit)
+    return weights * (of_targets / unit)
 
 
 def checked_arrays(
@@ -303,6 +340,7 @@ def checked_arrays(
     check_shape("inputs", checked[0], ("n", "d"), "one row a sample")
     n, d = checked[0].shape
     check_integer("the number of rows of inputs", n, 1)
+    check_integer("the number of columns of inputs", d, 1)
     if checked[1].ndim not in (1, 2) or checked[1].shape[0] != n:
         raise ValueError(
             f"targets must have shape ({n},) or ({n}, t), but it has shape {checked[1].shape}: "
