@@ -252,16 +252,14 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
         raise ValueError(f"{name} must be {listed}, but it is {value!r}")
 
 
-def as_integer(
-    name: str, value: int | float, low: int, high: int | None = None, remedy: str = ""
-) -> int:
+def as_integer(name: str, value: Any, low: int, high: int | None = None, remedy: str = "") -> int:
     """A whole number between `low` and `high`, both included, however it is written: 1e3 is 1000.
 
     Raises `ValueError` that names it where it is none.
     """
     if isinstance(value, float | np.floating) and value == np.floor(value) and abs(value) < 2**53:
         value = int(value)
-    check_integer(name, value, low, high, remedy)  # pyright: ignore[reportArgumentType]
+    check_integer(name, value, low, high, remedy)
     return int(value)
 
 
