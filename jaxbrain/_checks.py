@@ -6,6 +6,8 @@ check of a value is skipped, never guessed, while JAX traces.
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,28 +29,97 @@ def is_concrete(*values: Any) -> bool:
 def as_floats(**arguments: Any) -> list[Array]:
     """The arguments as floating-point arrays of one common type, in the order given.
 
-    The type is the widest floating type among the arrays; plain Python numbers follow it. Without
-    any array it is JAX's default. Raises `ValueError` naming an argument that holds no real
-    numbers.
+    The type is the widest among the arrays of 32 bits and more, where integers of that size count
+    as double precision: single holds whole numbers up to 2^24 alone. Plain Python numbers, narrow
+    integers and half precision, which no factorisation takes, follow it. Without any array it is
+    JAX's default. Raises `ValueError` naming an argument that holds no real numbers.
     """
-    kinds = []
-    for name, value in arguments.items():
-        if value is None:
-            raise ValueError(f"{name} must be a number or an array of numbers, but it is None")
+    arrays = {name: _as_array(name, value) for name, value in arguments.items()}
+    wide = {
+        name: array
+        for name, array in arrays.items()
+        if hasattr(arguments[name], "__array__") and array.dtype.itemsize >= 4
+    }
+    asked = {array.dtype == np.float32 for array in wide.values()}
+    default = jnp.zeros(()).dtype
+    common = np.dtype(np.float32) if asked == {True} else default
+    if default == np.float32 and asked - {True}:
+        _warn_of_rounding(wide)
+    return [jnp.asarray(array, dtype=common) for array in arrays.values()]
+
+
+def _as_array(name: str, value: Any) -> Array | np.ndarray:
+    """An array of JAX or NumPy, of a type that both know; other libraries' arrays are converted."""
+    wanted, given = f"{name} must be a number or an array of numbers", value
+    if value is None:
+        raise ValueError(f"{wanted}, but it is None")
+    if not isinstance(value, jax.Array):
+        if isinstance(value, np.ma.MaskedArray) and np.any(np.ma.getmaskarray(value)):
+            raise ValueError(f"{name} has masked entries: leave them out, or fill them in")
         try:
-            dtype = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
-        except (TypeError, ValueError) as problem:
-            raise ValueError(f"{name} must be a number or an array of numbers") from problem
-        if jnp.issubdtype(dtype, jax.dtypes.extended):
-            raise ValueError(f"{name} must hold real numbers, but it is a random key")
-        if not (np.issubdtype(dtype, np.floating) or np.issubdtype(dtype, np.integer)):
-            raise ValueError(f"{name} must hold real numbers, but its type is {dtype}")
-        if hasattr(value, "dtype") and np.issubdtype(dtype, np.floating):
-            kinds.append(jax.dtypes.canonicalize_dtype(dtype))
-    common = (
-        max(kinds, key=lambda dtype: np.dtype(dtype).itemsize) if kinds else jnp.zeros(()).dtype
-    )
-    return [jnp.asarray(value, dtype=common) for value in arguments.values()]
+            value = _from_another_library(value)
+        # Whatever another library raises is no answer to what was asked of this one.
+        except Exception as problem:
+            raise ValueError(f"{wanted}, but it is {kind_of(value)}: {problem}") from problem
+    if jnp.issubdtype(value.dtype, jax.dtypes.extended):
+        raise ValueError(f"{name} must hold real numbers, but it is a random key")
+    is_real = jnp.issubdtype(value.dtype, jnp.floating) or jnp.issubdtype(value.dtype, jnp.integer)
+    if is_real and value.dtype.kind != "m":
+        return value
+    held = f"it is {kind_of(given)} of " if value.dtype == object else "its type is "
+    remedy = ": convert it by .astype(float)" if value.dtype in (bool, object) else ""
+    raise ValueError(f"{name} must hold real numbers, but {held}{value.dtype}{remedy}")
+
+
+def _from_another_library(value: Any) -> np.ndarray:
+    """What NumPy makes of lists, data frames, tensors and the like, in the machine's byte order."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        # NumPy has no integers beyond 64 bits.
+        value = value if abs(value) < 2**63 else float(value)
+    array = np.asarray(value)
+    if array.dtype == object and hasattr(value, "to_numpy"):
+        # A table with missing values: all columns must be numbers, and what is missing is NaN.
+        kinds = np.atleast_1d(getattr(value, "dtypes", np.empty(0, object)))
+        if kinds.size and all(getattr(kind, "kind", "O") in "fiu" for kind in kinds):
+            array = value.to_numpy(dtype=np.float64, na_value=np.nan)
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        # JAX knows no longer floats than doubles.
+        return array.astype(np.float64)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+_rounding_was_told = False
+
+
+def _warn_of_rounding(arrays: dict[str, Any]) -> None:
+    """Say once that arrays in double precision are rounded to JAX's default."""
+    global _rounding_was_told
+    if _rounding_was_told:
+        return
+    for name, array in arrays.items():
+        # One of JAX is in single precision already.
+        if not isinstance(array, np.ndarray) or array.ndim == 0 or array.dtype == np.float32:
+            continue
+        with np.errstate(over="ignore", invalid="ignore"):
+            rounded = array.astype(np.float32).astype(np.float64)
+        if not np.array_equal(rounded, array.astype(np.float64), equal_nan=True):
+            _rounding_was_told = True
+            warnings.warn(
+                f"{name}, of type {array.dtype}, is rounded to float32, JAX's default: call "
+                "jax.config.update('jax_enable_x64', True) first to compute in double precision. "
+                "This is said once",
+                UserWarning,
+                stacklevel=_depth_of_caller(),
+            )
+            return
+
+
+def _depth_of_caller() -> int:
+    """How many calls up the first line is that is not this library's, for `warnings.warn`."""
+    depth, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith(__package__ or ""):
+        depth, frame = depth + 1, frame.f_back
+    return depth
 
 
 def kind_of(value: object) -> str:
@@ -183,10 +254,21 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
         raise ValueError(f"{name} must be {listed}, but it is {value!r}")
 
 
+def as_integer(name: str, value: Any, low: int, high: int | None = None, remedy: str = "") -> int:
+    """A whole number between `low` and `high`, both included, however it is written: 1e3 is 1000.
+
+    Raises `ValueError` that names it where it is none.
+    """
+    if isinstance(value, float | np.floating) and value == np.floor(value) and abs(value) < 2**53:
+        value = int(value)
+    check_integer(name, value, low, high, remedy)
+    return int(value)
+
+
 def check_integer(
     name: str, value: int, low: int, high: int | None = None, remedy: str = ""
 ) -> None:
-    """Raise unless the value is a whole number between `low` and `high`, both included."""
+    """Raise unless the value is an integer between `low` and `high`, both included."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise ValueError(f"{name} must be a whole number, but it is {value!r}")
     if value < low or (high is not None and value > high):

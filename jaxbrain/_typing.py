@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol, runtime_checkable
+
 import jax
 import numpy as np
 
-AnyArray = jax.Array | np.ndarray
-"""What a caller may hand over: arrays of JAX or of NumPy."""
+
+@runtime_checkable
+class ConvertibleToArray(Protocol):
+    """What NumPy can make an array of: data frames of pandas, tensors of PyTorch."""
+
+    def __array__(self, *arguments: Any, **options: Any) -> np.ndarray:
+        """As NumPy asks for it."""
+        ...
+
+
+AnyArray = jax.Array | np.ndarray | ConvertibleToArray
+"""What a caller may hand over: arrays of JAX or of NumPy, and what NumPy makes arrays of."""
 
 Real = jax.Array | np.ndarray | np.generic | float | int
 """A number, or an array of numbers that broadcasts with the other arguments."""

@@ -10,22 +10,39 @@ import functools
 import numbers
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ._checks import as_floats, as_integer
 from ._threads import one_blas_thread
 from .estimators import befs, encode, ridge, task_only
+from .estimators.task import weights_of_each_target
 from .pilot import encoding_rank
 from .theory import Penalties
-from .tuning import GeneralizedCrossValidation, KFold, LeaveOneOut, tune_penalty
+from .tuning import (
+    GeneralizedCrossValidation,
+    HeldOut,
+    KFold,
+    LeaveOneOut,
+    PenaltyObjective,
+    tune_penalty,
+)
 
 try:
     from sklearn.base import BaseEstimator, RegressorMixin
     from sklearn.exceptions import ConvergenceWarning
-    from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+    from sklearn.utils.validation import (
+        _check_sample_weight,
+        check_array,
+        check_consistent_length,
+        check_is_fitted,
+        column_or_1d,
+        validate_data,
+    )
 except ImportError as missing:
     raise ImportError(
         "jaxbrain.sklearn needs scikit-learn: pip install 'jaxbrain[sklearn]'"
@@ -43,6 +60,24 @@ def _in_double_precision(method: Callable) -> Callable:
     return wrapped
 
 
+class _Rows(NamedTuple):
+    """Rows to learn from: centred, and times the root of their weights."""
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    input_mean: np.ndarray
+    target_mean: np.ndarray
+    mean_weight: float
+    kept: np.ndarray
+
+
+def _refuse_masks(**arrays: Any) -> None:
+    """scikit-learn would take what is masked for data."""
+    for name, array in arrays.items():
+        if isinstance(array, np.ma.MaskedArray):
+            as_floats(**{name: array})
+
+
 class _LinearRegressor(RegressorMixin, BaseEstimator):
     """What the estimators have in common: centring, prediction, shapes."""
 
@@ -57,15 +92,41 @@ class _LinearRegressor(RegressorMixin, BaseEstimator):
         return X @ self.coef_.T + self.intercept_
 
     def _validated(self, X, y):
+        _refuse_masks(X=X, y=y)
         X, y = validate_data(
             self, X, y, multi_output=True, y_numeric=True, dtype=np.float64, ensure_min_samples=2
         )
         return X, np.asarray(y, np.float64)
 
-    def _learn(self, X, y, solve: Callable[[np.ndarray, np.ndarray], Any]):
+    def _weighted(self, X, y, sample_weight) -> _Rows:
+        """Centred rows, times the root of their weight; those of weight 0 are left out."""
+        if sample_weight is None:
+            counts = np.ones(len(X))
+        else:
+            _refuse_masks(sample_weight=sample_weight)
+            counts = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            if not counts.any():
+                raise ValueError("sample_weight is all 0: nothing is left to learn from")
+        kept = counts > 0
+        X, y, counts = X[kept], y[kept], counts[kept]
+        shifts = [
+            np.average(a, axis=0, weights=counts) if self.fit_intercept else 0 * a[0]
+            for a in (X, y)
+        ]
+        root = np.sqrt(counts)
+        return _Rows(
+            (X - shifts[0]) * root[:, None],
+            ((y - shifts[1]).T * root).T,
+            shifts[0],
+            shifts[1],
+            counts.sum() / len(counts),
+            kept,
+        )
+
+    def _learn(self, rows: _Rows, solve: Callable[[np.ndarray, np.ndarray], Any]):
         """Set coefficients and intercept from weights of centred rows."""
-        shifts = [a.mean(0) if self.fit_intercept else 0 * a.mean(0) for a in (X, y)]
-        weights = np.asarray(solve(X - shifts[0], y - shifts[1]))
+        shifts = rows.input_mean, rows.target_mean
+        weights = np.asarray(solve(rows.inputs, rows.targets))
         self.coef_ = weights.T
         self.intercept_ = shifts[1] - shifts[0] @ weights
         return self
@@ -111,17 +172,18 @@ class TaskOnly(_LinearRegressor):
         self.fit_intercept = fit_intercept
 
     @_in_double_precision
-    def fit(self, X, y):
-        """Learn the weights of all targets."""
-        X, y = self._validated(X, y)
-        inputs = np.asarray(X)
-        centred = inputs - inputs.mean(0) if self.fit_intercept else inputs
-        if np.linalg.matrix_rank(centred) < centred.shape[1]:
+    def fit(self, X, y, sample_weight=None):
+        """Learn the weights of all targets; a row of weight 2 counts as two rows."""
+        rows = self._weighted(*self._validated(X, y), sample_weight)
+        # Inputs may have units of their own.
+        lengths = np.linalg.norm(rows.inputs, axis=0)
+        alike = rows.inputs / np.where(lengths > 0, lengths, 1.0)
+        if np.linalg.matrix_rank(alike) < alike.shape[1]:
             raise ValueError(
-                f"{len(X)} samples do not determine {centred.shape[1]} weights: pass more rows, "
+                f"{len(alike)} samples do not determine {alike.shape[1]} weights: pass more rows, "
                 "drop inputs that depend on others, or use RidgeBaseline"
             )
-        return self._learn(X, y, solve=task_only)
+        return self._learn(rows, solve=task_only)
 
 
 class RidgeBaseline(_LinearRegressor):
@@ -141,7 +203,8 @@ class RidgeBaseline(_LinearRegressor):
 
     - `penalty`: a sample, at least 0, in units of the variance of inputs. `"auto"` tunes it on the
       rows.
-    - `criterion`: what is tuned for: `"leave_one_out"`, `"gcv"`, or a number of folds.
+    - `criterion`: what is tuned for: `"leave_one_out"`, `"gcv"`, or a number of folds. Where you
+      give `fit` the `groups` of rows, folds are of whole groups: as many as you say, or five.
     - `per_target`: a tuned penalty for each target instead of one for all.
     - `fit_intercept`: learn a mean too.
 
@@ -176,21 +239,17 @@ class RidgeBaseline(_LinearRegressor):
         self.fit_intercept = fit_intercept
 
     @_in_double_precision
-    def fit(self, X, y):
-        """Choose the penalty, and learn the weights of all targets."""
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Choose the penalty, and learn the weights of all targets.
+
+        A row of weight 2 counts as two rows. Rows of one group are left out together.
+        """
         X, y = self._validated(X, y)
-        penalty = _tuned(self, X, y, None, {"per_target": self.per_target})
+        rows = self._weighted(X, y, sample_weight)
+        options = {"per_target": self.per_target}
+        penalty = _tuned(self, X, y, None, options, rows, sample_weight is not None, groups)
         self.penalty_ = _plain(penalty)
-
-        def solve(inputs, targets):
-            if np.ndim(penalty):
-                one = jax.vmap(lambda y, p: ridge(inputs, y, p), (1, 0), 1)
-                return one(jnp.asarray(targets), penalty)
-            if penalty == 0 and len(inputs) <= inputs.shape[1]:
-                return _least_norm(inputs, targets, None, 0.0)
-            return ridge(inputs, targets, penalty)
-
-        return self._learn(X, y, solve)
+        return self._learn(rows, _solver(None, penalty, 0.0, rows, self.penalty == "auto"))
 
 
 class BEFS(_LinearRegressor):
@@ -263,9 +322,14 @@ class BEFS(_LinearRegressor):
         self.encoding_ridge = encoding_ridge
 
     @_in_double_precision
-    def fit(self, X, y, recordings=None, recorded_inputs=None):
-        """Learn the subspace, choose the penalties, and learn the weights of all targets."""
+    def fit(self, X, y, recordings=None, recorded_inputs=None, sample_weight=None, groups=None):
+        """Learn the subspace, choose the penalties, and learn the weights of all targets.
+
+        A row of weight 2 counts as two labels; recordings have no weights. Rows of one group are
+        left out together where penalties are tuned.
+        """
         X, y = self._validated(X, y)
+        rows = self._weighted(X, y, sample_weight)
         basis = self._subspace(X, recordings, recorded_inputs)
         self.basis_ = None if basis is None else np.asarray(basis)
         self.rank_ = 0 if basis is None else int(basis.shape[1])
@@ -281,25 +345,12 @@ class BEFS(_LinearRegressor):
             inside = 0.0
         elif basis is not None:
             options["inside_penalty"] = inside
-        penalty = _tuned(self, X, y, basis, options)
+        penalty = _tuned(self, X, y, basis, options, rows, sample_weight is not None, groups)
         if isinstance(penalty, Penalties):
             penalty, inside = penalty
         inside = float(inside)
         self.penalty_, self.inside_penalty_ = _plain(penalty), inside
-
-        def solve(inputs, targets):
-            def one(targets, penalty):
-                if basis is None:
-                    return ridge(inputs, targets, penalty)
-                return befs(inputs, targets, basis, penalty, inside)
-
-            if np.ndim(penalty):
-                return jax.vmap(one, (1, 0), 1)(jnp.asarray(targets), penalty)
-            if penalty == 0 and len(inputs) <= inputs.shape[1]:
-                return _least_norm(inputs, targets, basis, inside)
-            return one(targets, penalty)
-
-        return self._learn(X, y, solve)
+        return self._learn(rows, _solver(basis, penalty, inside, rows, self.penalty == "auto"))
 
     def _subspace(self, X, recordings, recorded_inputs):
         if recordings is None:
@@ -326,6 +377,7 @@ class BEFS(_LinearRegressor):
             return jnp.linalg.qr(jnp.asarray(basis))[0]
         if self.basis is not None:
             raise ValueError("both a basis and recordings are given: pass one of the two")
+        _refuse_masks(recordings=recordings, recorded_inputs=recorded_inputs)
         recordings = check_array(recordings, dtype="float64")
         seen = X if recorded_inputs is None else check_array(recorded_inputs, dtype="float64")
         if seen.shape[1] != X.shape[1] or len(seen) != len(recordings):
@@ -341,7 +393,75 @@ class BEFS(_LinearRegressor):
         return encode(seen, recordings, rank, self.encoding_ridge)
 
 
-def _tuned(estimator, X, y, basis, options: dict[str, Any]):
+class _GroupFolds(PenaltyObjective):
+    """The error of predicting whole groups from the others, in folds of groups."""
+
+    parts: tuple[HeldOut, ...]
+    shares: tuple[float, ...]
+    per_target: bool = eqx.field(static=True)
+
+    def __call__(self, penalty: Any) -> Any:
+        errors = zip(self.shares, self.parts, strict=True)
+        return sum(share * part(penalty) for share, part in errors)
+
+    def natural_penalty(self) -> Any:
+        return self.parts[0].natural_penalty()
+
+    def split_targets(self) -> tuple[Any, Any]:
+        parts, axes = zip(*(part.split_targets() for part in self.parts), strict=True)
+        none = tuple(None for _ in self.shares)
+        return (
+            _GroupFolds(parts, self.shares, self.per_target),
+            _GroupFolds(axes, none, self.per_target),  # pyright: ignore[reportArgumentType]
+        )
+
+
+def _group_folds(X, y, basis, groups, folds: int, options: dict[str, Any]) -> _GroupFolds:
+    """Folds of whole groups, the largest groups first into the smallest fold."""
+    names, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(names) < 2:
+        raise ValueError("groups must name two groups or more: one is left out at a time")
+    folds = min(folds, len(names))
+    fold_of_group, filled = np.zeros(len(names), int), np.zeros(folds, int)
+    for group in np.argsort(-sizes, kind="stable"):
+        fold_of_group[group] = np.argmin(filled)
+        filled[fold_of_group[group]] += sizes[group]
+    fold = fold_of_group[member]
+    parts = tuple(
+        HeldOut(X[fold != i], y[fold != i], X[fold == i], y[fold == i], basis, **options)
+        for i in range(folds)
+    )
+    return _GroupFolds(parts, tuple((filled / len(X)).tolist()), options["per_target"])
+
+
+def _solver(basis, penalty, inside: float, rows: _Rows, is_tuned: bool) -> Callable:
+    """Weights of centred rows. A penalty is one a unit of weight, and rows count as one each."""
+    penalty, inside = rows.mean_weight * penalty, rows.mean_weight * inside
+
+    def solve(inputs, targets):
+        n, d = inputs.shape
+        if np.ndim(penalty):
+            arrays = jnp.asarray(inputs), jnp.asarray(targets)
+            return weights_of_each_target(*arrays, basis, penalty, jnp.asarray(inside, float))
+        if is_tuned and penalty == 0 and n <= d:
+            return _least_norm(inputs, targets, basis, inside)
+        if basis is None:
+            return ridge(inputs, targets, penalty)
+        return befs(inputs, targets, basis, penalty, inside)
+
+    return solve
+
+
+def _tuned(
+    estimator,
+    X,
+    y,
+    basis,
+    options: dict[str, Any],
+    rows: _Rows,
+    is_weighted: bool,
+    groups,
+):
     """The penalty given, or the one tuned on the rows."""
     given = estimator.penalty
     if not isinstance(given, str):
@@ -354,19 +474,40 @@ def _tuned(estimator, X, y, basis, options: dict[str, Any]):
         options = options | {"per_target": False}
     criterion = estimator.criterion
     options["intercept"] = estimator.fit_intercept
-    if criterion == "leave_one_out":
-        objective = LeaveOneOut(X, y, basis, **options)
-    elif criterion == "gcv":
-        objective = GeneralizedCrossValidation(X, y, basis, **options)
-    elif isinstance(criterion, int | np.integer) and not isinstance(criterion, bool):
-        objective = KFold(X, y, basis, folds=int(criterion), **options)
-    else:
+    if is_weighted:
+        # Rows times the root of their weight have errors that count by it; their mean is known.
+        X, y, options["intercept"] = rows.inputs, rows.targets, False
+        if "inside_penalty" in options:
+            options["inside_penalty"] = rows.mean_weight * options["inside_penalty"]
+    is_number = isinstance(criterion, numbers.Real) and not isinstance(criterion, bool)
+    folds = as_integer("criterion", criterion, 2) if is_number else 5
+    if groups is not None:
+        groups = column_or_1d(groups)
+        check_consistent_length(rows.kept, groups)
+        if criterion == "gcv":
+            raise ValueError("criterion 'gcv' knows no groups: pass a number of folds")
+    if criterion not in ("leave_one_out", "gcv") and not is_number:
         raise ValueError(
             "criterion must be 'leave_one_out', 'gcv' or a number of folds, but it is "
             f"{criterion!r}"
         )
+    if groups is not None:
+        groups = groups[rows.kept] if is_weighted else groups
+        objective = _group_folds(X, y, basis, groups, folds, options)
+    elif criterion == "leave_one_out":
+        objective = LeaveOneOut(X, y, basis, **options)
+    elif criterion == "gcv":
+        objective = GeneralizedCrossValidation(X, y, basis, **options)
+    else:
+        objective = KFold(X, y, basis, folds=folds, **options)
     estimator.tuned_ = jax.tree.map(np.asarray, tune_penalty(objective))
     if not np.all(np.isfinite(estimator.tuned_.value)):
+        if len(X) > 2 * X.shape[1]:
+            raise ValueError(
+                f"no penalty can be chosen by {criterion!r}: the rows to learn from leave weights "
+                "undetermined, as where an input is constant in all rows but those of a fold; pass "
+                "a number as penalty, or leave such inputs out"
+            )
         raise ValueError(
             f"n_samples={len(X)} are too few to choose a penalty by {criterion!r}: pass a number "
             "as penalty"
@@ -378,7 +519,8 @@ def _tuned(estimator, X, y, basis, options: dict[str, Any]):
             ConvergenceWarning,
             stacklevel=4,
         )
-    return jax.tree.map(jnp.asarray, estimator.tuned_.penalty)
+    weight = rows.mean_weight if is_weighted else 1.0
+    return jax.tree.map(lambda x: jnp.asarray(x) / weight, estimator.tuned_.penalty)
 
 
 def _least_norm(inputs, targets, basis, inside: float) -> np.ndarray:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import (
     as_floats,
+    as_integer,
     check_finite,
-    check_integer,
     check_key,
     check_positive,
     check_shape,
     is_concrete,
     kind_of,
 )
-from .._linalg import leading_eigenspace
 from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Real
 from ..models import LinearGaussianModel
+from ._reduced_rank import learned_subspace, orthonormal
 
 
 @with_one_blas_thread
@@ -75,7 +72,7 @@ def encode(
     check_shape("ridge", ridge, (), "one number")
     check_finite("ridge", ridge)
     check_positive("ridge", ridge, zero_allowed=True)
-    check_integer("rank", rank, 1, min(d - 1, recordings.shape[1], n))
+    rank = as_integer("rank", rank, 1, min(d - 1, recordings.shape[1], n))
     if n < d:
         check_positive_for(
             f"n = {n} recorded samples leave {d} inputs undetermined", "ridge", ridge
@@ -84,7 +81,7 @@ def encode(
         if is_concrete(array) and not bool(jnp.any(array)):
             raise ValueError(f"{name} are all 0: no subspace can be learned from them")
     return checked_solution(
-        _encode(inputs, recordings, ridge, rank), inputs=inputs, recordings=recordings
+        learned_subspace(inputs, recordings, ridge, rank), inputs=inputs, recordings=recordings
     )
 
 
@@ -93,6 +90,11 @@ def checked_solution(solution: Array, **arrays: Array) -> Array:
     if is_concrete(solution) and not bool(jnp.all(jnp.isfinite(solution))):
         for name, array in arrays.items():
             check_finite(name, array)
+        if bool(jnp.any(jnp.isinf(solution))):
+            raise ValueError(
+                f"the solution is too large for {solution.dtype}: pass inputs or targets in other "
+                "units"
+            )
         raise ValueError(
             "inputs leave the solution undetermined: they are collinear, or the penalty is lost in "
             "rounding; use fewer inputs or a larger penalty"
@@ -106,28 +108,6 @@ def check_positive_for(reason: str, name: str, value: Array) -> None:
         check_positive(name, value)
     except ValueError as problem:
         raise ValueError(f"{reason}: pass {name} > 0, or fewer inputs") from problem
-
-
-@partial(jax.jit, static_argnames="rank")
-def _encode(inputs: Array, recordings: Array, ridge: Array, rank: int) -> Array:
-    # With XᵀX + nρ = L Lᵀ and F = L⁻¹XᵀR, the best B of rank k is L⁻ᵀ U_k U_kᵀ F, where U_k are the
-    # leading left singular vectors of F. Only its span is wanted: that of L⁻ᵀ U_k.
-    n, d = inputs.shape
-    lower = jnp.linalg.cholesky(inputs.T @ inputs + n * ridge * jnp.eye(d, dtype=inputs.dtype))
-    solve = partial(jax.scipy.linalg.solve_triangular, lower, lower=True)
-    moments = inputs.T @ recordings
-    if recordings.shape[1] < d:
-        fitted = solve(moments)
-        leading = fitted @ leading_eigenspace(fitted.T @ fitted, rank)
-    else:
-        # F Fᵀ without F, which would be as wide as there are channels.
-        leading = leading_eigenspace(solve(solve(moments @ moments.T).T), rank)
-    return orthonormal(solve(leading, trans="T"))
-
-
-def orthonormal(directions: Float[Array, "d k"]) -> Float[Array, "d k"]:
-    """Orthonormal basis of the span of the columns."""
-    return jnp.linalg.qr(directions)[0]
 
 
 @with_one_blas_thread
@@ -159,8 +139,8 @@ def random_subspace(key: PRNGKeyArray, input_dim: int, rank: int) -> Float[Array
     Ours, as a control: the orthonormal basis of a matrix of standard normals.
     """
     check_key(key)
-    check_integer("input_dim", input_dim, 2)
-    check_integer("rank", rank, 1, input_dim - 1)
+    input_dim = as_integer("input_dim", input_dim, 2)
+    rank = as_integer("rank", rank, 1, input_dim - 1)
     return orthonormal(jr.normal(key, (input_dim, rank)))
 
 
@@ -192,8 +172,9 @@ def shuffle_recordings(key: PRNGKeyArray, recordings: AnyArray) -> Float[Array, 
     Ours, as a control: a permutation of the rows.
     """
     check_key(key)
+    (recordings,) = as_floats(recordings=recordings)
     check_shape("recordings", recordings, ("n", "p"), "one row a sample")
-    return jr.permutation(key, jnp.asarray(recordings), axis=0)
+    return jr.permutation(key, recordings, axis=0)
 
 
 def oracle_subspace(model: LinearGaussianModel) -> Float[Array, "d k"]:

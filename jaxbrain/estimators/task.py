@@ -4,7 +4,8 @@ Ordinary least squares, ridge and BEFS are one penalised regression,
 
     minimise (1/n)‖y − Xβ‖² + λ_in‖P̂β‖² + λ_out‖K̂β‖²,    P̂ = B Bᵀ, K̂ = I − P̂,
 
-solved here once for a single pair of penalties and once for a whole path of outside penalties.
+solved for a single pair of penalties in `_regression`, and here for a whole path of outside
+penalties.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ from .._checks import (
     check_shape,
     is_concrete,
 )
+from .._linalg import power_of_two
 from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Real
+from ._regression import least_squares, solve
+from ._regression import predictions_and_leverages as predictions_and_leverages
 from .encoding import check_positive_for, checked_solution
 
 
@@ -60,10 +64,7 @@ def task_only(inputs: AnyArray, targets: AnyArray) -> Float[Array, "d *t"]:
     inputs, targets = checked_arrays(inputs, targets)
     if inputs.shape[0] < inputs.shape[1]:
         raise ValueError(f"{_too_few(inputs)}: use ridge, or befs with a penalty")
-    zero = jnp.zeros((), inputs.dtype)
-    return checked_solution(
-        _solve(inputs, targets, None, zero, zero), inputs=inputs, targets=targets
-    )
+    return checked_solution(least_squares(inputs, targets), inputs=inputs, targets=targets)
 
 
 @with_one_blas_thread
@@ -104,7 +105,7 @@ def ridge(inputs: AnyArray, targets: AnyArray, penalty: Real) -> Float[Array, "d
     if inputs.shape[0] < inputs.shape[1]:
         check_positive_for(_too_few(inputs), "penalty", penalty)
     return checked_solution(
-        _solve(inputs, targets, None, penalty, penalty), inputs=inputs, targets=targets
+        solve(inputs, targets, None, penalty, penalty), inputs=inputs, targets=targets
     )
 
 
@@ -164,7 +165,7 @@ def befs(
     check_shape("penalty", penalty, (), "one number; befs_path takes several")
     _check_penalties(inputs, basis, "penalty", penalty, inside_penalty)
     return checked_solution(
-        _solve(inputs, targets, basis, penalty, inside_penalty), inputs=inputs, targets=targets
+        solve(inputs, targets, basis, penalty, inside_penalty), inputs=inputs, targets=targets
     )
 
 
@@ -242,6 +243,16 @@ class PenaltyPath(NamedTuple):
         amplitudes = self._shrinkage(penalties)[:, :, None] * (self.modes.T @ targets)[None]
         return self.directions @ amplitudes + (self.basis @ (self.inside_solve @ targets))[None]
 
+    def weights_of_each(
+        self, targets: Float[Array, "n t"], penalties: Float[Array, " t"]
+    ) -> Float[Array, "d t"]:
+        """Weights where each target has a penalty of its own; of 0, the limit of small ones."""
+        total = self.strengths[:, None] + len(self.modes) * penalties[None, :]
+        rounding = len(self.modes) * jnp.finfo(total.dtype).eps * jnp.max(self.strengths)
+        known = total > rounding
+        amplitudes = jnp.where(known, self.modes.T @ targets / jnp.where(known, total, 1.0), 0.0)
+        return self.directions @ amplitudes + self.basis @ (self.inside_solve @ targets)
+
     def _shrinkage(self, penalties: Float[Array, " l"]) -> Float[Array, "l r"]:
         return 1 / (self.strengths[None, :] + len(self.modes) * penalties[:, None])
 
@@ -287,129 +298,34 @@ def _path_weights(
     inputs: Array, targets: Array, basis: Array, penalties: Array, inside_penalty: Array
 ) -> Array:
     columns = targets.reshape(targets.shape[0], -1)
-    weights = penalty_path(inputs, basis, inside_penalty).weights(columns, penalties)
+    unit, of_targets = power_of_two(inputs), power_of_two(columns, axis=0)[None, None, :]
+    penalties, inside_penalty = (x / unit / unit for x in (penalties, inside_penalty))
+    path = penalty_path(inputs / unit, basis, inside_penalty)
+    weights = path.weights(columns / of_targets[0], penalties) * (of_targets / unit)
+    # Strengths are known up to rounding of the largest: what is lost in it is no answer.
+    rounding = 1e3 * jnp.finfo(inputs.dtype).eps * jnp.max(path.strengths)
+    is_known = jnp.min(path.strengths) + len(inputs) * penalties > rounding
+    weights = jnp.where(is_known[:, None, None], weights, jnp.nan)
     return weights.reshape(*weights.shape[:2], *targets.shape[1:])
 
 
 @jax.jit
-def _solve(
-    inputs: Array, targets: Array, basis: Array | None, penalty: Array, inside_penalty: Array
-) -> Array:
-    n, d = inputs.shape
-    columns = targets.reshape(n, -1)
-    rank = 0 if basis is None else basis.shape[1]
-    # A system of rows loses digits where they are more than the directions that are penalised
-    # alone.
-    solve = _solve_for_rows if n <= d - rank and n < d else _solve_for_weights
-    weights = solve(inputs, columns, basis, penalty, inside_penalty)
-    return weights.reshape(d, *targets.shape[1:])
-
-
-def _solve_for_weights(
-    inputs: Array, columns: Array, basis: Array | None, penalty: Array, inside_penalty: Array
-) -> Array:
-    n = len(inputs)
-    scales = 1 / jnp.sqrt(1 + inside_penalty), 1 / jnp.sqrt(1 + penalty)
-    scaled, penalties = _scaled_system(inputs, basis, penalty, inside_penalty, n)
-    factor = jax.scipy.linalg.cho_factor(scaled.T @ scaled + penalties, lower=True)
-    solution = jax.scipy.linalg.cho_solve(factor, scaled.T @ columns)
-    # One step of refinement with the residual of the data gives back the digits that forming the
-    # Gram matrix has cost.
-    residual = scaled.T @ (columns - scaled @ solution) - penalties @ solution
-    solution = solution + jax.scipy.linalg.cho_solve(factor, residual)
-    return _on_both(basis, *scales, solution.T).T
-
-
-def _solve_for_rows(
-    inputs: Array, columns: Array, basis: Array | None, penalty: Array, inside_penalty: Array
-) -> Array:
-    """The same where rows are few: a system of the size of the rows.
-
-    Given the inside weights u, the outside weights are Zᵀα, with Z = X K̂/√(1 + λ_out) and (ZZᵀ +
-    nκ)α = y − X B u, κ = λ_out/(1 + λ_out). What this leaves of the objective is nκ times the form
-    of that inverse, which is least squares for u.
-    """
-    n = len(inputs)
-    kept = _bounded(penalty)
-    scale = 1 / jnp.sqrt(1 + penalty)
-    inside = inputs if basis is None else inputs @ basis
-    outside = scale * (inputs if basis is None else inputs - inside @ basis.T)
-    gram = outside @ outside.T + n * kept * jnp.eye(n, dtype=inputs.dtype)
-    factor = jax.scipy.linalg.cho_factor(gram, lower=True)
-
-    def solve(right: Array) -> Array:
-        solution = jax.scipy.linalg.cho_solve(factor, right)
-        # One step of refinement, as above.
-        residual = right - outside @ (outside.T @ solution) - n * kept * solution
-        return solution + jax.scipy.linalg.cho_solve(factor, residual)
-
-    if basis is None:
-        return scale * (outside.T @ solve(columns))
-    # Scaled as the inside weights are for the weights' own system: every penalty is a number.
-    inside_scale = 1 / jnp.sqrt(1 + inside_penalty)
-    inside = inside_scale * inside
-    solved = solve(jnp.concatenate([inside, columns], axis=1))
-    rank = basis.shape[1]
-    through, rows = solved[:, :rank], solved[:, rank:]
-    ratio = _bounded(inside_penalty) / kept
-    form = inside.T @ through + ratio * jnp.eye(rank, dtype=inputs.dtype)
-    within = jax.scipy.linalg.cho_solve(
-        jax.scipy.linalg.cho_factor(form, lower=True), inside.T @ rows
-    )
-    return inside_scale * (basis @ within) + scale * (outside.T @ (rows - through @ within))
-
-
-def _on_both(basis: Array | None, inside: Array, outside: Array, rows: Array) -> Array:
-    """Each row times `inside` within the subspace and times `outside` beyond it."""
-    if basis is None:
-        return outside * rows
-    return outside * rows + (inside - outside) * ((rows @ basis) @ basis.T)
-
-
-def _scaled_system(
-    inputs: Array, basis: Array | None, penalty: Array, inside_penalty: Array, n: Array | int
-) -> tuple[Array, Array]:
-    """XΩ and nΛΩ², where Ω = (1 + λ)^(−1/2) on each of the two subspaces.
-
-    With β = Ω γ every penalty from 0 to infinity is an ordinary number: (Ω XᵀX Ω + nΛΩ²) γ = Ω Xᵀy.
-    """
-    scales = 1 / jnp.sqrt(1 + inside_penalty), 1 / jnp.sqrt(1 + penalty)
-    eye = jnp.eye(inputs.shape[1], dtype=inputs.dtype)
-    kept = _on_both(basis, _bounded(inside_penalty), _bounded(penalty), eye)
-    return _on_both(basis, *scales, inputs), n * kept
-
-
-def predictions_and_leverages(
+def weights_of_each_target(
     inputs: Float[Array, "n d"],
     targets: Float[Array, "n t"],
-    judged_inputs: Float[Array, "m d"],
-    basis: Float[Array, "d k"],
-    penalty: Array,
+    basis: Float[Array, "d k"] | None,
+    penalties: Float[Array, " t"],
     inside_penalty: Array,
-    n: Array | int,
-) -> tuple[Float[Array, "m t"], Float[Array, " m"]]:
-    """Predictions for the judged rows, and xᵀ(XᵀX + nΛ)⁻¹x of each: the leverage of a learned one.
-
-    Derivatives are those of the implicit function, by solves with the same factor.
-    """
-    scaled, penalties = _scaled_system(inputs, basis, penalty, inside_penalty, n)
-    judged, _ = _scaled_system(judged_inputs, basis, penalty, inside_penalty, n)
-    matrix = scaled.T @ scaled + penalties
-    factor = jax.scipy.linalg.cho_factor(jax.lax.stop_gradient(matrix), lower=True)
-    spread = jax.lax.custom_linear_solve(
-        lambda x: matrix @ x,
-        judged.T,
-        lambda _, b: jax.scipy.linalg.cho_solve(factor, b),
-        symmetric=True,
-    )
-    return (scaled @ spread).T @ targets, jnp.sum(judged * spread.T, axis=1)
-
-
-def _bounded(penalty: Array) -> Array:
-    """λ/(1 + λ), which is 1 for an infinite λ."""
-    hard = jnp.isinf(penalty)
-    finite = jnp.where(hard, 1.0, penalty)
-    return jnp.where(hard, 1.0, finite / (1 + finite))
+) -> Float[Array, "d t"]:
+    """Weights where each target has an outside penalty of its own, from one diagonalisation."""
+    if basis is None:
+        # A subspace whose weights are held at 0 is none.
+        basis = jnp.zeros((inputs.shape[1], 1), inputs.dtype)
+        inside_penalty = jnp.full_like(inside_penalty, jnp.inf)
+    unit, of_targets = power_of_two(inputs), power_of_two(targets, axis=0)[None, :]
+    path = penalty_path(inputs / unit, basis, inside_penalty / unit / unit)
+    weights = path.weights_of_each(targets / of_targets, penalties / unit / unit)
+    return weights * (of_targets / unit)
 
 
 def checked_arrays(
@@ -424,6 +340,7 @@ def checked_arrays(
     check_shape("inputs", checked[0], ("n", "d"), "one row a sample")
     n, d = checked[0].shape
     check_integer("the number of rows of inputs", n, 1)
+    check_integer("the number of columns of inputs", d, 1)
     if checked[1].ndim not in (1, 2) or checked[1].shape[0] != n:
         raise ValueError(
             f"targets must have shape ({n},) or ({n}, t), but it has shape {checked[1].shape}: "

@@ -1,0 +1,310 @@
+"""One penalised regression for all estimators of the task stage, in any units, of any condition.
+
+    minimise (1/n)‖Y − Xβ‖² + λ_in‖P̂β‖² + λ_out‖K̂β‖²,    P̂ = B Bᵀ, K̂ = I − P̂
+
+With β = Ωγ, Ω = (1 + λ)^(−1/2) on each of the two subspaces, every penalty from 0 to infinity is an
+ordinary number: (Ω XᵀX Ω + nκ) γ = Ω XᵀY, κ = λ/(1 + λ).
+
+Moments of the rows and their Cholesky factor are the fastest way, and square the condition. Where
+that costs too many digits, a QR decomposition of the rows takes over, which does not.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.custom_derivatives import SymbolicZero
+from jaxtyping import Array, Float
+
+from .._linalg import power_of_two
+
+# What the moments may cost, relative to the answer; beyond that the rows are factorised.
+DIGITS_TO_LOSE = {8: 1e-10, 4: 1e-2}
+
+
+class Shares(NamedTuple):
+    """Ω and κ of the penalties, outside of the subspace and within."""
+
+    outside: Array
+    outside_kept: Array
+    inside: Array
+    inside_kept: Array
+
+
+def shares(penalty: Array, inside_penalty: Array, unit: Array | float = 1.0) -> Shares:
+    """Ω and κ of penalties on inputs that were divided by `unit`, which divides λ by its square."""
+    return Shares(*share_of(penalty, unit), *share_of(inside_penalty, unit))
+
+
+def share_of(penalty: Array, unit: Array | float) -> tuple[Array, Array]:
+    """Ω and κ of one penalty."""
+    unit = jnp.asarray(unit, penalty.dtype)
+    # The square of a unit may be no number in single precision, nor the penalty divided by it.
+    is_small = penalty / unit < unit
+    small = jnp.where(is_small, penalty, 0.0) / unit / unit
+    ratio = unit / jnp.sqrt(jnp.where(is_small, 1.0, penalty))
+    return (
+        jnp.where(is_small, 1 / jnp.sqrt(1 + small), ratio / jnp.sqrt(1 + ratio**2)),
+        jnp.where(is_small, small / (1 + small), 1 / (1 + ratio**2)),
+    )
+
+
+@jax.jit
+def least_squares(inputs: Array, targets: Array) -> Float[Array, "d *t"]:
+    """Weights without a penalty. Each input has a unit of its own, which least squares allow."""
+    unit = power_of_two(inputs, axis=0)
+    return _in_units(inputs, targets, unit[None, :], unit[:, None], None, None)
+
+
+@jax.jit
+def solve(
+    inputs: Array, targets: Array, basis: Array | None, penalty: Array, inside_penalty: Array
+) -> Float[Array, "d *t"]:
+    """Weights for one pair of penalties, on all inputs alike where there is no basis."""
+    unit = power_of_two(inputs)
+    numbers = shares(penalty, inside_penalty, unit)
+    return _in_units(inputs, targets, unit, unit, basis, numbers)
+
+
+def _in_units(
+    inputs: Array,
+    targets: Array,
+    unit: Array,
+    unit_of_weights: Array,
+    basis: Array | None,
+    numbers: Shares | None,
+) -> Array:
+    columns = targets.reshape(targets.shape[0], -1)
+    of_targets = power_of_two(columns, axis=0)[None, :]
+    # XLA would divide within each product, at every use.
+    scaled = jax.lax.optimization_barrier((inputs / unit, columns / of_targets))
+    weights = _solution(*scaled, basis, numbers)
+    weights = weights * (of_targets / unit_of_weights)
+    return weights.reshape(inputs.shape[1], *targets.shape[1:])
+
+
+@jax.custom_jvp
+def _solution(inputs: Array, columns: Array, basis: Array | None, numbers: Shares | None) -> Array:
+    """Weights of inputs and targets that are of size 1."""
+    if numbers is None:
+        return _from_rows(inputs, columns, basis, numbers)
+    weights, lost = _from_moments(inputs, columns, basis, numbers)
+    # NaN, of a matrix that is not positive definite in rounding, is no small loss.
+    return jax.lax.cond(
+        lost < DIGITS_TO_LOSE[weights.dtype.itemsize],
+        lambda: weights,
+        lambda: _from_rows(inputs, columns, basis, numbers),
+    )
+
+
+@partial(_solution.defjvp, symbolic_zeros=True)
+def _solution_jvp(primals, tangents):
+    # Both ways are the same function: moments have its derivatives too.
+    leaves, structure = jax.tree.flatten(primals)
+    changes = jax.tree.leaves(tangents)
+    moving = [i for i, change in enumerate(changes) if not isinstance(change, SymbolicZero)]
+
+    def weights(moved: list[Array]) -> Array:
+        merged = list(leaves)
+        for i, leaf in zip(moving, moved, strict=True):
+            merged[i] = leaf
+        inputs, columns, basis, numbers = jax.tree.unflatten(structure, merged)
+        if numbers is None:
+            one, none = jnp.ones((), inputs.dtype), jnp.zeros((), inputs.dtype)
+            numbers = Shares(one, none, one, none)
+        return _from_moments(inputs, columns, basis, numbers)[0]
+
+    change = jax.jvp(weights, ([leaves[i] for i in moving],), ([changes[i] for i in moving],))[1]
+    return _solution(*primals), change
+
+
+def _from_moments(
+    inputs: Array, columns: Array, basis: Array | None, numbers: Shares
+) -> tuple[Array, Array]:
+    """Weights by the normal equations, and what these may have cost relative to their size."""
+    n, d = inputs.shape
+    rank = 0 if basis is None else basis.shape[1]
+    # A system of rows loses digits where they are more than the directions that are penalised
+    # alone.
+    few_rows = n <= d - rank and n < d
+    return (_few_rows if few_rows else _many_rows)(inputs, columns, basis, numbers)
+
+
+def _many_rows(
+    inputs: Array, columns: Array, basis: Array | None, numbers: Shares
+) -> tuple[Array, Array]:
+    n, d = inputs.shape
+    moments, right = moments_of(inputs, columns)
+    scales = numbers.inside, numbers.outside
+    eye = jnp.eye(d, dtype=inputs.dtype)
+    kept = n * _on_both(basis, numbers.inside_kept, numbers.outside_kept, eye)
+    system = _on_both(basis, *scales, _on_both(basis, *scales, moments).T) + kept
+    factor = jnp.linalg.cholesky(system)
+    right = _on_both(basis, *scales, right.T).T
+    solution = jax.scipy.linalg.cho_solve((factor, True), right)
+    if inputs.dtype.itemsize < 8:
+        # One step of refinement with the residual of the data gives back digits that forming the
+        # moments has cost.
+        residual = columns - inputs @ _on_both(basis, *scales, solution.T).T
+        residual = _on_both(basis, *scales, (inputs.T @ residual).T).T
+        solution = solution + jax.scipy.linalg.cho_solve((factor, True), residual - kept @ solution)
+    size = jnp.mean(jnp.diag(moments)) + jnp.mean(jnp.diag(system))
+    return _on_both(basis, *scales, solution.T).T, digits_lost(factor, size)
+
+
+def _few_rows(
+    inputs: Array, columns: Array, basis: Array | None, numbers: Shares
+) -> tuple[Array, Array]:
+    """The same where rows are few: a system of the size of the rows.
+
+    Given the inside weights u, the outside weights are Zᵀα, with Z = X K̂ Ω and (ZZᵀ + nκ)α = y −
+    X B u. What this leaves of the objective is nκ times the form of that inverse, which is least
+    squares for u.
+    """
+    n = len(inputs)
+    kept, scale = numbers.outside_kept, numbers.outside
+    inside = inputs if basis is None else inputs @ basis
+    outside = scale * (inputs if basis is None else inputs - inside @ basis.T)
+    gram = outside @ outside.T + n * kept * jnp.eye(n, dtype=inputs.dtype)
+    factor = jnp.linalg.cholesky(gram)
+    lost = digits_lost(factor, jnp.mean(jnp.diag(gram)))
+
+    def solve(right: Array) -> Array:
+        solution = jax.scipy.linalg.cho_solve((factor, True), right)
+        if inputs.dtype.itemsize < 8:
+            residual = right - outside @ (outside.T @ solution) - n * kept * solution
+            solution = solution + jax.scipy.linalg.cho_solve((factor, True), residual)
+        return solution
+
+    if basis is None:
+        return scale * (outside.T @ solve(columns)), lost
+    inside = numbers.inside * inside
+    solved = solve(jnp.concatenate([inside, columns], axis=1))
+    rank = basis.shape[1]
+    through, rows = solved[:, :rank], solved[:, rank:]
+    eye = jnp.eye(rank, dtype=inputs.dtype)
+    form = inside.T @ through + numbers.inside_kept / kept * eye
+    of_form = jnp.linalg.cholesky(form)
+    within = jax.scipy.linalg.cho_solve((of_form, True), inside.T @ rows)
+    weights = numbers.inside * (basis @ within) + scale * (outside.T @ (rows - through @ within))
+    rounding = jnp.finfo(inputs.dtype).eps
+    return weights, lost * digits_lost(of_form, jnp.mean(jnp.diag(form))) / rounding
+
+
+def _from_rows(inputs: Array, columns: Array, basis: Array | None, numbers: Shares | None) -> Array:
+    """Weights by a QR decomposition of the rows, with those of the penalties below them.
+
+    In a frame whose first directions span the subspace, so that neither of the two parts, however
+    small, is lost beside the other. NaN where the rows leave a weight undetermined.
+    """
+    n, d = inputs.shape
+    rank = 0 if basis is None else basis.shape[1]
+    few_rows = n <= d - rank and n < d
+    if few_rows:
+        # The weights lie in the span of the rows and of the subspace.
+        spanning = inputs.T if basis is None else jnp.concatenate([basis, inputs.T], axis=1)
+        frame = jnp.linalg.qr(spanning)[0]
+    else:
+        frame = None if basis is None else jnp.linalg.qr(basis, mode="complete")[0]
+    rows = inputs if frame is None else inputs @ frame
+    size = rows.shape[1]
+    if numbers is not None:
+        is_inside = jnp.arange(size) < rank
+        scale = jnp.where(is_inside, numbers.inside, numbers.outside)
+        kept = jnp.where(is_inside, numbers.inside_kept, numbers.outside_kept)
+        rows = jnp.concatenate([rows * scale[None, :], jnp.diag(jnp.sqrt(n * kept))])
+        filling = jnp.zeros((size, columns.shape[1]), columns.dtype)
+        columns = jnp.concatenate([columns, filling])
+    triangle = jnp.linalg.qr(jnp.concatenate([rows, columns], axis=1), mode="r")[:size]
+    lengths = jnp.linalg.norm(triangle[:, :size], axis=0)
+    if few_rows:
+        # The directions of rows that depend on each other are arbitrary: nothing is theirs.
+        lengths = jnp.where(jnp.arange(size) < rank, lengths, jnp.max(lengths))
+    solution = _back_substituted(triangle[:, :size], lengths, triangle[:, size:], len(rows))
+    if numbers is not None:
+        solution = scale[:, None] * solution
+    return solution if frame is None else frame @ solution
+
+
+def _back_substituted(triangle: Array, lengths: Array, right: Array, n: int) -> Array:
+    solution = jax.scipy.linalg.solve_triangular(triangle, right)
+    return jnp.where(is_determined(triangle, lengths, n), solution, jnp.nan)
+
+
+def is_determined(triangle: Array, lengths: Array, n: int) -> Array:
+    """Whether no column of `n` rows with this QR decomposition is rounding beside those before."""
+    rounding = 10 * np.sqrt(n) * jnp.finfo(triangle.dtype).eps
+    return jnp.all(jnp.abs(jnp.diag(triangle)) > rounding * lengths)
+
+
+def digits_lost(factor: Float[Array, "d d"], size: Array) -> Array:
+    """What a solution by this Cholesky factor is off by, relative to it: eps · size · tr A⁻¹.
+
+    The trace is estimated by eight directions, of which none is likely to miss what is small.
+    `size` is the mean eigenvalue of the matrix, or of what it was summed from.
+    """
+    probes = np.random.default_rng(0).standard_normal((len(factor), 8))
+    solved = jax.scipy.linalg.solve_triangular(
+        factor, jnp.asarray(probes, factor.dtype), lower=True
+    )
+    return jnp.finfo(factor.dtype).eps * size * jnp.sum(solved**2) / 8
+
+
+def moments_of(
+    inputs: Float[Array, "n d"], columns: Float[Array, "n t"]
+) -> tuple[Float[Array, "d d"], Float[Array, "d t"]]:
+    """XᵀX and XᵀY, as fast as XLA's products on a CPU can be made to be.
+
+    They are fastest along rows, and of a symmetric matrix three quarters are enough.
+    """
+    half = inputs.shape[1] // 2
+    if half < 64:
+        return inputs.T @ inputs, inputs.T @ columns
+    # XLA would transpose within each product, at every use.
+    first, last = jax.lax.optimization_barrier((inputs[:, :half].T, inputs[:, half:].T))
+    corner = first @ last.T
+    gram = jnp.block([[first @ first.T, corner], [corner.T, last @ last.T]])
+    return gram, jnp.concatenate([first @ columns, last @ columns])
+
+
+def _on_both(basis: Array | None, inside: Array, outside: Array, rows: Array) -> Array:
+    """Each row times `inside` within the subspace and times `outside` beyond it."""
+    if basis is None:
+        return outside * rows
+    return outside * rows + (inside - outside) * ((rows @ basis) @ basis.T)
+
+
+def predictions_and_leverages(
+    inputs: Float[Array, "n d"],
+    targets: Float[Array, "n t"],
+    judged_inputs: Float[Array, "m d"],
+    basis: Float[Array, "d k"],
+    penalty: Array,
+    inside_penalty: Array,
+    n: Array | int,
+) -> tuple[Float[Array, "m t"], Float[Array, " m"]]:
+    """Predictions for the judged rows, and xᵀ(XᵀX + nΛ)⁻¹x of each: the leverage of a learned one.
+
+    Derivatives are those of the implicit function, by solves with the same factor.
+    """
+    unit = power_of_two(inputs)
+    numbers = shares(penalty, inside_penalty, unit)
+    scaled, judged = (
+        _on_both(basis, numbers.inside, numbers.outside, rows / unit)
+        for rows in (inputs, judged_inputs)
+    )
+    eye = jnp.eye(inputs.shape[1], dtype=inputs.dtype)
+    kept = _on_both(basis, numbers.inside_kept, numbers.outside_kept, eye)
+    matrix = scaled.T @ scaled + n * kept
+    factor = jax.scipy.linalg.cho_factor(jax.lax.stop_gradient(matrix), lower=True)
+    spread = jax.lax.custom_linear_solve(
+        lambda x: matrix @ x,
+        judged.T,
+        lambda _, b: jax.scipy.linalg.cho_solve(factor, b),
+        symmetric=True,
+    )
+    return (scaled @ spread).T @ targets, jnp.sum(judged * spread.T, axis=1)
