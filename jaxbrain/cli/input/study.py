@@ -18,6 +18,7 @@ from .toml import (
     PROBLEM,
     check_problem_table,
     described_problem,
+    dimension,
     number,
     only_known,
     read_toml,
@@ -125,8 +126,9 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
             "n_brain"
         )
     input_dim = None if preset is None else presets.SIZES[preset][0]
-    if described is not None and isinstance(table.get("input_dim"), int):
-        input_dim = table["input_dim"]
+    if "input_dim" in table:
+        # What is wrong with it is told already, and Python cannot write out every integer.
+        input_dim = dimension("input_dim", table["input_dim"], [])
     n_brain = numbers.get("n_brain", _DEFAULT_SAMPLES.get(preset or "", (math.nan, math.nan))[0])
     if "hours" in numbers and rate is not None:
         n_brain = numbers["hours"] * rate
