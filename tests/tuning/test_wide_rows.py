@@ -83,7 +83,7 @@ def test_a_row_that_fits_itself_is_named():
 
 def test_means_that_would_count_as_signal_are_refused():
     inputs, targets = rows()
-    with pytest.raises(ValueError, match="column 3 the mean is .* standard deviations from 0"):
+    with pytest.raises(ValueError, match=r"column 3 the mean is .* standard deviations from 0"):
         jb.LeaveOneOut(inputs + 1e6 * np.eye(D)[3], targets, intercept=False)
     own = np.concatenate([inputs[:, 1:], np.ones((N, 1))], axis=1)
     assert jnp.isfinite(jb.LeaveOneOut(own, targets, intercept=False)(0.3))
