@@ -81,7 +81,7 @@ def test_what_is_beyond_the_curve_is_flagged():
 
 
 def test_intervals_of_a_known_curve_are_students():
-    """The risk's, in its logarithm, brought to labels; with the normal distribution's they differ."""
+    """The risk's, in its logarithm, brought to labels; the normal distribution's differ."""
     rng = np.random.default_rng(1)
     labels = np.array([25, 50, 100])
     curve = 20 / (labels[:, None] - 21.0) * np.ones((1, 5))
