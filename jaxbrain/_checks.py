@@ -257,10 +257,14 @@ def as_integer(name: str, value: Any, low: int, high: int | None = None, remedy:
 
     Raises `ValueError` that names it where it is none.
     """
-    if isinstance(value, float | np.floating) and value == np.floor(value) and abs(value) < 2**53:
+    if isinstance(value, float | np.floating) and abs(value) < 2**53 and value == np.floor(value):
         value = int(value)
+    if isinstance(value, np.integer):
+        value = int(value)
+    if not isinstance(value, int):
+        raise ValueError(f"{name} must be a whole number, but it is {value!r}")
     check_integer(name, value, low, high, remedy)
-    return int(value)
+    return value
 
 
 def check_integer(
