@@ -69,11 +69,10 @@ def _as_array(name: str, value: Any) -> Array | np.ndarray:
     raise ValueError(f"{name} must hold real numbers, but {held}{value.dtype}{remedy}")
 
 
-def _from_another_library(value: Any) -> np.ndarray:
+def _from_another_library(given: Any) -> np.ndarray:
     """What NumPy makes of lists, data frames, tensors and the like, in the machine's byte order."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        # NumPy has no integers beyond 64 bits.
-        value = value if abs(value) < 2**63 else float(value)
+    # NumPy has no integers beyond 64 bits.
+    value: Any = float(given) if isinstance(given, int) and abs(given) >= 2**63 else given
     array = np.asarray(value)
     if array.dtype == object and hasattr(value, "to_numpy"):
         # A table with missing values: all columns must be numbers, and what is missing is NaN.
