@@ -397,7 +397,7 @@ class _GroupFolds(PenaltyObjective):
     """The error of predicting whole groups from the others, in folds of groups."""
 
     parts: tuple[HeldOut, ...]
-    shares: tuple[float | None, ...]
+    shares: tuple[Any, ...]
     per_target: bool = eqx.field(static=True)
 
     def __call__(self, penalty: Any) -> Any:
