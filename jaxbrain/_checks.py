@@ -71,11 +71,10 @@ def _as_array(name: str, value: Any) -> Array | np.ndarray:
     raise ValueError(f"{name} must hold real numbers, but {held}{value.dtype}{remedy}")
 
 
-def _from_another_library(value: Any) -> np.ndarray:
+def _from_another_library(given: Any) -> np.ndarray:
     """What NumPy makes of lists, data frames, tensors and the like, in the machine's byte order."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        # NumPy has no integers beyond 64 bits.
-        value = value if abs(value) < 2**63 else float(value)
+    # NumPy has no integers beyond 64 bits.
+    value: Any = float(given) if isinstance(given, int) and abs(given) >= 2**63 else given
     array = np.asarray(value)
     if array.dtype == object and hasattr(value, "to_numpy"):
         # A table with missing values: all columns must be numbers, and what is missing is NaN.
@@ -259,10 +258,14 @@ def as_integer(name: str, value: Any, low: int, high: int | None = None, remedy:
 
     Raises `ValueError` that names it where it is none.
     """
-    if isinstance(value, float | np.floating) and value == np.floor(value) and abs(value) < 2**53:
+    if isinstance(value, float | np.floating) and abs(value) < 2**53 and value == np.floor(value):
         value = int(value)
+    if isinstance(value, np.integer):
+        value = int(value)
+    if not isinstance(value, int):
+        raise ValueError(f"{name} must be a whole number, but it is {value!r}")
     check_integer(name, value, low, high, remedy)
-    return int(value)
+    return value
 
 
 def check_integer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -17,7 +17,11 @@ class ConvertibleToArray(Protocol):
         ...
 
 
-AnyArray = jax.Array | np.ndarray | ConvertibleToArray
+if TYPE_CHECKING:
+    # What the library does with these is written for arrays alone.
+    AnyArray = jax.Array | np.ndarray
+else:
+    AnyArray = jax.Array | np.ndarray | ConvertibleToArray
 """What a caller may hand over: arrays of JAX or of NumPy, and what NumPy makes arrays of."""
 
 Real = jax.Array | np.ndarray | np.generic | float | int

@@ -397,12 +397,12 @@ class _GroupFolds(PenaltyObjective):
     """The error of predicting whole groups from the others, in folds of groups."""
 
     parts: tuple[HeldOut, ...]
-    shares: tuple[float, ...]
+    shares: tuple[Any, ...]
     per_target: bool = eqx.field(static=True)
 
     def __call__(self, penalty: Any) -> Any:
-        errors = zip(self.shares, self.parts, strict=True)
-        return sum(share * part(penalty) for share, part in errors)
+        errors = [part(penalty) for part in self.parts]
+        return sum(x * share for x, share in zip(errors, self.shares, strict=True))
 
     def natural_penalty(self) -> Any:
         return self.parts[0].natural_penalty()
@@ -411,8 +411,8 @@ class _GroupFolds(PenaltyObjective):
         parts, axes = zip(*(part.split_targets() for part in self.parts), strict=True)
         none = tuple(None for _ in self.shares)
         return (
-            _GroupFolds(parts, self.shares, self.per_target),
-            _GroupFolds(axes, none, self.per_target),  # pyright: ignore[reportArgumentType]
+            eqx.tree_at(lambda objective: objective.parts, self, parts),
+            _GroupFolds(parts=axes, shares=none, per_target=self.per_target),
         )
 
 
@@ -431,7 +431,8 @@ def _group_folds(X, y, basis, groups, folds: int, options: dict[str, Any]) -> _G
         HeldOut(X[fold != i], y[fold != i], X[fold == i], y[fold == i], basis, **options)
         for i in range(folds)
     )
-    return _GroupFolds(parts, tuple((filled / len(X)).tolist()), options["per_target"])
+    shares = tuple((filled / len(X)).tolist())
+    return _GroupFolds(parts=parts, shares=shares, per_target=options["per_target"])
 
 
 def _solver(basis, penalty, inside: float, rows: _Rows, is_tuned: bool) -> Callable:

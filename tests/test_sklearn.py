@@ -243,6 +243,8 @@ def test_groups_are_left_out_together():
     y = rng.normal(size=10)[groups] + 0.1 * rng.normal(size=60)
     together = RidgeBaseline().fit(X, y, groups=groups)
     assert together.penalty_ > 10 * RidgeBaseline().fit(X, y).penalty_
+    both = RidgeBaseline(per_target=True).fit(X, np.c_[y, y[::-1]], groups=groups)
+    assert both.penalty_[0] == pytest.approx(together.penalty_, rel=1e-4)
     with pytest.raises(ValueError, match="'gcv' knows no groups"):
         RidgeBaseline(criterion="gcv").fit(X, y, groups=groups)
     with pytest.raises(ValueError, match="two groups or more"):
