@@ -237,7 +237,7 @@ def _back_substituted(triangle: Array, lengths: Array, right: Array, n: int) -> 
 
 def is_determined(triangle: Array, lengths: Array, n: int) -> Array:
     """Whether no column of `n` rows with this QR decomposition is rounding beside those before."""
-    rounding = 10 * np.sqrt(n) * jnp.finfo(triangle.dtype).eps
+    rounding = 30 * np.sqrt(n) * jnp.finfo(triangle.dtype).eps
     return jnp.all(jnp.abs(jnp.diag(triangle)) > rounding * lengths)
 
 
