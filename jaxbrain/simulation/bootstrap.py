@@ -114,11 +114,11 @@ def interval(
         below = np.mean(samples < point, axis=0) + np.mean(samples == point, axis=0) / 2
     shift = 2 * ndtri(np.clip(below, 0.02, 0.98))
     ordered = np.sort(samples, axis=0)
-    low, high = (
-        np.take_along_axis(
-            ordered, np.rint(ndtr(z + reach) * (len(samples) - 1)).astype(int)[None], axis=0
-        )[0]
-        for z, reach in ((tail, np.minimum(shift, 0.0)), (-tail, np.maximum(shift, 0.0)))
-    )
     known = ~np.isnan(samples).any(axis=0)
-    return tuple(np.where(known & np.isfinite(end), end, np.nan) for end in (low, high))
+
+    def end(quantile: np.ndarray) -> np.ndarray:
+        place = np.rint(ndtr(quantile) * (len(samples) - 1)).astype(int)
+        found = np.take_along_axis(ordered, place[None], axis=0)[0]
+        return np.where(known & np.isfinite(found), found, np.nan)
+
+    return end(tail + np.minimum(shift, 0.0)), end(-tail + np.maximum(shift, 0.0))

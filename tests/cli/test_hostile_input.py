@@ -21,9 +21,6 @@ from jaxbrain.cli.input.study import read_study
 from jaxbrain.pilot import PilotError, read_pilot
 from tests.helpers.cli import STUDY, TWO_MODALITIES
 
-# Where input is opened without this, these files would block, or fill the memory.
-pytest.importorskip("jaxbrain._reading")
-
 READERS = {
     "study": lambda path: read_study(path, {}),
     "purchase": lambda path: read_purchase(path, {}),

@@ -143,7 +143,7 @@ def _image(draw: Callable[..., Any], *arguments: Any, **options: Any) -> str:
     """The figure as a data URL: SVG, sharp at any width, without a date and so always the same."""
     from ...figures import picture
 
-    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    nothing: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     content = picture("svg", draw, *arguments, metadata=nothing, **options)
     return f"data:image/svg+xml;base64,{base64.b64encode(content).decode('ascii')}"
 
