@@ -174,10 +174,13 @@ class TaskOnly(_LinearRegressor):
     @_in_double_precision
     def fit(self, X, y, sample_weight=None):
         """Learn the weights of all targets; a row of weight 2 counts as two rows."""
-        rows = self._weighted(*self._validated(X, y), sample_weight)
+        X, y = self._validated(X, y)
+        rows = self._weighted(X, y, sample_weight)
         # Inputs may have units of their own.
         lengths = np.linalg.norm(rows.inputs, axis=0)
-        alike = rows.inputs / np.where(lengths > 0, lengths, 1.0)
+        # What centring leaves of a constant input is rounding, and no input.
+        varies = lengths > len(X) ** 1.5 * np.finfo(float).eps * np.max(np.abs(X), axis=0)
+        alike = np.where(varies, rows.inputs / np.where(varies, lengths, 1.0), 0.0)
         if np.linalg.matrix_rank(alike) < alike.shape[1]:
             raise ValueError(
                 f"{len(alike)} samples do not determine {alike.shape[1]} weights: pass more rows, "

@@ -269,3 +269,12 @@ def test_masked_entries_and_units_of_inputs():
     np.testing.assert_allclose(TaskOnly().fit(X * units, y).coef_ * units, np.arange(4), atol=1e-9)
     with pytest.raises(ValueError, match="X has masked entries"):
         TaskOnly().fit(np.ma.masked_array(X, mask=X > 2), y)
+
+
+@pytest.mark.parametrize("constant", [0.1, 1e8 / 3, 1e-20 / 3])
+def test_a_constant_input_is_no_input(constant):
+    for n in range(20, 40):
+        X = np.random.default_rng(n).standard_normal((n, 4))
+        X[:, 2] = constant
+        with pytest.raises(ValueError, match="do not determine 4 weights"):
+            TaskOnly().fit(X, X[:, 0])
