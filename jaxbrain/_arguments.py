@@ -20,16 +20,18 @@ BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
 
 
-# Squares of larger numbers are none. Infinity is one: there the closed forms have limits.
-_LARGEST = 1e150
-
-
 def _check_range(name: str, number: Array) -> None:
     """Raise where known numbers are finite, and so large that answers would be NaN."""
-    if is_concrete(number) and np.any((np.asarray(number) > _LARGEST) & ~np.isinf(number)):
+    if not is_concrete(number):
+        return
+    # Squares of larger numbers are none. At infinity the closed forms have limits.
+    largest = 1e150 if number.dtype == np.float64 else 1e18
+    numbers = np.asarray(number)
+    beyond = numbers[(numbers > largest) & ~np.isinf(numbers)]
+    if beyond.size:
         raise ValueError(
-            f"{name} must be at most {_LARGEST:g}, or infinite, but it is as high as "
-            f"{float(np.max(number)):g}"
+            f"{name} must be at most {largest:g}, or infinite, but it is as high as "
+            f"{float(np.max(beyond)):g}"
         )
 
 

@@ -29,8 +29,7 @@ class BlockShift(eqx.Module):
     `jax.vmap`.
 
     Closed forms under a shift rest on second moments of the learned subspace and are less accurate
-    than without: mostly within 1 %. They are 2 to 6 % off where channels are noisy, and up to 24 %
-    where latents are between d/20 and d/8 and directions are lost in that noise. An
+    than without: mostly within 1 %, and up to 7 % off where channels are noisy. An
     `AccuracyWarning` says so. docs/accuracy.md has the errors.
 
     **Arguments**

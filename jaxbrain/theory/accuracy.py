@@ -10,8 +10,6 @@ from jaxtyping import Array
 from .._checks import is_concrete
 from ..models import Problem
 
-MANY_LATENTS = 1 / 8
-
 
 class AccuracyWarning(UserWarning):
     """A closed form is asked for where it is known to be off by more than usual: docs/accuracy.md.
@@ -21,7 +19,9 @@ class AccuracyWarning(UserWarning):
     """
 
 
-def warn_outside_validated(problem: Problem, n_brain: Array, *, stacklevel: int = 3) -> None:
+def warn_outside_validated(
+    problem: Problem, n_brain: Array, *, under_shift: bool = False, stacklevel: int = 3
+) -> None:
     """Warn of a known number of recordings at which the brain stage is known to be inaccurate.
 
     Called by every public function that rests on the brain stage; `stacklevel` is that of
@@ -32,12 +32,12 @@ def warn_outside_validated(problem: Problem, n_brain: Array, *, stacklevel: int 
     if is_concrete(*leaves):
         numbers = np.asarray(n_brain).ravel()
         numbers = numbers[np.isfinite(numbers) & (numbers > problem.input_dim + 1)]
-        said = inaccuracy(problem, numbers) if numbers.size else None
+        said = inaccuracy(problem, numbers, under_shift) if numbers.size else None
         if said is not None:
             warnings.warn(said, AccuracyWarning, stacklevel=stacklevel)
 
 
-def inaccuracy(problem: Problem, numbers: np.ndarray) -> str | None:
+def inaccuracy(problem: Problem, numbers: np.ndarray, under_shift: bool) -> str | None:
     """How the closed forms are off at some of these numbers of recordings: see docs/accuracy.md."""
     d, k, channels = problem.input_dim, problem.latent_dim, problem.recording_dim
     if k == 1 and numbers.min() <= d + 4:
@@ -45,9 +45,8 @@ def inaccuracy(problem: Problem, numbers: np.ndarray) -> str | None:
             "one latent and hardly more recordings than inputs: the expected misalignment and the "
             "risk may be up to 4 % too high, the risk under a shift up to 7 % off"
         )
-    if channels is None or channels == k or 20 * k <= d:
+    if channels is None or channels == k:
         return None
-    many, most = k > MANY_LATENTS * d, 2 * k > d
     # Where encoding noise drowns everything, what channels do to it no longer matters.
     # In NumPy: in JAX each number of latents would be compiled for.
     noise, gain = np.asarray(problem.latent_noise), np.asarray(problem.gain)
@@ -56,28 +55,18 @@ def inaccuracy(problem: Problem, numbers: np.ndarray) -> str | None:
         quietest = np.linalg.eigvalsh(noise + channel * np.linalg.inv(gain))[0]
     else:
         quietest = np.min(noise + channel / gain)
-    numbers = numbers[numbers > d * quietest / 100]
-    if many:
-        numbers = numbers[numbers >= 1.5 * d]
+    numbers = numbers[(numbers > d * quietest / 100) & (numbers >= 1.5 * d)]
     if not numbers.size:
         return None
     # The fewer the recordings, the more are directions confused.
-    confusion = _channel_confusion(problem, float(numbers.min()))
-    if most and np.minimum(confusion, 1).mean() > 0.002:
+    confusion = np.minimum(_channel_confusion(problem, float(numbers.min())), 1).mean()
+    if 2 * k >= d and confusion > 0.002:
         return (
-            "latents are more than half as many as inputs and channels are noisy: the expected "
-            "misalignment may be up to 5 % too low, the risk up to 1 %, under a shift up to 6 %"
+            "latents are half as many as inputs or more, and channels are noisy: the expected "
+            "misalignment may be up to 7 % too low, the risk up to 1 % off, under a shift up to 7 %"
         )
-    if many and not most and np.minimum(confusion, 1).mean() > 0.03:
-        return (
-            "latents are more than an eighth as many as inputs and channels are noisy: the "
-            "expected misalignment may be up to 2 % too low, the risk under a shift up to 3 %"
-        )
-    if not many and confusion.max() > 1:
-        return (
-            "some directions are lost in the noise of the channels: the expected misalignment may "
-            "be up to 7 % too high, the risk up to 5 %, and the risk under a shift up to 24 % off"
-        )
+    if under_shift and confusion > 0.02:
+        return "channels are noisy: the risk under a shift may be up to 7 % off"
     return None
 
 

@@ -51,17 +51,15 @@ def expected_misalignment(
     the encoding stage has no solution to rely on, are NaN.
 
     Against exact simulation the finite order is within 1 % for n_brain >= 1.5 d and within 3 %
-    below. It is less accurate in some corners, all but the last with noisy channels. An
-    `AccuracyWarning` tells of them where n_brain is known:
+    below. It is less accurate in two corners. An `AccuracyWarning` tells of them where n_brain is
+    known:
 
-    - up to 7 % too high where directions are lost in the noise and latents are between d/20 and
-      d/8;
-    - up to 5 % too low from 1.5 d on where latents are more than half the inputs;
-    - up to 2 % too low from 1.5 d on where latents are between d/8 and d/2;
+    - up to 7 % too low from 1.5 d on where channels are noisy and latents are half the inputs or
+      more;
     - up to 4 % too high at k = 1 and n_brain <= d + 4.
 
-    Without a warning it is up to 1.5 % off from 1.5 d on at k ~ d/10, where directions are blurred
-    but not lost. docs/accuracy.md has all.
+    Without a warning it is up to 2 % too low from 1.5 d on where directions are blurred but not
+    lost. docs/accuracy.md has all.
 
     **Raises**
 

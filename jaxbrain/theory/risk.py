@@ -83,8 +83,8 @@ def risk(
     below about 0.5.
 
     Where the brain stage is inaccurate (see `expected_misalignment`) a known n_brain brings an
-    `AccuracyWarning`. The risk at its best penalty is then up to 5 % off, and under a shift up to
-    24 % (see `BlockShift`).
+    `AccuracyWarning`. The risk at its best penalty is then up to 4 % off, and under a shift up to
+    7 % (see `BlockShift`).
 
     **Raises**
 
@@ -101,7 +101,7 @@ def risk(
     penalty, shift = check_penalty(problem, penalty), check_shift(problem, shift)
     check_broadcast(n_brain=n_brain, n_task=n_task, penalty=penalty)
     if order == "finite":
-        warn_outside_validated(problem, n_brain)
+        warn_outside_validated(problem, n_brain, under_shift=shift is not None)
     traced = problem.with_traced_sizes()
     return _risk(traced, brain_stage(traced, n_brain, shift, order), n_task, penalty, order)
 
@@ -153,7 +153,7 @@ def optimal_penalty(
     shift = check_shift(problem, shift)
     check_broadcast(n_brain=n_brain, n_task=n_task)
     if order == "finite":
-        warn_outside_validated(problem, n_brain)
+        warn_outside_validated(problem, n_brain, under_shift=shift is not None)
     traced = problem.with_traced_sizes()
     subspace = brain_stage(traced, n_brain, shift, order)
     if shift is None:

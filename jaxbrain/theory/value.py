@@ -186,7 +186,7 @@ def _checked_value(
             "labels: compare risk with ridge_risk, or take baseline 'ols'"
         )
     if order == "finite":
-        warn_outside_validated(problem, n_brain, stacklevel=4)
+        warn_outside_validated(problem, n_brain, under_shift=shift is not None, stacklevel=4)
     traced = problem.with_traced_sizes()
     subspace = brain_stage(traced, n_brain, shift, order)
     return _value(traced, subspace, n_task, penalty, baseline, order)

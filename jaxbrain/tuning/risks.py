@@ -107,7 +107,7 @@ class ClosedFormRisk(PenaltyObjective):
                 "shift: the risk with two penalties is known without a shift alone: pass "
                 "estimator='befs'"
             )
-        warn_outside_validated(problem, n_brain)
+        warn_outside_validated(problem, n_brain, under_shift=shift is not None)
         self.problem = problem.with_traced_sizes()
         self.estimator, self.per_target = estimator, False
         self.subspace = _subspace(self.problem, n_brain, shift)

@@ -287,7 +287,7 @@ def test_inaccuracy_is_among_the_limits(no_pictures, tmp_path):
     config.write_text(NOISY)
     made = content_of("noisy", read_study(config, {}), None, False, 0)
     page = Page(page_of(made))
-    assert page.text.count("some directions are lost in the noise") == 2
+    assert page.text.count("latents are half as many as inputs") == 2
     assert any(a.get("class") == "note" for a in page.named("p")), (
         "beside the verdict and among the limits"
     )

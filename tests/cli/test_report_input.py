@@ -78,7 +78,7 @@ def test_nothing_is_replaced_unasked_and_never_the_config(capsys, tmp_path):
     assert "pass --overwrite" in refused(capsys, "report", "--out", str(out))
     config = written(tmp_path, STUDY, "study.html")
     said = refused(capsys, "report", config, "--out", config, "--overwrite")
-    assert "is the config itself" in said
+    assert "that is read" in said
     assert (out.read_text(), (tmp_path / "study.html").read_text()) == ("old", STUDY)
 
 

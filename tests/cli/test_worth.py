@@ -215,7 +215,7 @@ def test_inaccuracy_is_noted_once_and_not_warned_of(capsys, tmp_path):
     printed = capsys.readouterr()
     assert printed.err == ""
     (note,) = [line for line in printed.out.splitlines() if line.startswith("note: ")]
-    assert "some directions are lost in the noise" in note
+    assert "latents are half as many as inputs" in note
     answer = json.loads(run(capsys, "worth", config, "--json"))
-    assert [note] == [f"note: {said}" for said in answer["notes"] if "lost in the noise" in said]
+    assert [note] == [f"note: {said}" for said in answer["notes"] if "latents are half" in said]
     assert "note: " not in run(capsys, *SMALL)
