@@ -116,7 +116,7 @@ def interval(
     ordered = np.sort(samples, axis=0)
     known = ~np.isnan(samples).any(axis=0)
 
-    def end(quantile: np.ndarray) -> np.ndarray:
+    def end(quantile: np.ndarray | float) -> np.ndarray:
         place = np.rint(ndtr(quantile) * (len(samples) - 1)).astype(int)
         found = np.take_along_axis(ordered, place[None], axis=0)[0]
         return np.where(known & np.isfinite(found), found, np.nan)

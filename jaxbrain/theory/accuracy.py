@@ -55,11 +55,17 @@ def inaccuracy(problem: Problem, numbers: np.ndarray, under_shift: bool) -> str 
         quietest = np.linalg.eigvalsh(noise + channel * np.linalg.inv(gain))[0]
     else:
         quietest = np.min(noise + channel / gain)
-    numbers = numbers[(numbers > d * quietest / 100) & (numbers >= 1.5 * d)]
+    numbers = numbers[numbers > d * quietest / 100]
+    if 4 * k > 3 * d and numbers.size and _mean_confusion(problem, numbers) > 1e-4:
+        return (
+            "latents are more than three quarters of the inputs and channels are noisy: the "
+            "expected misalignment may be up to 85 % too high, the risk up to 6 %, and the risk "
+            "under a shift up to 21 % off"
+        )
+    numbers = numbers[numbers >= 1.5 * d]
     if not numbers.size:
         return None
-    # The fewer the recordings, the more are directions confused.
-    confusion = np.minimum(_channel_confusion(problem, float(numbers.min())), 1).mean()
+    confusion = _mean_confusion(problem, numbers)
     if 2 * k >= d and confusion > 0.002:
         return (
             "latents are half as many as inputs or more, and channels are noisy: the expected "
@@ -70,8 +76,9 @@ def inaccuracy(problem: Problem, numbers: np.ndarray, under_shift: bool) -> str 
     return None
 
 
-def _channel_confusion(problem: Problem, n: float) -> np.ndarray:
-    """ε of each direction before it is capped at 1: what 1 − α² would be."""
+def _mean_confusion(problem: Problem, numbers: np.ndarray) -> float:
+    """Mean over directions of ε = 1 − α², at most 1 each, for the least number of recordings."""
+    n = float(numbers.min())
     d, k, channels = problem.input_dim, problem.latent_dim, problem.recording_dim
     noise, gain = np.asarray(problem.latent_noise), np.asarray(problem.gain)
     if problem.is_matrix_form:
@@ -79,4 +86,5 @@ def _channel_confusion(problem: Problem, n: float) -> np.ndarray:
         strength = np.linalg.eigvalsh(lower.T @ (n * np.eye(k) + d * noise) @ lower)
     else:
         strength = gain * (n + d * noise)
-    return float(d) * ((channels or k) - k) * (np.asarray(problem.recording_noise) / strength) ** 2
+    ratio = np.asarray(problem.recording_noise) / strength
+    return float(np.minimum(float(d) * ((channels or k) - k) * ratio**2, 1.0).mean())

@@ -51,11 +51,12 @@ def expected_misalignment(
     the encoding stage has no solution to rely on, are NaN.
 
     Against exact simulation the finite order is within 1 % for n_brain >= 1.5 d and within 3 %
-    below. It is less accurate in two corners. An `AccuracyWarning` tells of them where n_brain is
+    below. It is less accurate in three corners. An `AccuracyWarning` tells of them where n_brain is
     known:
 
     - up to 7 % too low from 1.5 d on where channels are noisy and latents are half the inputs or
       more;
+    - up to 85 % too high where they are more than three quarters of the inputs;
     - up to 4 % too high at k = 1 and n_brain <= d + 4.
 
     Without a warning it is up to 2 % too low from 1.5 d on where directions are blurred but not

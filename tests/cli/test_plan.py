@@ -201,9 +201,9 @@ def test_infinite_numbers_are_null_with_a_note(capsys):
 
 def test_inaccuracy_of_what_is_bought_is_noted_once(capsys, tmp_path):
     table = "misalignment = 0.05\nlatent_dim = 6\nrecording_dim = 150\nlatent_noise = 0.5\n"
-    table += "recording_noise = 16.0\ngain = [90, 90, 90, 90, 90, 0.5]\n"
-    text = "budget = 500\ncost_task = 4\ntask_snr = 1\ninput_dim = 12\n"
-    text += f"[modality.bought]\ncost_brain = 0.5\n{table}[modality.dear]\ncost_brain = 9\n{table}"
+    table += "recording_noise = 16.0\ngain = [90, 90, 90, 90, 90, 9]\n"
+    text = "budget = 500\ncost_task = 20\ntask_snr = 1\ninput_dim = 12\n"
+    text += f"[modality.bought]\ncost_brain = 0.1\n{table}[modality.dear]\ncost_brain = 9\n{table}"
     config = written(tmp_path, text)
     text = run(capsys, "plan", config, "--plot", str(tmp_path / "a.svg"))
     (note,) = [line for line in text.splitlines() if line.startswith("note: ")]

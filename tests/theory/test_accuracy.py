@@ -124,6 +124,8 @@ def test_warning_points_at_the_caller():
         (dict(recording_noise=0.01), 60.0, None),
         (dict(recording_dim=24), 60.0, None),
         (dict(latent_dim=20), 60.0, "half as many"),
+        (dict(latent_dim=31), 42.0, "three quarters"),
+        (dict(latent_dim=30), 42.0, None),
         (dict(latent_dim=19), 60.0, None),
         (dict(latent_dim=4, recording_dim=20, recording_noise=16.0), 60.0, None),
         (dict(latent_dim=1), 44.0, "one latent"),
