@@ -79,12 +79,15 @@ def test_every_control_is_the_control_of_the_same_estimator_on_another_subspace(
 
 def test_the_lists_of_other_rooms_are_those_of_the_registry():
     assert len({variant.name for variant in VARIANTS}) == len(VARIANTS)
-    assert tuple(v.name for v in VARIANTS if v.name != "oracle") == jb.pilot.ESTIMATORS
+    components = ("leading_components", "leading_components_two_penalties")
+    names = tuple(v.name for v in VARIANTS if v.name != "oracle")
+    assert names + components == jb.pilot.ESTIMATORS
     assert jb.pilot.CONTROLS == {
-        "befs": ("random_subspace", "shuffled_recordings"),
+        "befs": ("random_subspace", "shuffled_recordings", "leading_components"),
         "befs_two_penalties": (
             "random_subspace_two_penalties",
             "shuffled_recordings_two_penalties",
+            "leading_components_two_penalties",
         ),
     }
     assert SUBSPACES == ("befs", "random_subspace", "shuffled_recordings", "oracle")
