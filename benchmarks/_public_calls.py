@@ -277,6 +277,11 @@ def from_recordings() -> dict[str, Callable]:
         "pilot.whiten": lambda: (lambda it: (span(it[0].brain_inputs), it[1]))(
             pilot.whiten(data, 4)
         ),
+        "pilot.principal_components": lambda: (lambda it: (span(it[0].brain_inputs), it[1]))(
+            pilot.principal_components(data, 4)
+        ),
+        "pilot.standardise_channels": lambda: pilot.standardise_channels(data).recordings,
+        "pilot.rows_together": lambda: pilot.rows_together(data, block=2),
         "pilot.summarise": lambda: pilot.summarise(np.array([0.1, 0.5, np.nan, 0.3])),
         "pilot.encoding_rank": lambda: find("pilot.encoding_rank")(inputs, recordings),
         "pilot.choose_rank": lambda: pilot.choose_rank(data, sizes, 4, key),

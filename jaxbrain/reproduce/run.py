@@ -99,8 +99,8 @@ def reproduce(
         start = time.perf_counter()
         table = TABLES[name](scale).copy()
         table.attrs |= _origin(scale) | {"table": name}
-        # Without leave to overwrite, what has come meanwhile stays, and this is an error.
-        write_table(table, paths.table(name), overwrite=overwrite)
+        # Without leave to go on or to overwrite, what has come meanwhile stays: an error.
+        write_table(table, paths.table(name), overwrite=overwrite or resume)
         # What is drawn and judged is what was stored.
         tables[name] = read_table(paths.table(name))
         progress(f"table {name} ({number + 1}/{len(needed)}): {time.perf_counter() - start:.1f} s")
