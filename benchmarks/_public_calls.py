@@ -228,6 +228,7 @@ def simulated(jb: Any, problem: Any) -> dict[str, Callable]:
         "mean_over_seeds": lambda: simulation.mean_over_seeds(table, "risk"),
         "brain_numbers": lambda: find("simulation.brain_numbers")([40, 80], problem),
         "task_numbers": lambda: find("simulation.task_numbers")([10, 20], problem),
+        "bytes_of_sweep": lambda: simulation.bytes_of_sweep((64, 6, 150), 4, 5, "optimal", 10),
         "penalty_numbers": lambda: find("simulation.penalty_numbers")([0.1, 3.0])[0],
         "empirical_value": lambda: jb.empirical_value(table, **resampled),
         "empirical_allocation": lambda: jb.empirical_allocation(table, 120, 0.5, 1.0, **resampled),

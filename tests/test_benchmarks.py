@@ -160,7 +160,7 @@ def test_closed_forms_of_the_reference_are_those_of_the_library(n_brain):
         recording_dim=30,
         latent_noise=np.linspace(0.2, 0.6, k),
         gain=np.linspace(2.0, 6.0, k),
-        recording_noise=0.1,
+        recording_noise=0.02,
         aligned_power=np.linspace(0.1, 0.2, k),
         misaligned_power=0.2,
         task_noise=3.0,
