@@ -147,7 +147,7 @@ def test_what_cannot_run_says_so(arguments, said):
     assert "Traceback" not in run.stderr
 
 
-@pytest.mark.parametrize("n_brain", [60.0, 200.0])
+@pytest.mark.parametrize("n_brain", [100.0, 200.0])
 def test_closed_forms_of_the_reference_are_those_of_the_library(n_brain):
     """Two sides without common code; they differ in how the first finite-size term is written.
 
