@@ -147,8 +147,11 @@ def test_what_cannot_run_says_so(arguments, said):
     assert "Traceback" not in run.stderr
 
 
-@pytest.mark.parametrize("n_brain", [100.0, 200.0])
-def test_closed_forms_of_the_reference_are_those_of_the_library(n_brain):
+@pytest.mark.parametrize(
+    ("n_brain", "channels", "noise"),
+    [(60.0, 5, 1.5), (200.0, 5, 1.5), (100.0, 30, 0.02), (200.0, 30, 0.02)],
+)
+def test_closed_forms_of_the_reference_are_those_of_the_library(n_brain, channels, noise):
     """Two sides without common code; they differ in how the first finite-size term is written.
 
     The reference knows quiet channels alone, in which the formula for few directions serves.
@@ -157,10 +160,10 @@ def test_closed_forms_of_the_reference_are_those_of_the_library(n_brain):
     problem = jb.Problem(
         input_dim=d,
         latent_dim=k,
-        recording_dim=30,
+        recording_dim=channels,
         latent_noise=np.linspace(0.2, 0.6, k),
         gain=np.linspace(2.0, 6.0, k),
-        recording_noise=0.02,
+        recording_noise=noise,
         aligned_power=np.linspace(0.1, 0.2, k),
         misaligned_power=0.2,
         task_noise=3.0,
