@@ -32,7 +32,7 @@ def main() -> None:
     summary = {
         f"{kind}, d = {d}": within([row for row in brain if row["d"] == d], kind)
         for kind in ("missed", "risk", "shift")
-        for d in (200, 50)
+        for d in (200, 80, 50)
     }
     summary["cells"] = len(brain)
     summary["two penalties, median error"] = float(np.median([abs(row["error"]) for row in two]))
