@@ -18,13 +18,17 @@ def test_a_signal_ends_a_command(capsys, tmp_path, monkeypatch, number, status):
         time.sleep(10)
 
     monkeypatch.setattr("jaxbrain.simulation.sweep", waits)
-    before = signal.getsignal(number)
-    with pytest.raises(SystemExit) as caught:
-        main(["simulate", "--save", str(tmp_path / "a.nc")])
+    # Tests in the background of a shell inherit that SIGINT is ignored, which commands respect.
+    inherited = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(SystemExit) as caught:
+            main(["simulate", "--save", str(tmp_path / "a.nc")])
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, inherited)
     assert caught.value.code == status
     assert "interrupted; nothing was written: start it again" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
-    assert signal.getsignal(number) is before
 
 
 def test_what_cannot_be_interrupted_ends_all_the_same():
