@@ -17,13 +17,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._linalg import leading_eigenspace, power_of_two
-from ._regression import (
-    DIGITS_TO_LOSE,
-    digits_lost,
-    is_determined,
-    moments_of,
-    share_of,
-)
+from ._moments import digits_lost, is_determined, moments_of
+from ._regression import DIGITS_TO_LOSE, share_of
 
 
 @partial(jax.jit, static_argnames="rank")

@@ -11,16 +11,27 @@ that costs too many digits, a QR decomposition of the rows takes over, which doe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float
 
+from .._checks import is_concrete
 from .._linalg import power_of_two
+from .._threads import with_one_blas_thread
+from ._moments import (
+    Moments,
+    digits_lost,
+    digits_lost_of,
+    is_determined,
+    moments_by_blas,
+    moments_of,
+    probes,
+)
 
 # What the moments may cost, relative to the answer; beyond that the rows are factorised.
 DIGITS_TO_LOSE = {8: 1e-10, 4: 1e-2}
@@ -60,14 +71,60 @@ def least_squares(inputs: Array, targets: Array) -> Float[Array, "d *t"]:
     return _in_units(inputs, targets, unit[None, :], unit[:, None], None, None)
 
 
-@jax.jit
 def solve(
     inputs: Array, targets: Array, basis: Array | None, penalty: Array, inside_penalty: Array
 ) -> Float[Array, "d *t"]:
     """Weights for one pair of penalties, on all inputs alike where there is no basis."""
+    n, d = inputs.shape
+    if is_concrete(basis, penalty, inside_penalty) and not _has_few_rows(n, d, basis):
+        # Before BLAS is held to one thread: products do not wait for each other as factors do.
+        moments = moments_by_blas(inputs, targets.reshape(n, -1))
+        if moments is not None:
+            return _solve_known(inputs, targets, moments, basis, penalty, inside_penalty)
+    return _solve(inputs, targets, basis, penalty, inside_penalty)
+
+
+@with_one_blas_thread
+@jax.jit
+def _solve(
+    inputs: Array, targets: Array, basis: Array | None, penalty: Array, inside_penalty: Array
+) -> Float[Array, "d *t"]:
     unit = power_of_two(inputs)
     numbers = shares(penalty, inside_penalty, unit)
     return _in_units(inputs, targets, unit, unit, basis, numbers)
+
+
+@with_one_blas_thread
+@jax.jit
+def _solve_known(
+    inputs: Array,
+    targets: Array,
+    moments: Moments,
+    basis: Array | None,
+    penalty: Array,
+    inside_penalty: Array,
+) -> Float[Array, "d *t"]:
+    """The same where the moments are known, and no number of them is too large or small."""
+    n = len(inputs)
+    unit = power_of_two(jnp.sqrt(jnp.max(jnp.diag(moments.gram)) / n))
+    numbers = shares(penalty, inside_penalty, unit)
+    scaled = Moments(moments.gram / unit / unit, moments.right / unit)
+    weights, lost = _many_rows(scaled, n, basis, numbers)
+
+    def by_rows() -> Array:
+        return _from_rows(inputs / unit, targets.reshape(n, -1), basis, numbers)
+
+    weights = _unless_lost(weights, lost, by_rows) / unit
+    return weights.reshape(inputs.shape[1], *targets.shape[1:])
+
+
+def _has_few_rows(n: int, d: int, basis: Array | None) -> bool:
+    """Whether a system of the size of the rows is the smaller one, and as good.
+
+    It loses digits where rows are more than the directions that are penalised alone.
+    """
+    rank = 0 if basis is None else basis.shape[1]
+    return n <= d - rank and n < d
 
 
 def _in_units(
@@ -93,12 +150,12 @@ def _solution(inputs: Array, columns: Array, basis: Array | None, numbers: Share
     if numbers is None:
         return _from_rows(inputs, columns, basis, numbers)
     weights, lost = _from_moments(inputs, columns, basis, numbers)
+    return _unless_lost(weights, lost, lambda: _from_rows(inputs, columns, basis, numbers))
+
+
+def _unless_lost(weights: Array, lost: Array, by_rows: Callable[[], Array]) -> Array:
     # NaN, of a matrix that is not positive definite in rounding, is no small loss.
-    return jax.lax.cond(
-        lost < DIGITS_TO_LOSE[weights.dtype.itemsize],
-        lambda: weights,
-        lambda: _from_rows(inputs, columns, basis, numbers),
-    )
+    return jax.lax.cond(lost < DIGITS_TO_LOSE[weights.dtype.itemsize], lambda: weights, by_rows)
 
 
 @partial(_solution.defjvp, symbolic_zeros=True)
@@ -127,33 +184,59 @@ def _from_moments(
 ) -> tuple[Array, Array]:
     """Weights by the normal equations, and what these may have cost relative to their size."""
     n, d = inputs.shape
-    rank = 0 if basis is None else basis.shape[1]
-    # A system of rows loses digits where they are more than the directions that are penalised
-    # alone.
-    few_rows = n <= d - rank and n < d
-    return (_few_rows if few_rows else _many_rows)(inputs, columns, basis, numbers)
+    if _has_few_rows(n, d, basis):
+        return _few_rows(inputs, columns, basis, numbers)
+    moments = moments_of(inputs, columns)
+    # In double precision moments are enough.
+    rows = (inputs, columns) if inputs.dtype.itemsize < 8 else None
+    return _many_rows(moments, n, basis, numbers, rows)
 
 
 def _many_rows(
-    inputs: Array, columns: Array, basis: Array | None, numbers: Shares
+    moments: Moments,
+    n: int,
+    basis: Array | None,
+    numbers: Shares,
+    rows: tuple[Array, Array] | None = None,
 ) -> tuple[Array, Array]:
-    n, d = inputs.shape
-    moments, right = moments_of(inputs, columns)
+    """By a system of the size of the inputs, refined once with the rows where these are given."""
+    d, dtype = len(moments.gram), moments.gram.dtype
     scales = numbers.inside, numbers.outside
-    eye = jnp.eye(d, dtype=inputs.dtype)
-    kept = n * _on_both(basis, numbers.inside_kept, numbers.outside_kept, eye)
-    system = _on_both(basis, *scales, _on_both(basis, *scales, moments).T) + kept
-    factor = jnp.linalg.cholesky(system)
-    right = _on_both(basis, *scales, right.T).T
-    solution = jax.scipy.linalg.cho_solve((factor, True), right)
-    if inputs.dtype.itemsize < 8:
+    system = _penalised(moments.gram, n, basis, numbers)
+    factor = jnp.linalg.cholesky(system, symmetrize_input=False)
+    # Targets and probes go through the factor together: one pass over it.
+    right = _on_both(basis, *scales, moments.right.T).T
+    both = jnp.concatenate([right, probes(d, dtype)], axis=1)
+    half = jax.scipy.linalg.solve_triangular(factor, both, lower=True)
+    half, solved = half[:, :-8], half[:, -8:]
+    solution = jax.scipy.linalg.solve_triangular(factor, half, lower=True, trans="T")
+    if rows is not None:
         # One step of refinement with the residual of the data gives back digits that forming the
         # moments has cost.
+        inputs, columns = rows
         residual = columns - inputs @ _on_both(basis, *scales, solution.T).T
         residual = _on_both(basis, *scales, (inputs.T @ residual).T).T
-        solution = solution + jax.scipy.linalg.cho_solve((factor, True), residual - kept @ solution)
-    size = jnp.mean(jnp.diag(moments)) + jnp.mean(jnp.diag(system))
-    return _on_both(basis, *scales, solution.T).T, digits_lost(factor, size)
+        kept = n * _on_both(basis, numbers.inside_kept, numbers.outside_kept, solution.T).T
+        solution = solution + jax.scipy.linalg.cho_solve((factor, True), residual - kept)
+    size = jnp.mean(jnp.diag(moments.gram)) + jnp.mean(jnp.diag(system))
+    return _on_both(basis, *scales, solution.T).T, digits_lost_of(solved, size)
+
+
+def _penalised(gram: Array, n: int, basis: Array | None, numbers: Shares) -> Array:
+    """ΩXᵀXΩ + nκ. With a subspace it differs by W Bᵀ + B Wᵀ from what it would be without."""
+    system = numbers.outside**2 * gram + n * numbers.outside_kept * jnp.eye(
+        len(gram), dtype=gram.dtype
+    )
+    if basis is None:
+        return system
+    more = numbers.inside - numbers.outside
+    seen = gram @ basis
+    by_basis = more**2 * (basis.T @ seen) + n * (numbers.inside_kept - numbers.outside_kept) * (
+        jnp.eye(basis.shape[1], dtype=gram.dtype)
+    )
+    change = numbers.outside * more * seen + basis @ by_basis / 2
+    left, right = (jnp.concatenate(pair, axis=1) for pair in ((change, basis), (basis, change)))
+    return system + left @ right.T
 
 
 def _few_rows(
@@ -203,7 +286,7 @@ def _from_rows(inputs: Array, columns: Array, basis: Array | None, numbers: Shar
     """
     n, d = inputs.shape
     rank = 0 if basis is None else basis.shape[1]
-    few_rows = n <= d - rank and n < d
+    few_rows = _has_few_rows(n, d, basis)
     if few_rows:
         # The weights lie in the span of the rows and of the subspace.
         spanning = inputs.T if basis is None else jnp.concatenate([basis, inputs.T], axis=1)
@@ -233,43 +316,6 @@ def _from_rows(inputs: Array, columns: Array, basis: Array | None, numbers: Shar
 def _back_substituted(triangle: Array, lengths: Array, right: Array, n: int) -> Array:
     solution = jax.scipy.linalg.solve_triangular(triangle, right)
     return jnp.where(is_determined(triangle, lengths, n), solution, jnp.nan)
-
-
-def is_determined(triangle: Array, lengths: Array, n: int) -> Array:
-    """Whether no column of `n` rows with this QR decomposition is rounding beside those before."""
-    # Of what is just above rounding the residuals of the rows leave few digits: 200 keep two.
-    rounding = 200 * np.sqrt(n) * jnp.finfo(triangle.dtype).eps
-    return jnp.all(jnp.abs(jnp.diag(triangle)) > rounding * lengths)
-
-
-def digits_lost(factor: Float[Array, "d d"], size: Array) -> Array:
-    """What a solution by this Cholesky factor is off by, relative to it: eps · size · tr A⁻¹.
-
-    The trace is estimated by eight directions, of which none is likely to miss what is small.
-    `size` is the mean eigenvalue of the matrix, or of what it was summed from.
-    """
-    probes = np.random.default_rng(0).standard_normal((len(factor), 8))
-    solved = jax.scipy.linalg.solve_triangular(
-        factor, jnp.asarray(probes, factor.dtype), lower=True
-    )
-    return jnp.finfo(factor.dtype).eps * size * jnp.sum(solved**2) / 8
-
-
-def moments_of(
-    inputs: Float[Array, "n d"], columns: Float[Array, "n t"]
-) -> tuple[Float[Array, "d d"], Float[Array, "d t"]]:
-    """XᵀX and XᵀY, as fast as XLA's products on a CPU can be made to be.
-
-    They are fastest along rows, and of a symmetric matrix three quarters are enough.
-    """
-    half = inputs.shape[1] // 2
-    if half < 64:
-        return inputs.T @ inputs, inputs.T @ columns
-    # XLA would transpose within each product, at every use.
-    first, last = jax.lax.optimization_barrier((inputs[:, :half].T, inputs[:, half:].T))
-    corner = first @ last.T
-    gram = jnp.block([[first @ first.T, corner], [corner.T, last @ last.T]])
-    return gram, jnp.concatenate([first @ columns, last @ columns])
 
 
 def _on_both(basis: Array | None, inside: Array, outside: Array, rows: Array) -> Array:

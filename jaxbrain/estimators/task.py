@@ -67,7 +67,6 @@ def task_only(inputs: AnyArray, targets: AnyArray) -> Float[Array, "d *t"]:
     return checked_solution(least_squares(inputs, targets), inputs=inputs, targets=targets)
 
 
-@with_one_blas_thread
 def ridge(inputs: AnyArray, targets: AnyArray, penalty: Real) -> Float[Array, "d *t"]:
     """Learn a task from labels alone, by ridge regression.
 
@@ -109,7 +108,6 @@ def ridge(inputs: AnyArray, targets: AnyArray, penalty: Real) -> Float[Array, "d
     )
 
 
-@with_one_blas_thread
 def befs(
     inputs: AnyArray,
     targets: AnyArray,
