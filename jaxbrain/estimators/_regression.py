@@ -76,7 +76,7 @@ def solve(
 ) -> Float[Array, "d *t"]:
     """Weights for one pair of penalties, on all inputs alike where there is no basis."""
     n, d = inputs.shape
-    if is_concrete(basis, penalty, inside_penalty) and not _has_few_rows(n, d, basis):
+    if is_concrete(basis, penalty, inside_penalty) and not has_few_rows(n, d, basis):
         # Before BLAS is held to one thread: products do not wait for each other as factors do.
         moments = moments_by_blas(inputs, targets.reshape(n, -1))
         if moments is not None:
@@ -118,7 +118,7 @@ def _solve_known(
     return weights.reshape(inputs.shape[1], *targets.shape[1:])
 
 
-def _has_few_rows(n: int, d: int, basis: Array | None) -> bool:
+def has_few_rows(n: int, d: int, basis: Array | None) -> bool:
     """Whether a system of the size of the rows is the smaller one, and as good.
 
     It loses digits where rows are more than the directions that are penalised alone.
@@ -184,7 +184,7 @@ def _from_moments(
 ) -> tuple[Array, Array]:
     """Weights by the normal equations, and what these may have cost relative to their size."""
     n, d = inputs.shape
-    if _has_few_rows(n, d, basis):
+    if has_few_rows(n, d, basis):
         return _few_rows(inputs, columns, basis, numbers)
     moments = moments_of(inputs, columns)
     # In double precision moments are enough.
@@ -205,7 +205,7 @@ def _many_rows(
     system = _penalised(moments.gram, n, basis, numbers)
     factor = jnp.linalg.cholesky(system, symmetrize_input=False)
     # Targets and probes go through the factor together: one pass over it.
-    right = _on_both(basis, *scales, moments.right.T).T
+    right = on_both(basis, *scales, moments.right.T).T
     both = jnp.concatenate([right, probes(d, dtype)], axis=1)
     half = jax.scipy.linalg.solve_triangular(factor, both, lower=True)
     half, solved = half[:, :-8], half[:, -8:]
@@ -214,12 +214,12 @@ def _many_rows(
         # One step of refinement with the residual of the data gives back digits that forming the
         # moments has cost.
         inputs, columns = rows
-        residual = columns - inputs @ _on_both(basis, *scales, solution.T).T
-        residual = _on_both(basis, *scales, (inputs.T @ residual).T).T
-        kept = n * _on_both(basis, numbers.inside_kept, numbers.outside_kept, solution.T).T
+        residual = columns - inputs @ on_both(basis, *scales, solution.T).T
+        residual = on_both(basis, *scales, (inputs.T @ residual).T).T
+        kept = n * on_both(basis, numbers.inside_kept, numbers.outside_kept, solution.T).T
         solution = solution + jax.scipy.linalg.cho_solve((factor, True), residual - kept)
     size = jnp.mean(jnp.diag(moments.gram)) + jnp.mean(jnp.diag(system))
-    return _on_both(basis, *scales, solution.T).T, digits_lost_of(solved, size)
+    return on_both(basis, *scales, solution.T).T, digits_lost_of(solved, size)
 
 
 def _penalised(gram: Array, n: int, basis: Array | None, numbers: Shares) -> Array:
@@ -286,7 +286,7 @@ def _from_rows(inputs: Array, columns: Array, basis: Array | None, numbers: Shar
     """
     n, d = inputs.shape
     rank = 0 if basis is None else basis.shape[1]
-    few_rows = _has_few_rows(n, d, basis)
+    few_rows = has_few_rows(n, d, basis)
     if few_rows:
         # The weights lie in the span of the rows and of the subspace.
         spanning = inputs.T if basis is None else jnp.concatenate([basis, inputs.T], axis=1)
@@ -318,40 +318,8 @@ def _back_substituted(triangle: Array, lengths: Array, right: Array, n: int) -> 
     return jnp.where(is_determined(triangle, lengths, n), solution, jnp.nan)
 
 
-def _on_both(basis: Array | None, inside: Array, outside: Array, rows: Array) -> Array:
+def on_both(basis: Array | None, inside: Array, outside: Array, rows: Array) -> Array:
     """Each row times `inside` within the subspace and times `outside` beyond it."""
     if basis is None:
         return outside * rows
     return outside * rows + (inside - outside) * ((rows @ basis) @ basis.T)
-
-
-def predictions_and_leverages(
-    inputs: Float[Array, "n d"],
-    targets: Float[Array, "n t"],
-    judged_inputs: Float[Array, "m d"],
-    basis: Float[Array, "d k"],
-    penalty: Array,
-    inside_penalty: Array,
-    n: Array | int,
-) -> tuple[Float[Array, "m t"], Float[Array, " m"]]:
-    """Predictions for the judged rows, and xᵀ(XᵀX + nΛ)⁻¹x of each: the leverage of a learned one.
-
-    Derivatives are those of the implicit function, by solves with the same factor.
-    """
-    unit = power_of_two(inputs)
-    numbers = shares(penalty, inside_penalty, unit)
-    scaled, judged = (
-        _on_both(basis, numbers.inside, numbers.outside, rows / unit)
-        for rows in (inputs, judged_inputs)
-    )
-    eye = jnp.eye(inputs.shape[1], dtype=inputs.dtype)
-    kept = _on_both(basis, numbers.inside_kept, numbers.outside_kept, eye)
-    matrix = scaled.T @ scaled + n * kept
-    factor = jax.scipy.linalg.cho_factor(jax.lax.stop_gradient(matrix), lower=True)
-    spread = jax.lax.custom_linear_solve(
-        lambda x: matrix @ x,
-        judged.T,
-        lambda _, b: jax.scipy.linalg.cho_solve(factor, b),
-        symmetric=True,
-    )
-    return (scaled @ spread).T @ targets, jnp.sum(judged * spread.T, axis=1)

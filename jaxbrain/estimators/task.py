@@ -29,7 +29,6 @@ from .._linalg import power_of_two
 from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Real
 from ._regression import least_squares, solve
-from ._regression import predictions_and_leverages as predictions_and_leverages
 from .encoding import check_positive_for, checked_solution
 
 

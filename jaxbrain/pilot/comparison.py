@@ -16,8 +16,8 @@ from .._linalg import map_factorisations
 from .._threads import with_one_blas_thread
 from ..estimators import VARIANTS, encode, find_variant
 from ..estimators.encoding import orthonormal
+from ..estimators.predictions import predictions
 from ..estimators.registry import Variant
-from ..estimators.task import predictions_and_leverages
 from ..tuning import KFold, tune_penalty
 from .rank import _largest_rank, choose_rank
 from .recordings import PilotData, PilotError
@@ -329,7 +329,7 @@ def _all_repeats(
 
         def test_error(case: tuple[Array, Array]) -> Array:
             basis, (outside, inside) = case
-            predicted, _ = predictions_and_leverages(*rows, basis, outside, inside, sizes.n_task)
+            predicted = predictions(*rows, basis, outside, inside, sizes.n_task)
             return jnp.mean((y_new - predicted) ** 2, axis=0)
 
         none = jnp.zeros(2, dtype)
@@ -345,7 +345,7 @@ def _all_repeats(
             tuned = tune_penalty(KFold(seen, labels, folds=_FOLDS)).penalty
             mean = jnp.mean(seen, axis=0, keepdims=True)
             nothing = jnp.zeros((raw.shape[1], 1), dtype)
-            predicted, _ = predictions_and_leverages(
+            predicted = predictions(
                 seen - mean, labels - y_mean, new - mean, nothing, tuned, tuned, sizes.n_task
             )
             alone = jnp.mean((y_new - predicted) ** 2, axis=0)

@@ -7,12 +7,13 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import (
+    as_float_like,
     as_floats,
+    as_integer,
     check_finite,
     check_integer,
     check_key,
@@ -24,14 +25,15 @@ from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Real
 from ..estimators.task import checked_arrays
 from ..theory import Penalties
-from ._regressions import OnLearnedRows, OnOtherRows, Split, TwoPenalties, prepare
+from ._regressions import OnLearnedRows, Regression, TwoPenaltiesOfFewRows, prepare
+from .folds import Split, fold_of_groups, fold_of_rows, splits_of
 from .penalty import PenaltyObjective
 
 
 class _OnData(PenaltyObjective):
     """What the objectives on data have in common: checked arrays, and one regression or several."""
 
-    regression: OnLearnedRows | OnOtherRows | TwoPenalties
+    regression: Regression
     spread: Float[Array, " t"]
     counts: Float[Array, "*s m"]
     scale: Float[Array, ""]
@@ -49,6 +51,7 @@ class _OnData(PenaltyObjective):
         inside_penalty: Real = 0.0,
         intercept: bool = True,
         per_target: bool = False,
+        sample_weight: AnyArray | None = None,
         splits: Split | None = None,
     ):
         inputs, targets, *subspace = checked_arrays(inputs, targets, basis)
@@ -74,10 +77,10 @@ class _OnData(PenaltyObjective):
             basis = jnp.zeros((inputs.shape[1], 1), inputs.dtype)
             inside = jnp.asarray(jnp.inf, inputs.dtype)
         n = len(inputs)
-        self.counts = jnp.ones(n, inputs.dtype) if splits is None else splits.counts
-        found = prepare(
-            inputs, targets.reshape(n, -1), basis, inside, splits, both_penalties, intercept
-        )
+        weights = _checked_weights(sample_weight, inputs)
+        self.counts = weights if splits is None else splits.counts * weights[splits.judged]
+        columns = targets.reshape(n, -1)
+        found = prepare(inputs, columns, basis, inside, weights, splits, both_penalties, intercept)
         self.regression, self.spread = found.regression, found.spread
         self.scale, self.determined = found.scale, found.determined
         if is_concrete(self.scale) and not 0 < float(self.scale) < np.inf:
@@ -96,8 +99,11 @@ class _OnData(PenaltyObjective):
             some = penalty[0] > 0
         else:
             penalty = jnp.asarray(penalty, self.scale.dtype)
-            # Of rows learned from, no penalty has the limit of small ones.
-            some = (penalty > 0) | isinstance(self.regression, OnLearnedRows)
+            some = penalty > 0
+        # Of rows learned from, no penalty has the limit of small ones.
+        regression = self.regression
+        some |= isinstance(regression, OnLearnedRows)
+        some |= isinstance(regression, TwoPenaltiesOfFewRows) and regression.others is None
         error = jnp.mean(self._errors(penalty) / self.spread)
         return jnp.where(some | self.determined, error, jnp.inf)
 
@@ -119,6 +125,23 @@ class _OnData(PenaltyObjective):
         split = eqx.tree_at(of_targets, self, [leaf[..., None, :] for leaf in leaves])
         axes = jax.tree.map(lambda _: None, self)
         return split, eqx.tree_at(of_targets, axes, [-1, -1, -1], is_leaf=lambda x: x is None)
+
+
+def _checked_weights(sample_weight: AnyArray | None, inputs: Array) -> Array:
+    """Weights of rows, of which the mean is 1: only their ratios count."""
+    n = len(inputs)
+    if sample_weight is None:
+        return jnp.ones(n, inputs.dtype)
+    weights = as_float_like("sample_weight", sample_weight, inputs)
+    check_shape("sample_weight", weights, (n,), "one number for each row of inputs")
+    check_finite("sample_weight", weights)
+    try:
+        check_positive("sample_weight", weights)
+    except ValueError as problem:
+        raise ValueError(f"{problem}: leave out rows of weight 0") from problem
+    # Their sum may be no number.
+    weights = weights / jnp.max(weights)
+    return weights / jnp.mean(weights)
 
 
 def _check_means(inputs: Array) -> None:
@@ -204,6 +227,10 @@ class LeaveOneOut(_OnData):
       - `intercept`: learn a mean too; False for rows that need none.
       - `per_target`: a penalty for each target; otherwise all share one, and count by their
         variance.
+      - `sample_weight`, shape (n,): by how much each row counts, more than 0; only ratios matter.
+        Errors, means and variances are weighted, and a penalty is one a unit of weight. A row is
+        left out with all its weight: one of weight 2 stands for two equal rows that are left out
+        together.
 
     **Fields**
 
@@ -211,7 +238,7 @@ class LeaveOneOut(_OnData):
 
     - `regression`: residuals and leverages of the judged rows as a function of the penalty.
     - `spread`, shape (t,): variance of each target, the unit of its error; 1 for a constant one.
-    - `counts`, shape (m,), or (folds, m) with splits: 1 for a judged row, 0 for padding.
+    - `counts`, shape (m,), or (folds, m) with splits: weight of a judged row, 0 for padding.
     - `scale`: mean variance of an input, the natural penalty.
     - `determined`: whether the rows determine all weights without a penalty.
 
@@ -299,6 +326,8 @@ class KFold(_OnSplits):
 
     - `folds`: 2 to n of them, of equal size give or take one.
     - `key`: shuffles the rows first; without it the folds are consecutive rows.
+    - `groups`, shape (n,): names of groups whose rows stay together. Folds are then of whole
+      groups, at most as many as there are.
     - `inputs`, `targets`, `basis`, `**options`: as in `LeaveOneOut`.
 
     **Fields**
@@ -322,27 +351,23 @@ class KFold(_OnSplits):
         *,
         folds: int = 5,
         key: PRNGKeyArray | None = None,
+        groups: Any = None,
         **options: Any,
     ):
         """Diagonalise for each fold. **Raises** `ValueError` naming argument and remedy."""
         check_shape("inputs", inputs, ("n", "d"), "one row a sample")
         n = len(inputs)
-        check_integer("folds", folds, 2, n)
+        folds = as_integer("folds", folds, 2, n)
+        if groups is None:
+            fold = fold_of_rows(n, folds)
+        else:
+            check_shape("groups", groups, (n,), "the group of each row of inputs")
+            if key is not None:
+                raise ValueError("key shuffles single rows: pass either key or groups")
+            fold = fold_of_groups(groups, folds)
         if key is not None:
             check_key(key)
-        order = jnp.arange(n) if key is None else jr.permutation(key, n)
-        sizes = np.full(folds, n // folds) + (np.arange(folds) < n % folds)
-        starts = np.cumsum(sizes) - sizes
-        place = starts[:, None] + np.arange(sizes[0])[None, :]
-        counts = np.arange(sizes[0])[None, :] < sizes[:, None]
-        fold = np.repeat(np.arange(folds), sizes)
-        dtype = as_floats(inputs=inputs)[0].dtype
-        learned = jnp.asarray(fold[None, :] != np.arange(folds)[:, None], dtype)
-        splits = Split(
-            learned=jnp.zeros_like(learned).at[:, order].set(learned),
-            judged=order[np.minimum(place, n - 1)],
-            counts=jnp.asarray(counts, dtype),
-        )
+        splits = splits_of(fold, as_floats(inputs=inputs)[0].dtype, key)
         _OnData.__init__(self, inputs, targets, basis, splits=splits, **options)
 
 
@@ -361,6 +386,8 @@ class HeldOut(_OnSplits):
 
     - `validation_inputs`, shape (m, d): the rows set aside.
     - `validation_targets`, shape (m,) or (m, t): their targets.
+    - `sample_weight`, shape (n,): of the rows to learn from, relative to their mean; those set
+      aside count one each.
     - `inputs`, `targets`, `basis`, `**options`: as in `LeaveOneOut`, for the rows to learn from.
 
     **Fields**
@@ -379,6 +406,8 @@ class HeldOut(_OnSplits):
         validation_inputs: AnyArray,
         validation_targets: AnyArray,
         basis: AnyArray | None = None,
+        *,
+        sample_weight: AnyArray | None = None,
         **options: Any,
     ):
         """Diagonalise the regression. **Raises** `ValueError` naming argument and remedy."""
@@ -395,6 +424,10 @@ class HeldOut(_OnSplits):
         check_integer("the number of rows of validation_inputs", m, 1)
         wanted = (m, *arrays[1].shape[1:])
         check_shape("validation_targets", arrays[3], wanted, "columns as in targets")
+        weights = None
+        if sample_weight is not None:
+            learned = _checked_weights(sample_weight, arrays[0])
+            weights = jnp.concatenate([learned, jnp.ones(m, learned.dtype)])
         rows = np.arange(n + m)
         splits = Split(
             learned=jnp.asarray(rows < n, arrays[0].dtype)[None],
@@ -406,6 +439,7 @@ class HeldOut(_OnSplits):
             jnp.concatenate([arrays[0], arrays[2]]),
             jnp.concatenate([arrays[1], arrays[3]]),
             basis,
+            sample_weight=weights,
             splits=splits,
             **options,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,21 +13,14 @@ from jaxtyping import Array, Float
 
 from .._linalg import map_factorisations, power_of_two
 from .._threads import with_one_blas_thread
-from ..estimators.task import penalty_path, predictions_and_leverages
-
-
-class Split(eqx.Module):
-    """Rows to learn from and rows to be judged by; leaves may be stacked, one split each.
-
-    Weights of 0 and 1 make sets of unequal sizes equally long.
-    """
-
-    learned: Float[Array, "*s n"]
-    """1 for rows that are learned from, else 0."""
-    judged: Array
-    """Numbers of the rows to be judged by."""
-    counts: Float[Array, "*s m"]
-    """1 for those, 0 for padding."""
+from ..estimators.predictions import (
+    ByRows,
+    outside_of,
+    predictions_and_leverages,
+    solve_by_rows,
+)
+from ..estimators.task import penalty_path
+from .folds import Split
 
 
 class OnLearnedRows(eqx.Module):
@@ -87,7 +81,7 @@ class OnOtherRows(eqx.Module):
 
 
 class TwoPenalties(eqx.Module):
-    """Residuals and 1 − h for two penalties, from a Cholesky factor each time."""
+    """Residuals and 1 − h for two penalties, from a factor of the size of the inputs each time."""
 
     inputs: Float[Array, "n d"]
     targets: Float[Array, "n t"]
@@ -95,24 +89,58 @@ class TwoPenalties(eqx.Module):
     judged_targets: Float[Array, "m t"]
     basis: Float[Array, "d k"]
     rows: Float[Array, ""]
-    share: Float[Array, ""]
+    share: Float[Array, " m"]
+    """What the mean takes of each row."""
     unit: Float[Array, ""]
-    least: Float[Array, ""]
-    """The outside penalty below which rounding would be all that is left of 1 − h."""
 
     def __call__(self, penalty: Any) -> tuple[Array, Array]:
         outside, inside = (x / self.unit / self.unit for x in penalty)
-        outside = jnp.maximum(outside, self.least)
         fitted, leverage = predictions_and_leverages(
             self.inputs, self.targets, self.judged_inputs, self.basis, outside, inside, self.rows
         )
         return self.judged_targets - fitted, 1 - self.share - leverage
 
 
+class TwoPenaltiesOfFewRows(eqx.Module):
+    """The same from a factor of the size of the rows, where these are few.
+
+    Of rows learned from, residuals and 1 − h both vanish with the outside penalty. Their ratio does
+    not: it is that at the least penalty that rounding can tell from 0.
+    """
+
+    by_rows: ByRows
+    targets: Float[Array, "r t"]
+    mean: Float[Array, " n"] | None
+    """Direction of the mean, which rows learned from are without; None where none is learned."""
+    others: tuple[Array, Array, Array] | None
+    """X_out X_outᵀ, X_in and targets of rows that were not learned from; None for learned ones."""
+    rows: Float[Array, ""]
+    unit: Float[Array, ""]
+    least: Float[Array, ""]
+
+    def __call__(self, penalty: Any) -> tuple[Array, Array]:
+        outside, inside = (x / self.unit / self.unit for x in penalty)
+        outside = jnp.maximum(outside, self.least)
+        if self.others is not None:
+            cross, within, targets = self.others
+            found = solve_by_rows(self.by_rows, self.targets, outside, inside, self.rows)
+            residual = targets - cross @ found.amplitudes - within @ found.inside
+            return residual, jnp.ones(len(residual), residual.dtype)
+        # What is left of a row by itself is 1 − h.
+        size = len(self.targets)
+        both = jnp.concatenate([jnp.eye(size, dtype=self.targets.dtype), self.targets], axis=1)
+        left = solve_by_rows(self.by_rows, both, outside, inside, self.rows).left
+        _, lift = without_mean(self.mean)
+        return lift(left[:, size:]), jnp.diag(lift(lift(left[:, :size]).T))
+
+
+Regression = OnLearnedRows | OnOtherRows | TwoPenalties | TwoPenaltiesOfFewRows
+
+
 class Prepared(NamedTuple):
     """A regression ready for any penalty, and what is known of the rows."""
 
-    regression: OnLearnedRows | OnOtherRows | TwoPenalties
+    regression: Regression
     spread: Float[Array, " t"]
     scale: Float[Array, ""]
     """Mean variance of an input, in the user's units."""
@@ -126,11 +154,14 @@ class Prepared(NamedTuple):
 
 @with_one_blas_thread
 @partial(jax.jit, static_argnames=("both_penalties", "intercept"))
-def prepare(inputs, targets, basis, inside, splits, both_penalties, intercept) -> Prepared:
-    """Factorise once for all penalties; for both penalties, centre and keep the rows."""
+def prepare(inputs, targets, basis, inside, weights, splits, both_penalties, intercept) -> Prepared:
+    """Factorise once for all penalties; for both penalties, centre and keep the rows.
+
+    A row counts by its weight, of which the mean is 1: it is a row times the root of that, and so
+    is the 1 that the mean is learned from.
+    """
     n, d = inputs.shape
     dtype = inputs.dtype
-    share = 1.0 if intercept else 0.0
     unit, of_targets = power_of_two(inputs), power_of_two(targets, axis=0)
     inputs, targets = inputs / unit, targets / of_targets[None, :]
     inside = inside / unit / unit
@@ -142,50 +173,49 @@ def prepare(inputs, targets, basis, inside, splits, both_penalties, intercept) -
         return array
 
     def one(split: Split | None):
-        weights = jnp.ones(n, dtype) if split is None else split.learned
-        rows = jnp.sum(weights)
-        x, y = (centred(array, weights, rows) for array in (inputs, targets))
-        lost = _depend(weights[:, None] * (x @ basis))
-        if split is None and not both_penalties:
-            regression, alone = _on_learned_rows(x, y, basis, inside, intercept, unit)
-            return regression, rows, alone, lost
-        judged = jnp.arange(n) if split is None else split.judged
-        x_judged, y_judged = x[judged], y[judged]
-        x, y = weights[:, None] * x, weights[:, None] * y
+        counts = weights if split is None else split.learned * weights
+        rows, root = jnp.sum(counts), jnp.sqrt(counts)
+        x, y = (centred(array, counts, rows) for array in (inputs, targets))
+        x_learned, y_learned = (root[:, None] * array for array in (x, y))
+        lost = _depend(x_learned @ basis)
+        known = jnp.sum(counts > 0)
+        if split is None:
+            mean = root / jnp.linalg.norm(root) if intercept else None
+            learn = _both_on_learned_rows if both_penalties else _on_learned_rows
+            regression, alone = learn(x_learned, y_learned, basis, inside, mean, unit)
+            return regression, known, alone, lost
         alone = jnp.ones((), dtype)
+        judged = x[split.judged], y[split.judged]
         if both_penalties:
-            is_wide = split is None and n <= d + share
-            least = jnp.sqrt(jnp.finfo(dtype).eps) * jnp.sum(x**2) / n if is_wide else 0.0 * rows
-            regression = TwoPenalties(
-                x, y, x_judged, y_judged, basis, rows, share / rows, unit, least
-            )
-            return regression, rows, alone, lost
+            regression = _both_on_other_rows(x_learned, y_learned, *judged, basis, rows, unit)
+            return regression, known, alone, lost
         # Padding counts as rows there.
-        path = penalty_path(x, basis, inside * rows / n)
+        path = penalty_path(x_learned, basis, inside * rows / n)
         rounding = 4 * max(n, d) * jnp.finfo(dtype).eps * jnp.max(path.strengths)
         regression = OnOtherRows(
-            residual=y_judged - (x_judged @ basis) @ (path.inside_solve @ y),
-            modes=x_judged @ path.directions,
-            amplitudes=path.modes.T @ y,
+            residual=judged[1] - (judged[0] @ basis) @ (path.inside_solve @ y_learned),
+            modes=judged[0] @ path.directions,
+            amplitudes=path.modes.T @ y_learned,
             strengths=jnp.where(path.strengths > rounding, path.strengths, 0.0),
             rows=rows,
             unit=unit,
         )
-        return regression, rows, alone, lost
+        return regression, known, alone, lost
 
     if splits is None:
-        regression, rows, alone, lost = one(None)
+        regression, known, alone, lost = one(None)
     else:
-        regression, rows, alone, lost = map_factorisations(one, splits, len(splits.judged))
-    spread = jnp.var(targets, axis=0)
+        regression, known, alone, lost = map_factorisations(one, splits, len(splits.judged))
+    rows = jnp.sum(weights)
+    spread = weights @ (targets - (weights @ targets / rows)[None]) ** 2 / rows
     # The variance of a constant that no float holds exactly is rounding, not a scale.
     rounding = n * jnp.finfo(dtype).eps * jnp.max(jnp.abs(targets), axis=0)
-    scale = jnp.mean(centred(inputs, jnp.ones(n, dtype), n) ** 2)
+    scale = jnp.mean(weights @ centred(inputs, weights, rows) ** 2 / rows)
     return Prepared(
         regression,
         jnp.where(spread > rounding**2, spread, 1.0),
         jnp.where(scale > 0, scale, 1.0) * unit * unit,
-        jnp.min(rows) > d + share,
+        jnp.min(known) > d + intercept,
         alone,
         lost,
     )
@@ -202,12 +232,44 @@ def _depend(columns: Float[Array, "n k"]) -> Array:
     return jnp.any(jnp.abs(jnp.diag(triangle)) <= rounding * lengths)
 
 
-def _on_learned_rows(x, y, basis, inside, intercept, unit):
+def _both_on_learned_rows(x, y, basis, inside, mean, unit):
+    n, d = x.shape
+    rows = jnp.asarray(n, x.dtype)
+    alone = jnp.ones((), x.dtype)
+    if n - (mean is not None) > d:
+        share = jnp.zeros(n, x.dtype) if mean is None else mean**2
+        return TwoPenalties(x, y, x, y, basis, rows, share, unit), alone
+    drop, _ = without_mean(mean)
+    contrasts = drop(x)
+    outside = outside_of(contrasts, basis)
+    by_rows = ByRows(outside @ outside.T, contrasts @ basis)
+    # The least penalty at which a factor keeps half of the digits.
+    strengths = jnp.linalg.eigvalsh(by_rows.gram)
+    eps = jnp.finfo(x.dtype).eps
+    least = jnp.sqrt(eps) * strengths[-1] - jnp.maximum(strengths[0], 0.0)
+    least = jnp.maximum(least, eps / 100 * strengths[-1]) / n
+    return TwoPenaltiesOfFewRows(by_rows, drop(y), mean, None, rows, unit, least), alone
+
+
+def _both_on_other_rows(x, y, judged_x, judged_y, basis, rows, unit):
+    n, d = x.shape
+    if n > d:
+        share = jnp.zeros(len(judged_x), x.dtype)
+        return TwoPenalties(x, y, judged_x, judged_y, basis, rows, share, unit)
+    outside = outside_of(x, basis)
+    by_rows = ByRows(outside @ outside.T, x @ basis)
+    # No penalty at all divides by 0, and is not asked for.
+    least = jnp.finfo(x.dtype).eps * jnp.trace(by_rows.gram) / n / n
+    others = judged_x @ outside.T, judged_x @ basis, judged_y
+    return TwoPenaltiesOfFewRows(by_rows, y, None, others, rows, unit, least)
+
+
+def _on_learned_rows(x, y, basis, inside, mean, unit):
     n, d = x.shape
     eps = jnp.finfo(x.dtype).eps
     # Rows, but for the mean: n − 1 contrasts where it is learned.
-    drop, lift = _without_mean(n, x.dtype) if intercept else (lambda a: a, lambda a: a)
-    contrasts, size = drop(x), n - intercept
+    drop, lift = without_mean(mean)
+    contrasts, size = drop(x), n - (mean is not None)
     within = contrasts @ basis
     frame, lengths, _ = jnp.linalg.svd(within, full_matrices=False)
     hard = jnp.isinf(inside)
@@ -230,7 +292,7 @@ def _on_learned_rows(x, y, basis, inside, intercept, unit):
     is_seen = spread > jnp.sqrt(1.0 * max(n, d)) * eps * jnp.linalg.norm(contrasts)
     modes = jnp.where(is_seen[None, :], lift(by_inside(vectors, jnp.sqrt(kept))), 0.0)
     amplitudes = modes.T @ y
-    alone = 1 - intercept / n - lift(frame) ** 2 @ (1 - kept)
+    alone = 1 - (0.0 if mean is None else mean**2) - lift(frame) ** 2 @ (1 - kept)
     freedom = alone - jnp.sum(modes**2, axis=1)
     residual = lift(by_inside(drop(y), kept)) - modes @ amplitudes
     # What is left of a row that the weights fit by themselves is rounding.
@@ -248,9 +310,11 @@ def _on_learned_rows(x, y, basis, inside, intercept, unit):
     return regression, alone
 
 
-def _without_mean(n: int, dtype: Any):
-    """Coordinates of columns of n rows beside the constant, and the way back: a reflection."""
-    axis = jnp.full(n, n**-0.5, dtype).at[0].add(1.0)
+def without_mean(mean: Array | None) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
+    """Coordinates of columns beside the direction of the mean, and the way back: a reflection."""
+    if mean is None:
+        return lambda array: array, lambda array: array
+    axis = mean.at[0].add(1.0)
     axis = axis / jnp.linalg.norm(axis)
 
     def reflected(array):
