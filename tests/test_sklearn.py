@@ -12,6 +12,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import jaxbrain as jb
 from jaxbrain.estimators.task import weights_of_each_target
+from jaxbrain.pilot import encoding_rank
 from jaxbrain.sklearn import BEFS, RidgeBaseline, TaskOnly
 
 pytestmark = pytest.mark.filterwarnings("ignore:neither recordings nor a basis:UserWarning")
@@ -98,7 +99,7 @@ def test_the_criterion_and_its_options_say_what_is_tuned(criterion, kind, monkey
     def ask(objective):
         raise Asked(objective)
 
-    monkeypatch.setattr("jaxbrain.sklearn.tune_penalty", ask)
+    monkeypatch.setattr("jaxbrain.sklearn._penalties.tune_penalty", ask)
     for estimator, both, per_target in (
         (RidgeBaseline(criterion=criterion), False, False),
         (RidgeBaseline(criterion=criterion, per_target=True), False, True),
@@ -249,6 +250,55 @@ def test_groups_are_left_out_together():
         RidgeBaseline(criterion="gcv").fit(X, y, groups=groups)
     with pytest.raises(ValueError, match="two groups or more"):
         RidgeBaseline().fit(X, y, groups=0 * groups)
+
+
+def test_groups_reach_the_choice_of_the_rank():
+    """A response that all rows of a group share is no signal of other groups."""
+    rng = np.random.default_rng(1)
+    groups = np.repeat(np.arange(24), 5)
+    X = rng.normal(size=(24, 12))[groups] + 0.05 * rng.normal(size=(120, 12))
+    shared = rng.normal(size=(24, 20))[groups]
+    recordings = 3 * X[:, :2] @ rng.normal(size=(2, 20)) + shared
+    y, order = X[:, 0] + rng.normal(size=120), rng.permutation(120)
+    X, y, recordings, groups = (array[order] for array in (X, y, recordings, groups))
+    assert encoding_rank(X, recordings, groups=groups) == 2 < encoding_rank(X, recordings)
+    fit = BEFS(penalty=1.0).fit
+    assert fit(X, y, recordings, groups=groups).rank_ == 2 < fit(X, y, recordings).rank_
+    # Rows recorded with inputs of their own have groups of their own.
+    own = {"recordings": recordings, "recorded_inputs": X, "recorded_groups": groups}
+    assert fit(X[:60], y[:60], groups=groups[:60], **own).rank_ == 2
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        fit(X, y, recordings, groups=groups[1:])
+    with pytest.raises(ValueError, match="groups must have shape"):
+        encoding_rank(X, recordings, groups=groups[1:])
+
+
+def test_a_tuned_penalty_of_weighted_rows_is_that_of_the_objective():
+    """A penalty is one a unit of weight: only ratios of weights matter."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 8))
+    y, weights = X[:, 0] + rng.normal(size=40), rng.integers(0, 4, 40)
+    kept = weights > 0
+    objective = jb.LeaveOneOut(X[kept], y[kept], sample_weight=weights[kept])
+    penalty = float(jb.tune_penalty(objective).penalty)
+    for factor in (1, 1e-3):
+        fitted = RidgeBaseline().fit(X, y, sample_weight=factor * weights)
+        assert fitted.penalty_ == pytest.approx(penalty, rel=1e-6)
+    same = RidgeBaseline(penalty=penalty).fit(np.repeat(X, weights, axis=0), np.repeat(y, weights))
+    np.testing.assert_allclose(fitted.coef_, same.coef_, rtol=0, atol=1e-6)
+    assert RidgeBaseline().fit(X, y).penalty_ != pytest.approx(penalty, rel=1e-2)
+
+
+def test_weights_of_rows_that_cannot_be_are_named():
+    X, y = np.eye(4), np.arange(4.0)
+    for weights, said in (
+        ([1, 2, 3], r"sample_weight must have shape \(4,\)"),
+        ([1, 2, 3, -1], "sample_weight must be at least 0"),
+        (np.zeros(4), "sample_weight is all 0"),
+        (np.ma.masked_array(np.ones(4), mask=[0, 0, 0, 1]), "sample_weight has masked entries"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            RidgeBaseline(penalty=1.0).fit(X, y, sample_weight=weights)
 
 
 def test_a_penalty_for_each_target_is_ridge_of_each():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._checks import check_finite, check_positive, check_shape
 from .._linalg import map_factorisations
 from .._threads import with_one_blas_thread
+from ..tuning.folds import Split, fold_of_groups, splits_of
 from .recordings import PilotData, PilotError
 from .splits import _FOLDS, SplitSizes, _draw_rows, _fold_size, rows_together
 
@@ -71,10 +73,12 @@ def choose_rank(
 
 
 @with_one_blas_thread
-def encoding_rank(inputs: np.ndarray, recordings: np.ndarray, ridge: float = 0.0) -> int:
+def encoding_rank(
+    inputs: np.ndarray, recordings: np.ndarray, ridge: float = 0.0, groups: Any = None
+) -> int:
     """Choose the rank of `encode` for rows that need no splitting.
 
-    As `choose_rank`, by five folds of all rows in a fixed random order.
+    As `choose_rank`, by five folds of all rows in a fixed random order, or of whole groups.
 
     >>> import numpy as np
     >>> from jaxbrain.pilot import encoding_rank
@@ -89,6 +93,7 @@ def encoding_rank(inputs: np.ndarray, recordings: np.ndarray, ridge: float = 0.0
     - `inputs`: of the brain stage, shape (n, d).
     - `recordings`: row by row with them, shape (n, p).
     - `ridge`: penalty a sample, at least 0, as in `encode`. Needed where few rows are left a fold.
+    - `groups`: names of groups whose rows stay together, shape (n,).
 
     **Returns**
 
@@ -110,7 +115,11 @@ def encoding_rank(inputs: np.ndarray, recordings: np.ndarray, ridge: float = 0.0
         check_finite(name, array)
     check_finite("ridge", ridge)
     check_positive("ridge", ridge, zero_allowed=True)
-    fold = n - _fold_size(n)
+    splits, fold = None, n - _fold_size(n)
+    if groups is not None:
+        check_shape("groups", groups, (n,), "the group of each row of inputs")
+        member = fold_of_groups(groups, _FOLDS)
+        splits, fold = splits_of(member, jnp.zeros(()).dtype), n - int(np.max(np.bincount(member)))
     if fold < d + 2 and not ridge > 0:
         raise ValueError(
             f"rank cannot be chosen by cross-validation: {n} recorded rows leave {fold} a fold for "
@@ -123,6 +132,8 @@ def encoding_rank(inputs: np.ndarray, recordings: np.ndarray, ridge: float = 0.0
     of_inputs, of_recordings = (_unit(np.asarray(rows, float)) for rows in (inputs, recordings))
     arrays = jnp.asarray(inputs / of_inputs), jnp.asarray(recordings / of_recordings)
     shrinkage = jnp.asarray(float(ridge) / of_inputs / of_inputs, arrays[0].dtype)
+    if splits is not None:
+        return _best(_errors_of_folds(*arrays, shrinkage, splits, largest))
     return _best(_rank_errors(*arrays, shrinkage, jr.key(0), sizes, True, largest, 1, 1))
 
 
@@ -173,31 +184,9 @@ def _rank_errors(
     def one_fold(rows: Array, fold: Array) -> Array:
         # The rows of the fold come first after rolling; all folds have the same size.
         rows = jnp.roll(rows, -fold * n_fold)
-        held_out, kept = rows[:n_fold], rows[n_fold:]
-        input_mean = jnp.mean(inputs[kept], axis=0, keepdims=True)
-        recording_mean = jnp.mean(recordings[kept], axis=0, keepdims=True)
-        x, r = inputs[kept] - input_mean, recordings[kept] - recording_mean
-        # Inputs of length 1: no unit matters. One that is constant in these rows, but for rounding,
-        # has no length, and says nothing.
-        lengths = jnp.linalg.norm(x, axis=0, keepdims=True)
-        rounding = len(x) * jnp.finfo(x.dtype).eps * jnp.max(jnp.abs(inputs), axis=0, keepdims=True)
-        x_unit = jnp.where(lengths > rounding, lengths, 1.0)
-        x = jnp.where(lengths > rounding, x / x_unit, 0.0)
-        # Where inputs depend on each other, what is shared among them is theirs alike. The least
-        # of penalties, which rounding would hide elsewhere, decides it.
-        least = 10 * x.shape[1] * jnp.finfo(x.dtype).eps
-        lower = jnp.linalg.cholesky(x.T @ x + jnp.diag(least + len(x) * ridge / x_unit[0] ** 2))
-        solve = partial(jax.scipy.linalg.solve_triangular, lower, lower=True)
-        moments = x.T @ r
-        vectors = jnp.linalg.eigh(solve(solve(moments @ moments.T).T))[1][:, ::-1][:, :largest]
-        # Channel patterns and their predictions: rank k adds the k-th outer product.
-        directions = solve(vectors, trans="T")
-        patterns = moments.T @ directions
-        norms = jnp.linalg.norm(patterns, axis=0, keepdims=True)
-        predicted = (inputs[held_out] - input_mean) / x_unit @ (directions * norms)
-        patterns = patterns / jnp.where(norms > 0, norms, 1.0)
-        actual = (recordings[held_out] - recording_mean) @ patterns
-        return jnp.cumsum(jnp.sum(predicted**2 - 2 * predicted * actual, axis=0))
+        ones = jnp.ones(len(rows), inputs.dtype)
+        split = Split(learned=ones[n_fold:], judged=rows[:n_fold], counts=ones[:n_fold])
+        return _fold_errors(inputs, recordings, rows[n_fold:], split, ridge, largest)
 
     def one_repeat(number: Array) -> Array:
         key_repeat = jr.fold_in(key, number)
@@ -207,3 +196,48 @@ def _rank_errors(
         return jnp.sum(folds, axis=0)
 
     return jax.lax.map(one_repeat, jnp.arange(repeats))
+
+
+@partial(jax.jit, static_argnames="largest")
+def _errors_of_folds(
+    inputs: Array, recordings: Array, ridge: Array, splits: Split, largest: int
+) -> Float[Array, "1 k"]:
+    def one_fold(split: Split) -> Array:
+        return _fold_errors(inputs, recordings, jnp.arange(len(inputs)), split, ridge, largest)
+
+    return jnp.sum(map_factorisations(one_fold, splits, _FOLDS), axis=0, keepdims=True)
+
+
+def _fold_errors(
+    inputs: Array, recordings: Array, kept: Array, split: Split, ridge: Array, largest: int
+) -> Float[Array, " k"]:
+    """What each rank adds to the squared error of the judged rows, learned from those kept."""
+    counts = split.learned[:, None]
+    total = jnp.sum(counts)
+    x, r = (jnp.take(array, kept, axis=0) for array in (inputs, recordings))
+    input_mean, recording_mean = (
+        jnp.sum(counts * array, axis=0, keepdims=True) / total for array in (x, r)
+    )
+    x, r = counts * (x - input_mean), counts * (r - recording_mean)
+    # Inputs of length 1: no unit matters. One that is constant in these rows, but for rounding,
+    # has no length, and says nothing.
+    lengths = jnp.linalg.norm(x, axis=0, keepdims=True)
+    rounding = total * jnp.finfo(x.dtype).eps * jnp.max(jnp.abs(inputs), axis=0, keepdims=True)
+    x_unit = jnp.where(lengths > rounding, lengths, 1.0)
+    x = jnp.where(lengths > rounding, x / x_unit, 0.0)
+    # Where inputs depend on each other, what is shared among them is theirs alike. The least
+    # of penalties, which rounding would hide elsewhere, decides it.
+    least = 10 * x.shape[1] * jnp.finfo(x.dtype).eps
+    lower = jnp.linalg.cholesky(x.T @ x + jnp.diag(least + total * ridge / x_unit[0] ** 2))
+    solve = partial(jax.scipy.linalg.solve_triangular, lower, lower=True)
+    moments = x.T @ r
+    vectors = jnp.linalg.eigh(solve(solve(moments @ moments.T).T))[1][:, ::-1][:, :largest]
+    # Channel patterns and their predictions: rank k adds the k-th outer product.
+    directions = solve(vectors, trans="T")
+    patterns = moments.T @ directions
+    norms = jnp.linalg.norm(patterns, axis=0, keepdims=True)
+    judged = split.counts[:, None]
+    predicted = judged * ((inputs[split.judged] - input_mean) / x_unit @ (directions * norms))
+    patterns = patterns / jnp.where(norms > 0, norms, 1.0)
+    actual = (recordings[split.judged] - recording_mean) @ patterns
+    return jnp.cumsum(jnp.sum(predicted**2 - 2 * predicted * actual, axis=0))

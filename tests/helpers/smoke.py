@@ -13,7 +13,7 @@ SMOKE = (
     "jaxbrain/budget/optimal.py::*",
     "jaxbrain/pilot/*::*",
     "jaxbrain/figures/*::*",
-    "jaxbrain/sklearn.py::*",
+    "jaxbrain/sklearn/*.py::*",
     "jaxbrain/store*::*",
     "tests/test_layering.py::test_a_package_says_what_is_public*",
     # Types, pytrees, keys, precision.
