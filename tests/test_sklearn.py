@@ -294,7 +294,7 @@ def test_weights_of_rows_that_cannot_be_are_named():
     for weights, said in (
         ([1, 2, 3], r"sample_weight must have shape \(4,\)"),
         ([1, 2, 3, -1], "sample_weight must be at least 0"),
-        (np.zeros(4), "sample_weight is all 0"),
+        (np.zeros(4), "sample_weight is zero everywhere"),
         (np.ma.masked_array(np.ones(4), mask=[0, 0, 0, 1]), "sample_weight has masked entries"),
     ):
         with pytest.raises(ValueError, match=said):

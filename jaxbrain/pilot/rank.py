@@ -11,7 +11,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import check_finite, check_positive, check_shape
+from .._checks import as_floats, check_finite, check_positive, check_shape
 from .._linalg import map_factorisations
 from .._threads import with_one_blas_thread
 from ..tuning.folds import Split, fold_of_groups, splits_of
@@ -109,10 +109,12 @@ def encoding_rank(
     As `choose_rank`.
     """
     check_shape("inputs", inputs, ("n", "d"), "one row a sample")
-    n, d = inputs.shape
+    n, d = np.shape(inputs)
     check_shape("recordings", recordings, (n, "p"), "one row for each row of inputs")
     for name, array in (("inputs", inputs), ("recordings", recordings)):
+        as_floats(**{name: array})  # refuses what holds no numbers
         check_finite(name, array)
+    inputs, recordings = np.asarray(inputs, float), np.asarray(recordings, float)
     check_finite("ridge", ridge)
     check_positive("ridge", ridge, zero_allowed=True)
     splits, fold = None, n - _fold_size(n)
@@ -129,7 +131,7 @@ def encoding_rank(
     largest = min(d - 1, recordings.shape[1], fold - 1)
     if largest < 1:
         raise ValueError(f"inputs: {n} rows of {d} leave no rank to choose from: pass more")
-    of_inputs, of_recordings = (_unit(np.asarray(rows, float)) for rows in (inputs, recordings))
+    of_inputs, of_recordings = (_unit(rows) for rows in (inputs, recordings))
     arrays = jnp.asarray(inputs / of_inputs), jnp.asarray(recordings / of_recordings)
     shrinkage = jnp.asarray(float(ridge) / of_inputs / of_inputs, arrays[0].dtype)
     if splits is not None:

@@ -79,7 +79,7 @@ def checked_weights(sample_weight, X) -> np.ndarray:
     if np.min(weights) < 0:
         raise ValueError(f"sample_weight must be at least 0, but it is {np.min(weights):g}")
     if not weights.any():
-        raise ValueError("sample_weight is all 0: nothing is left to learn from")
+        raise ValueError("sample_weight is zero everywhere: nothing is left to learn from")
     return weights
 
 

@@ -7,6 +7,8 @@ import pytest
 
 import jaxbrain as jb
 from jaxbrain import _checks
+from jaxbrain.pilot import encoding_rank
+from jaxbrain.sklearn import BEFS, RidgeBaseline, TaskOnly
 from tests.helpers.regressions import brain_data, encode_oracle, projector_of, task_data
 
 X, Y, B = task_data(0, 40, 12, 3, 2)
@@ -94,20 +96,54 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_any_kind_of_numbers_is_what_numpy_widens_it_to(kind):
-    rows, labels = kind(X), kind(Y)
-    expected = jb.task_only(np.asarray(rows, float), np.asarray(labels, float))
-    np.testing.assert_array_equal(jb.task_only(rows, labels), expected)
-    # Beside single precision they are not rounded.
-    if kind(X).dtype.itemsize >= 8:
-        assert jb.task_only(rows, Y.astype(np.float32)).dtype == np.float64
+# Every public way to hand over arrays: an answer from inputs and targets, or recordings.
+ENTRIES = {
+    "task_only": lambda x, y, _: jb.task_only(x, y),
+    "ridge": lambda x, y, _: jb.ridge(x, y, 0.3),
+    "befs": lambda x, y, _: jb.befs(x, y, B, 0.3),
+    "befs_path": lambda x, y, _: jb.befs_path(x, y, B, np.array([0.3])),
+    "encode": lambda x, _, r: projector_of(jb.encode(x, r, 3)),
+    "shuffle_recordings": lambda x, _, r: jb.shuffle_recordings(jax.random.key(0), r),
+    "encoding_rank": lambda x, _, r: encoding_rank(x, r),
+    "LeaveOneOut": lambda x, y, _: jb.LeaveOneOut(x, y, B).regression.residual,
+    "KFold": lambda x, y, _: jb.KFold(x, y, B).regression.residual,
+    "HeldOut": lambda x, y, _: jb.HeldOut(x, y, x[:7], y[:7], B).regression.residual,
+    "sklearn.TaskOnly": lambda x, y, _: TaskOnly().fit(x, y).coef_,
+    "sklearn.RidgeBaseline": lambda x, y, _: RidgeBaseline(penalty=0.3).fit(x, y).coef_,
+    "sklearn.BEFS": lambda x, y, r: BEFS(rank=3, penalty=0.3).fit(x, y, r).coef_,
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+def test_any_kind_of_numbers_is_what_numpy_widens_it_to(entry):
+    for name, kind in KINDS.items():
+        given = kind(SEEN), kind(Y), kind(RECORDINGS)
+        expected = entry(*(np.asarray(array, float) for array in given))
+        np.testing.assert_array_equal(entry(*given), expected, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", ["long double", "64-bit integers", "big-endian"])
+def test_what_is_wider_is_not_rounded_to_single_precision_beside_it(kind):
+    assert jb.task_only(KINDS[kind](X), Y.astype(np.float32)).dtype == np.float64
+
+
+OF_RECORDINGS = ("encode", "shuffle_recordings", "encoding_rank", "sklearn.BEFS")
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_masked_entries_are_refused(name):
+    """Whatever lies under the mask: in inputs, and in what is read beside them."""
+    places = {2 if name in OF_RECORDINGS else 1} | ({0} if name != "shuffle_recordings" else set())
+    for place in places:
+        arrays = [SEEN, Y, RECORDINGS]
+        arrays[place] = np.ma.masked_array(arrays[place], mask=arrays[place] > 1)
+        with pytest.raises(ValueError, match="has masked entries"):
+            ENTRIES[name](*arrays)
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (np.ma.masked_array(X, mask=X > 2), "inputs has masked entries"),
         (X.astype(object), "convert it by .astype"),
         (X.astype("m8[s]"), "type is timedelta64"),
         (X > 0, "type is bool"),
