@@ -50,11 +50,11 @@ def moments_by_blas(inputs: Array, columns: Array) -> Moments | None:
         return None
     rows, targets = np.asarray(inputs), np.asarray(columns)
     with np.errstate(over="ignore", invalid="ignore"):
-        moments = Moments(rows.T @ rows, rows.T @ targets)
-        powers = np.einsum("nt,nt->t", targets, targets), np.max(np.diagonal(moments.gram))
+        gram, right = rows.T @ rows, rows.T @ targets
+        powers = np.einsum("nt,nt->t", targets, targets), np.max(np.diagonal(gram))
     # Otherwise, and of NaN, programs divide by units first.
     is_usual = all(np.all((power > _LEAST) & (power < _LARGEST)) for power in powers)
-    return moments if is_usual else None
+    return Moments(jnp.asarray(gram), jnp.asarray(right)) if is_usual else None
 
 
 def probes(size: int, dtype: np.dtype) -> Array:

@@ -98,7 +98,7 @@ def predictions(
     n: Array | int,
 ) -> Float[Array, "m t"]:
     """Predictions for the judged rows; `n` is what multiplies the penalties."""
-    if not has_few_rows(*inputs.shape, basis):
+    if not has_few_rows(len(inputs), inputs.shape[1], basis):
         return predictions_and_leverages(
             inputs, targets, judged_inputs, basis, penalty, inside_penalty, n
         )[0]

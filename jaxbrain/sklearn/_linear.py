@@ -96,6 +96,7 @@ class LinearRegressor(RegressorMixin, BaseEstimator):
     fit_intercept: bool
     coef_: np.ndarray
     intercept_: Any
+    n_features_in_: int
 
     def predict(self, X):
         """Predicted targets, of the shape of those learned from; `X` has shape (m, d)."""
@@ -103,12 +104,12 @@ class LinearRegressor(RegressorMixin, BaseEstimator):
         X = validate_data(self, X, reset=False, dtype=np.float64)
         return X @ self.coef_.T + self.intercept_
 
-    def _validated(self, X, y):
+    def _validated(self, X, y) -> tuple[np.ndarray, np.ndarray]:
         refuse_masks(X=X, y=y)
         X, y = validate_data(
             self, X, y, multi_output=True, y_numeric=True, dtype=np.float64, ensure_min_samples=2
         )
-        return X, np.asarray(y, np.float64)
+        return np.asarray(X, np.float64), np.asarray(y, np.float64)
 
     def _rows(self, X, y, sample_weight, groups=None) -> Rows:
         """Checked rows; those of weight 0 are left out."""
