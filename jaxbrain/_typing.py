@@ -26,3 +26,6 @@ else:
 
 Real = jax.Array | np.ndarray | np.generic | float | int
 """A number, or an array of numbers that broadcasts with the other arguments."""
+
+Whole = int | float | np.integer | np.floating
+"""A whole number, however it is written: 1e3 is 1000."""

@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from .._arguments import ESTIMATORS, Estimator, check_problem
-from .._checks import check_choice, check_integer, check_key, is_concrete, kind_of
+from .._checks import as_integer, check_choice, check_key, is_concrete, kind_of
 from .._linalg import map_factorisations
+from .._typing import Whole
 from ..models import LinearGaussianModel, Problem
 from ..models.linear_gaussian import check_model
 from ..simulation.brain_stage import (
@@ -216,9 +217,9 @@ class MonteCarloDesign(Design):
     estimator: ClassVar[Estimator] = "befs"  # pyright: ignore[reportIncompatibleVariableOverride]
     single: ClassVar[bool] = True
 
-    def __init__(self, model: LinearGaussianModel | Problem, *, trials: int, key: PRNGKeyArray):
+    def __init__(self, model: LinearGaussianModel | Problem, *, trials: Whole, key: PRNGKeyArray):
         """Draw what no design changes. **Raises** `ValueError` where `MonteCarloRisk` does."""
-        check_integer("trials", trials, 2)
+        trials = as_integer("trials", trials, 2)
         check_key(key)
         check_model(model)
         self.model, self.key, self.trials = model, key, trials

@@ -11,6 +11,7 @@ from jaxtyping import Array
 
 from .._arguments import BASELINES, Baseline
 from .._checks import check_choice
+from .._typing import Whole
 from ..simulation.bootstrap import (
     check_dataset,
     curve,
@@ -43,8 +44,8 @@ def empirical_allocation(
     baseline: Baseline = "ridge",
     *,
     confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
+    resamples: Whole = 2000,
+    seed: Whole = 0,
 ) -> EmpiricalAllocation:
     """The best split of a budget that a simulated sweep knows.
 

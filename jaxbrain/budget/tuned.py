@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Array
 
 from .._arguments import BASELINES, ESTIMATORS, Baseline, Estimator
-from .._checks import check_choice, check_integer, check_positive
+from .._checks import as_integer, check_choice, check_positive
 from .._threads import with_one_blas_thread
-from .._typing import Real
+from .._typing import Real, Whole
 from ..models.problem import TracedProblem
 from ..theory.task_stage import TaskStage
 from ..tuning.descent import OPTIMIZERS, Descent, Optimizer, default_tolerance, descend
@@ -56,9 +56,9 @@ def tune_allocation(
     baseline: Baseline = "ridge",
     risk: Design | None = None,
     optimizer: Optimizer = "lbfgs",
-    starts: int = 2,
+    starts: Whole = 2,
     tolerance: float | None = None,
-    max_steps: int = 200,
+    max_steps: Whole = 200,
     learning_rate: float = 0.1,
 ) -> TunedAllocation:
     """How much of each modality and how many labels to buy with one budget, by gradient descent.
@@ -110,8 +110,8 @@ def tune_allocation(
         check_choice("estimator", estimator, ESTIMATORS)
     check_choice("baseline", baseline, BASELINES)
     check_choice("optimizer", optimizer, OPTIMIZERS)
-    check_integer("starts", starts, 1)
-    check_integer("max_steps", max_steps, 1)
+    starts = as_integer("starts", starts, 1)
+    max_steps = as_integer("max_steps", max_steps, 1)
     if not isinstance(modalities, Modality | Mapping):
         raise ValueError("modalities must be a Modality, or a dict of them by name")
     named = {"": modalities} if isinstance(modalities, Modality) else dict(modalities)

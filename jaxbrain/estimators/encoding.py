@@ -17,7 +17,7 @@ from .._checks import (
     kind_of,
 )
 from .._threads import with_one_blas_thread
-from .._typing import AnyArray, Real
+from .._typing import AnyArray, Real, Whole
 from ..models import LinearGaussianModel
 from ._reduced_rank import learned_subspace, orthonormal
 
@@ -26,7 +26,7 @@ from ._reduced_rank import learned_subspace, orthonormal
 def encode(
     inputs: AnyArray,
     recordings: AnyArray,
-    rank: int,
+    rank: Whole,
     ridge: Real = 0.0,
 ) -> Float[Array, "d rank"]:
     """Find the input directions that recordings respond to, by reduced-rank regression.
@@ -111,7 +111,9 @@ def check_positive_for(reason: str, name: str, value: Array) -> None:
 
 
 @with_one_blas_thread
-def random_subspace(key: PRNGKeyArray, input_dim: int, rank: int) -> Float[Array, "input_dim rank"]:
+def random_subspace(
+    key: PRNGKeyArray, input_dim: Whole, rank: Whole
+) -> Float[Array, "input_dim rank"]:
     """Draw a uniformly random subspace: a control that knows nothing of any brain.
 
     What BEFS gains with it is the gain of leaving a few directions unpenalised, no more.

@@ -11,9 +11,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import (
     as_floats,
+    as_integer,
     check_covariance,
     check_finite,
-    check_integer,
     check_key,
     check_orthonormal,
     check_positive,
@@ -23,7 +23,7 @@ from .._checks import (
 )
 from .._linalg import covariance_factor
 from .._threads import with_one_blas_thread
-from .._typing import AnyArray, Real
+from .._typing import AnyArray, Real, Whole
 from .problem import Problem, check_dimensions
 
 
@@ -203,11 +203,11 @@ class LinearGaussianModel(eqx.Module):
         return inside - self.misalignment * jnp.trace(noise)
 
     def sample_brain(
-        self, key: PRNGKeyArray, n: int
+        self, key: PRNGKeyArray, n: Whole
     ) -> tuple[Float[Array, "n d"], Float[Array, "n p"]]:
         """Draw `n` pairs of inputs, shape (n, d), and recordings, shape (n, p)."""
         check_key(key)
-        check_integer("n", n, 1)
+        n = as_integer("n", n, 1)
         key_inputs, key_latents, key_recordings = jr.split(key, 3)
         dtype = self.encoder.dtype
         inputs = jr.normal(key_inputs, (n, self.input_dim), dtype)
@@ -218,11 +218,11 @@ class LinearGaussianModel(eqx.Module):
         return inputs, recordings
 
     def sample_task(
-        self, key: PRNGKeyArray, n: int
+        self, key: PRNGKeyArray, n: Whole
     ) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
         """Draw `n` pairs of inputs, shape (n, d), and targets, shape (n,)."""
         check_key(key)
-        check_integer("n", n, 1)
+        n = as_integer("n", n, 1)
         key_inputs, key_targets = jr.split(key)
         dtype = self.encoder.dtype
         inputs = jr.normal(key_inputs, (n, self.input_dim), dtype)

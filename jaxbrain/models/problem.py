@@ -11,15 +11,15 @@ from jaxtyping import Array, Float
 
 from .._checks import (
     as_floats,
+    as_integer,
     check_between,
     check_covariance,
     check_finite,
-    check_integer,
     check_positive,
     check_shape,
     is_concrete,
 )
-from .._typing import AnyArray, Real
+from .._typing import AnyArray, Real, Whole
 
 _LATENTS_AT_A_TIME = 16
 
@@ -179,9 +179,9 @@ class Problem(ProblemNumbers):
     def __init__(
         self,
         *,
-        input_dim: int,
-        latent_dim: int,
-        recording_dim: int | None = None,
+        input_dim: Whole,
+        latent_dim: Whole,
+        recording_dim: Whole | None = None,
         latent_noise: Real | list,
         gain: Real | list,
         recording_noise: Real,
@@ -190,7 +190,9 @@ class Problem(ProblemNumbers):
         task_noise: Real,
     ):
         """See the class."""
-        check_dimensions(input_dim, latent_dim, recording_dim)
+        input_dim, latent_dim, recording_dim = check_dimensions(
+            input_dim, latent_dim, recording_dim
+        )
         latent_noise, gain, recording_noise, aligned_power, misaligned_power, task_noise = (
             as_floats(
                 latent_noise=latent_noise,
@@ -264,8 +266,8 @@ class Problem(ProblemNumbers):
     @classmethod
     def isotropic(
         cls,
-        input_dim: int,
-        latent_dim: int,
+        input_dim: Whole,
+        latent_dim: Whole,
         task_snr: Real,
         misalignment: Real,
         encoding_noise: Real,
@@ -292,7 +294,7 @@ class Problem(ProblemNumbers):
 
         `ValueError` that names the argument: numbers out of their range, arrays.
         """
-        check_dimensions(input_dim, latent_dim, None)
+        input_dim, latent_dim, _ = check_dimensions(input_dim, latent_dim, None)
         task_snr, misalignment, encoding_noise = as_floats(
             task_snr=task_snr, misalignment=misalignment, encoding_noise=encoding_noise
         )
@@ -369,10 +371,12 @@ def check_snr(task_snr: Array) -> None:
             )
 
 
-def check_dimensions(input_dim: int, latent_dim: int, recording_dim: int | None) -> None:
-    """Raise unless 1 <= latent_dim < input_dim and latent_dim <= recording_dim."""
-    check_integer("input_dim", input_dim, 2)
-    check_integer(
+def check_dimensions(
+    input_dim: Whole, latent_dim: Whole, recording_dim: Whole | None
+) -> tuple[int, int, int | None]:
+    """As whole numbers; raises unless 1 <= latent_dim < input_dim, latent_dim <= recording_dim."""
+    input_dim = as_integer("input_dim", input_dim, 2)
+    latent_dim = as_integer(
         "latent_dim",
         latent_dim,
         1,
@@ -380,10 +384,11 @@ def check_dimensions(input_dim: int, latent_dim: int, recording_dim: int | None)
         "recordings that span every input direction leave nothing to regularise",
     )
     if recording_dim is not None:
-        check_integer(
+        recording_dim = as_integer(
             "recording_dim",
             recording_dim,
             latent_dim,
             None,
             "each latent needs a channel of its own",
         )
+    return input_dim, latent_dim, recording_dim

@@ -11,9 +11,10 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import check_integer, check_key
+from .._checks import as_integer, check_key
 from .._linalg import map_factorisations
 from .._threads import with_one_blas_thread
+from .._typing import Whole
 from ..estimators import VARIANTS, encode, find_variant
 from ..estimators.encoding import orthonormal
 from ..estimators.predictions import predictions
@@ -95,10 +96,10 @@ class Evaluation(NamedTuple):
 def evaluate(
     data: PilotData,
     sizes: SplitSizes,
-    repeats: int,
+    repeats: Whole,
     key: PRNGKeyArray,
     rank: int | None = None,
-    block: int = 1,
+    block: Whole = 1,
     as_given: PilotData | None = None,
 ) -> Evaluation:
     """Compare estimators with and without recordings on repeated random splits of a study.
@@ -149,8 +150,8 @@ def evaluate(
     The comparison is ours; for the estimators see `task_only`, `ridge` and `befs`.
     """
     check_key(key)
-    check_integer("repeats", repeats, 0)
-    check_integer("block", block, 0)
+    repeats = as_integer("repeats", repeats, 0)
+    block = as_integer("block", block, 0)
     sizes = split_sizes(data, *sizes)
     largest = _largest_rank(data, sizes)
     problems = []

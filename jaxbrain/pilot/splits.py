@@ -12,6 +12,8 @@ from jaxtyping import Array, PRNGKeyArray
 from scipy.sparse import bmat, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
+from .._checks import as_integer
+from .._typing import Whole
 from .recordings import PilotData, PilotError
 
 _FOLDS = 5
@@ -34,9 +36,9 @@ class SplitSizes(NamedTuple):
 
 def split_sizes(
     data: PilotData,
-    n_brain: int | None = None,
-    n_task: int | None = None,
-    n_test: int | None = None,
+    n_brain: Whole | None = None,
+    n_task: Whole | None = None,
+    n_test: Whole | None = None,
 ) -> SplitSizes:
     """Choose the sizes of the three parts of a split; what is not given is filled in.
 
@@ -65,11 +67,10 @@ def split_sizes(
 
     `PilotError` that lists every size that cannot be.
     """
-    for name, number in (("n_brain", n_brain), ("n_task", n_task), ("n_test", n_test)):
-        if number is not None and (
-            isinstance(number, bool) or not isinstance(number, int | np.integer)
-        ):
-            raise PilotError([f"{name} must be a whole number, but it is {number!r}"])
+    n_brain, n_task, n_test = (
+        _size(name, number)
+        for name, number in (("n_brain", n_brain), ("n_task", n_task), ("n_test", n_test))
+    )
     rows_brain, rows_task = len(data.brain_inputs), len(data.task_inputs)
     given = n_task is not None, n_test is not None
     if n_brain is None:
@@ -111,6 +112,13 @@ def split_sizes(
     if problems:
         raise PilotError(problems)
     return SplitSizes(n_brain, n_task, n_test)
+
+
+def _size(name: str, number: Whole | None) -> int | None:
+    try:
+        return None if number is None else as_integer(name, number, 0)
+    except ValueError as problem:
+        raise PilotError([str(problem)]) from problem
 
 
 def row_correlation(data: PilotData, lag: int = 1) -> float:

@@ -7,7 +7,8 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PRNGKeyArray
 
-from .._checks import check_choice, check_integer, check_key
+from .._checks import as_integer, check_choice, check_key
+from .._typing import Whole
 from ..models import LinearGaussianModel, Problem
 from . import _sweep_of_reductions
 from . import data_trials as data
@@ -20,7 +21,7 @@ def sample_misalignment(
     model: LinearGaussianModel | Problem,
     n_brain: int,
     *,
-    trials: int,
+    trials: Whole,
     key: PRNGKeyArray,
     method: str = "reduced",
     mesh: Mesh | None = None,
@@ -59,7 +60,7 @@ def sample_misalignment(
     Derived here: docs/theory.md, "Simulation".
     """
     check_choice("method", method, ("reduced", "data"))
-    check_integer("trials", trials, 1)
+    trials = as_integer("trials", trials, 1)
     check_key(key)
     grids = check_grids(model, [n_brain], [model.latent_dim + 2], "empirical", None, method)
     numbers = range(trials)

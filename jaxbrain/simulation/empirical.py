@@ -8,6 +8,7 @@ import numpy as np
 
 from .._arguments import BASELINES
 from .._checks import check_choice
+from .._typing import Whole
 from .bootstrap import (
     check_dataset,
     curve,
@@ -29,8 +30,8 @@ def empirical_value(
     *,
     penalty: str = "each",
     confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
+    resamples: Whole = 2000,
+    seed: Whole = 0,
 ) -> xarray.Dataset:
     """How many extra labels the recordings were worth in a simulated sweep, with intervals.
 

@@ -12,9 +12,9 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PRNGKeyArray
 
-from .._checks import check_choice, check_integer, check_key, check_positive
+from .._checks import as_integer, check_choice, check_key, check_positive
 from .._threads import with_one_blas_thread
-from .._typing import AnyArray
+from .._typing import AnyArray, Whole
 from ..models import LinearGaussianModel, Problem
 from ..models.shift import BlockShift
 from . import _sweep_of_data, _sweep_of_reductions
@@ -36,8 +36,8 @@ def sweep(
     n_task: Numbers,
     penalty: Numbers | str = "optimal",
     *,
-    trials: int,
-    seeds: int = 1,
+    trials: Whole,
+    seeds: Whole = 1,
     key: PRNGKeyArray,
     method: str = "reduced",
     n_task_only: Numbers | None = None,
@@ -116,8 +116,8 @@ def sweep(
     Reduced draws: derived here, docs/theory.md, "Simulation".
     """
     check_choice("method", method, METHODS)
-    check_integer("trials", trials, 2)
-    check_integer("seeds", seeds, 1)
+    trials = as_integer("trials", trials, 2)
+    seeds = as_integer("seeds", seeds, 1)
     check_key(key)
     check_choice("traces", traces, TRACES)
     check_positive("max_bytes", max_bytes)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.utils.validation import check_array
 
+from .._typing import Whole
 from ..estimators import encode
 from ..pilot import encoding_rank
 from ..theory import Penalties
@@ -67,7 +68,7 @@ class BEFS(LinearRegressor):
     def __init__(
         self,
         *,
-        rank: int | None = None,
+        rank: Whole | None = None,
         basis: Any = None,
         penalty: float | str = "auto",
         inside_penalty: float | str = 0.0,

@@ -22,7 +22,7 @@ from .._checks import (
     is_concrete,
 )
 from .._threads import with_one_blas_thread
-from .._typing import AnyArray, Real
+from .._typing import AnyArray, Real, Whole
 from ..estimators.task import checked_arrays
 from ..theory import Penalties
 from ._regressions import OnLearnedRows, Regression, TwoPenaltiesOfFewRows, prepare
@@ -349,7 +349,7 @@ class KFold(_OnSplits):
         targets: AnyArray,
         basis: AnyArray | None = None,
         *,
-        folds: int = 5,
+        folds: Whole = 5,
         key: PRNGKeyArray | None = None,
         groups: Any = None,
         **options: Any,

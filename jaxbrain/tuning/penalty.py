@@ -12,8 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from .._checks import as_floats, check_choice, check_finite, check_integer, check_positive
+from .._checks import (
+    as_floats,
+    as_integer,
+    check_choice,
+    check_finite,
+    check_positive,
+)
 from .._threads import with_one_blas_thread
+from .._typing import Whole
 from ..theory import Penalties
 from .descent import OPTIMIZERS, Descent, default_tolerance, minimise
 
@@ -80,9 +87,9 @@ def tune_penalty(
     start: Any = None,
     *,
     optimizer: str = "lbfgs",
-    starts: int = 1,
+    starts: Whole = 1,
     tolerance: float | None = None,
-    max_steps: int = 100,
+    max_steps: Whole = 100,
     learning_rate: float = 0.1,
 ) -> TunedPenalty:
     """Find the penalty that makes a closed form, a simulation or an error on data least.
@@ -131,8 +138,8 @@ def tune_penalty(
     Ours: docs/theory.md, "Tuning".
     """
     check_choice("optimizer", optimizer, OPTIMIZERS)
-    check_integer("starts", starts, 1)
-    check_integer("max_steps", max_steps, 1)
+    starts = as_integer("starts", starts, 1)
+    max_steps = as_integer("max_steps", max_steps, 1)
     if not callable(objective):
         raise ValueError("objective must be a function of the penalty, such as ClosedFormRisk(...)")
     if start is None:

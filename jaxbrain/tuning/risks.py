@@ -8,13 +8,18 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._arguments import ESTIMATORS, Estimator, check_n_brain, check_n_task
-from .._checks import check_choice, check_integer, check_key, check_positive, is_concrete
+from .._checks import (
+    as_integer,
+    check_choice,
+    check_key,
+    check_positive,
+    is_concrete,
+)
 from .._linalg import map_factorisations
-from .._typing import Real
+from .._typing import Real, Whole
 from ..estimators import befs, encode
 from ..models import LinearGaussianModel, Problem
 from ..models.linear_gaussian import check_model
@@ -221,7 +226,7 @@ class MonteCarloRisk(PenaltyObjective):
         n_brain: Real,
         n_task: Real,
         *,
-        trials: int,
+        trials: Whole,
         key: PRNGKeyArray,
         method: str = "reduced",
         shift: BlockShift | None = None,
@@ -232,7 +237,7 @@ class MonteCarloRisk(PenaltyObjective):
         check_choice("method", method, METHODS)
         check_choice("estimator", estimator, ESTIMATORS)
         check_choice("traces", traces, TRACES)
-        check_integer("trials", trials, 2)
+        trials = as_integer("trials", trials, 2)
         check_key(key)
         check_model(model)
         self.traces = traces
@@ -244,16 +249,13 @@ class MonteCarloRisk(PenaltyObjective):
         if method == "data":
             if shift is not None:
                 raise ValueError("shift: known to method='reduced' alone")
-            for name, number, least in (
-                ("n_brain", n_brain, self.problem.input_dim),
-                ("n_task", n_task, 1),
-            ):
-                if not isinstance(number, int | np.integer):
-                    raise ValueError(f"{name} must be a whole number, but it is {number!r}")
-                check_integer(name, int(number), least)
+            sizes = (
+                as_integer("n_brain", n_brain, self.problem.input_dim),
+                as_integer("n_task", n_task, 1),
+            )
             if isinstance(model, Problem):
                 model = representative(model)
-            self.draws = _data_draws(model, key, int(n_brain), int(n_task), trials)
+            self.draws = _data_draws(model, key, *sizes, trials)
             return
         if estimator != "befs":
             raise ValueError("estimator: only 'befs' has reduced draws; use method='data'")
