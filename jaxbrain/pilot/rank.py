@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._checks import as_floats, check_finite, check_positive, check_shape
 from .._linalg import map_factorisations
 from .._threads import with_one_blas_thread
+from .._typing import AnyArray
 from ..tuning.folds import Split, fold_of_groups, splits_of
 from .recordings import PilotData, PilotError
 from .splits import _FOLDS, SplitSizes, _draw_rows, _fold_size, rows_together
@@ -74,7 +75,7 @@ def choose_rank(
 
 @with_one_blas_thread
 def encoding_rank(
-    inputs: np.ndarray, recordings: np.ndarray, ridge: float = 0.0, groups: Any = None
+    inputs: AnyArray, recordings: AnyArray, ridge: float = 0.0, groups: Any = None
 ) -> int:
     """Choose the rank of `encode` for rows that need no splitting.
 
@@ -111,17 +112,17 @@ def encoding_rank(
     check_shape("inputs", inputs, ("n", "d"), "one row a sample")
     n, d = np.shape(inputs)
     check_shape("recordings", recordings, (n, "p"), "one row for each row of inputs")
-    for name, array in (("inputs", inputs), ("recordings", recordings)):
-        as_floats(**{name: array})  # refuses what holds no numbers
-        check_finite(name, array)
+    as_floats(inputs=inputs, recordings=recordings)  # refuses what holds no numbers
     inputs, recordings = np.asarray(inputs, float), np.asarray(recordings, float)
+    for name, array in (("inputs", inputs), ("recordings", recordings)):
+        check_finite(name, array)
     check_finite("ridge", ridge)
     check_positive("ridge", ridge, zero_allowed=True)
     splits, fold = None, n - _fold_size(n)
     if groups is not None:
         check_shape("groups", groups, (n,), "the group of each row of inputs")
         member = fold_of_groups(groups, _FOLDS)
-        splits, fold = splits_of(member, jnp.zeros(()).dtype), n - int(np.max(np.bincount(member)))
+        splits, fold = splits_of(member), n - int(np.max(np.bincount(member)))
     if fold < d + 2 and not ridge > 0:
         raise ValueError(
             f"rank cannot be chosen by cross-validation: {n} recorded rows leave {fold} a fold for "

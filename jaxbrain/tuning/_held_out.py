@@ -78,6 +78,12 @@ class _OnData(PenaltyObjective):
             inside = jnp.asarray(jnp.inf, inputs.dtype)
         n = len(inputs)
         weights = _checked_weights(sample_weight, inputs)
+        if splits is not None:
+            splits = Split(
+                splits.learned.astype(inputs.dtype),
+                splits.judged,
+                splits.counts.astype(inputs.dtype),
+            )
         self.counts = weights if splits is None else splits.counts * weights[splits.judged]
         columns = targets.reshape(n, -1)
         found = prepare(inputs, columns, basis, inside, weights, splits, both_penalties, intercept)
@@ -367,7 +373,7 @@ class KFold(_OnSplits):
             fold = fold_of_groups(groups, folds)
         if key is not None:
             check_key(key)
-        splits = splits_of(fold, as_floats(inputs=inputs)[0].dtype, key)
+        splits = splits_of(fold, key)
         _OnData.__init__(self, inputs, targets, basis, splits=splits, **options)
 
 

@@ -42,7 +42,7 @@ def fold_of_groups(groups: Any, folds: int) -> np.ndarray:
     return fold_of_group[member.reshape(-1)]
 
 
-def splits_of(fold: np.ndarray, dtype: Any, key: PRNGKeyArray | None = None) -> Split:
+def splits_of(fold: np.ndarray, key: PRNGKeyArray | None = None) -> Split:
     """A split for each fold, whose rows are judged by the others; a key shuffles the rows first."""
     n = len(fold)
     place = np.argsort(fold, kind="stable")
@@ -50,9 +50,9 @@ def splits_of(fold: np.ndarray, dtype: Any, key: PRNGKeyArray | None = None) -> 
     sizes = np.bincount(fold)
     numbers = (np.cumsum(sizes) - sizes)[:, None] + np.arange(np.max(sizes))[None, :]
     counts = np.arange(np.max(sizes))[None, :] < sizes[:, None]
-    learned = jnp.asarray(fold[None, :] != np.arange(len(sizes))[:, None], dtype)
+    learned = jnp.asarray(fold[None, :] != np.arange(len(sizes))[:, None], float)
     return Split(
         learned=jnp.zeros_like(learned).at[:, order].set(learned),
         judged=order[place[np.minimum(numbers, n - 1)]],
-        counts=jnp.asarray(counts, dtype),
+        counts=jnp.asarray(counts, float),
     )

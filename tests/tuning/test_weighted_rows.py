@@ -132,3 +132,13 @@ def test_weights_and_groups_that_cannot_be_are_named():
     ):
         with pytest.raises(ValueError, match=said):
             jb.KFold(inputs, targets, basis, **options)
+
+
+def test_precision_is_the_widest_of_all_arrays():
+    inputs, targets, basis, weights = data(10)
+    single = [array.astype(np.float32) for array in (inputs, targets, basis)]
+    for i in range(3):
+        arrays = [single[j] if j != i else (inputs, targets, basis)[j] for j in range(3)]
+        objective = jb.KFold(*arrays, inside_penalty=INSIDE, sample_weight=weights)
+        assert objective.counts.dtype == objective.regression.residual.dtype == np.float64
+    assert jb.KFold(*single, inside_penalty=INSIDE).regression.residual.dtype == np.float32
