@@ -54,6 +54,10 @@ def test_single_precision_keeps_its_digits(single_precision):
     known = shifted.astype(float) - 1e3, targets.astype(float)
     for penalty in (0.0, 1e-6, 1e-2):
         np.testing.assert_allclose(objective(penalty), refitted(*known, penalty), rtol=1e-3)
+    both = jb.LeaveOneOut(shifted, targets, BASIS.astype(np.float32), both_penalties=True)
+    for pair in ((1e-6, 1e-3), (1e-2, 0.2)):
+        expected = two_refitted(*known, *pair, N)
+        np.testing.assert_allclose(both(jb.Penalties(*pair)), expected, rtol=1e-3)
 
 
 @pytest.mark.parametrize("unit", [1e-26, 1e18])
