@@ -17,6 +17,7 @@ from .._checks import check_choice, check_integer, check_positive
 from .._threads import with_one_blas_thread
 from .._typing import Real
 from ..models.problem import TracedProblem
+from ..theory.accuracy import warn_outside_validated
 from ..theory.task_stage import TaskStage
 from ..tuning.descent import OPTIMIZERS, Descent, Optimizer, default_tolerance, descend
 from ._money import checked_sum
@@ -96,7 +97,8 @@ def tune_allocation(
 
     A `TunedAllocation`: what every plan says, and how the search ended. Where only one modality is
     worth buying, the answer has 0 of all others. It never costs more than the budget, in exact
-    arithmetic on the prices as given.
+    arithmetic on the prices as given. An `AccuracyWarning` tells where the closed forms are known
+    to be off at the numbers bought.
 
     **Raises**
 
@@ -155,6 +157,9 @@ def tune_allocation(
         jnp.asarray(learning_rate, like.dtype),
         jnp.asarray(max_steps),
     )
+    if isinstance(risk, ClosedFormDesign):
+        for problem, bought in zip(problems, found.n_brain, strict=True):
+            warn_outside_validated(problem, bought, stacklevel=4)
     n_brain = dict(zip(named, found.n_brain, strict=True))
     return found._replace(n_brain=n_brain[""] if isinstance(modalities, Modality) else n_brain)
 
