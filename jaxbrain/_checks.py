@@ -48,7 +48,9 @@ def as_floats(**arguments: Any) -> list[Array]:
     common = np.dtype(np.float32) if asked == {True} else default
     if default == np.float32 and asked - {True}:
         _warn_of_rounding(wide)
-    return [jnp.asarray(array, dtype=common) for array in arrays.values()]
+    # What single precision cannot hold becomes infinite, which checks see.
+    with np.errstate(over="ignore"):
+        return [jnp.asarray(array, dtype=common) for array in arrays.values()]
 
 
 def as_array(name: str, value: Any) -> Array | np.ndarray:
@@ -156,7 +158,9 @@ def check_shape(name: str, value: AnyArray, shape: Sequence[int | str], remedy: 
         actual = np.shape(value)
     # Whatever lists of unequal lengths and other libraries' tables raise.
     except Exception as problem:
-        raise ValueError(f"{name} must be an array of numbers, but it is {kind_of(value)}") from problem
+        raise ValueError(
+            f"{name} must be an array of numbers, but it is {kind_of(value)}"
+        ) from problem
     fits = len(actual) == len(shape) and all(
         isinstance(want, str) or want == have for want, have in zip(shape, actual, strict=True)
     )
@@ -181,9 +185,10 @@ def as_number(name: str, value: Any, *, zero_allowed: bool = False) -> float:
     Raises `ValueError` that names it.
     """
     check_known(**{name: value})
-    check_shape(name, value, (), "one number")
-    check_positive(name, value, zero_allowed=zero_allowed)
-    return float(value)
+    number = as_array(name, value)
+    check_shape(name, number, (), "one number")
+    check_positive(name, number, zero_allowed=zero_allowed)
+    return float(number)
 
 
 def check_known(**arguments: Any) -> None:
@@ -205,9 +210,7 @@ def check_flag(name: str, value: Any) -> None:
 def check_kind(name: str, value: Any, kind: type, remedy: str) -> None:
     """Raise unless it is an object of this kind."""
     if not isinstance(value, kind):
-        raise ValueError(
-            f"{name} must be a {kind.__name__}, but it is {kind_of(value)}: {remedy}"
-        )
+        raise ValueError(f"{name} must be a {kind.__name__}, but it is {kind_of(value)}: {remedy}")
 
 
 def check_finite(name: str, value: Real) -> None:
@@ -305,7 +308,9 @@ def check_between(name: str, value: Real, low: float | int, high: float | int) -
     """Raise if a known value leaves the interval [low, high]."""
     numbers = _known(name, value)
     if numbers is not None and not bool(np.all((numbers >= low) & (numbers <= high))):
-        raise ValueError(f"{name} must lie between {low:g} and {high:g}, but it is {shown(numbers)}")
+        raise ValueError(
+            f"{name} must lie between {low:g} and {high:g}, but it is {shown(numbers)}"
+        )
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:

@@ -400,7 +400,8 @@ def check_range(name: str, value: AnyArray, largest: float, least: float = 0.0) 
     sizes = np.diagonal(sizes) if sizes.ndim == 2 else sizes
     if np.any((sizes < least) & (sizes > 0)):
         raise ValueError(
-            f"{name} must be 0 or at least {least:g} in {value.dtype}, but it is as low as "
+            f"{name} must be {'0 or ' if name == 'recording_noise' else ''}at least {least:g} in "
+            f"{value.dtype}, but it is as low as "
             f"{np.min(sizes[sizes > 0]):g}: measure in another unit"
         )
 

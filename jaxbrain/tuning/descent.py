@@ -10,7 +10,14 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from .._checks import check_choice, check_finite, check_integer, check_positive, check_shape
+from .._checks import (
+    as_floats,
+    check_choice,
+    check_finite,
+    check_integer,
+    check_positive,
+    check_shape,
+)
 from .._typing import AnyArray
 from . import _line_search as line_search
 
@@ -65,9 +72,10 @@ def check_options(
     check_integer("max_steps", max_steps, 1, _MOST_STEPS)
     for name, number in (("tolerance", tolerance), ("learning_rate", learning_rate)):
         if number is not None or name != "tolerance":
+            (number,) = as_floats(**{name: number})
+            check_shape(name, number, (), "one number")
             check_finite(name, number)
             check_positive(name, number)
-            check_shape(name, number, (), "one number")
 
 
 def default_tolerance(dtype: Any) -> float:

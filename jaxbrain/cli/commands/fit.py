@@ -107,7 +107,7 @@ def fit(
         problems += [
             in_flags(problem, options)
             .replace("fewer components", "fewer components (--components)")
-            .replace("or allow more", "or allow more (--max-gigabytes)")
+            .replace("max_bytes", "--max-gigabytes")
             for problem in error.problems
         ]
     if evaluation is None:
