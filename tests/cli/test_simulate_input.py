@@ -63,7 +63,7 @@ def test_nothing_is_overwritten(capsys, tmp_path):
 
 
 def test_a_cluster_that_is_not_there_is_told(capsys, monkeypatch):
-    def initialize():
+    def initialize(**options):
         raise ValueError("coordinator_address should be defined.")
 
     monkeypatch.setattr("jax.distributed.initialize", initialize)
