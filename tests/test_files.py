@@ -1,5 +1,6 @@
 """Files: what may be opened, and how they appear. Nothing here is compiled."""
 
+import errno
 import os
 import signal
 import socket
@@ -53,6 +54,34 @@ def test_input_is_a_regular_file(capsys, tmp_path, kind, command):
 def test_one_function_opens_all_input(tmp_path, kind):
     with pytest.raises(OSError, match=kind), opened(special(kind, tmp_path)):
         pass
+
+
+@pytest.mark.skipif(not hasattr(os, "SEEK_DATA"), reason="this system tells of no holes")
+def test_a_large_file_that_takes_little_room_is_read(tmp_path, monkeypatch):
+    """As on file systems that compress, where a file takes a fraction of what it holds."""
+    path, size = tmp_path / "large", 2**26 + 2**20
+    with path.open("wb") as stream:
+        stream.write(b"CDF\x01")
+        stream.seek(size // 2)
+        stream.write(b"a" * 2**20)
+        stream.truncate(size)
+    with opened(path) as stream:
+        assert stream.read(4) == b"CDF\x01"
+    with path.open("wb") as stream:
+        stream.write(b"CDF\x01")
+        stream.truncate(size)
+    with pytest.raises(OSError, match="sparse"), opened(path):
+        pass
+
+    def unknown(number, offset, whence):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    seek = os.lseek
+    monkeypatch.setattr(
+        os, "lseek", lambda *given: (unknown if given[2] == os.SEEK_DATA else seek)(*given)
+    )
+    with opened(path) as stream:
+        assert stream.read(4) == b"CDF\x01"
 
 
 def test_a_file_without_an_end_is_not_read_to_the_end():

@@ -35,7 +35,7 @@ def supervise(capfd, monkeypatch):
 
 @pytest.mark.parametrize("status", [0, 1, 2, 130])
 def test_the_status_and_the_answer_are_those_of_the_command(supervise, status):
-    program = "print(sys.argv[1:]); print('why', file=sys.stderr); sys.exit(%d)" % status
+    program = "print(sys.argv[1:]); print('why', file=sys.stderr); " + f"sys.exit({status})"
     assert supervise(program, "simulate", "-x") == (status, "['simulate', '-x']\n", "why\n")
 
 
@@ -143,7 +143,8 @@ def test_the_survivor_of_a_dead_process_ends_within_a_minute(dies):
         for job in jobs:
             if job.poll() is None:
                 os.killpg(job.pid, signal.SIGKILL)
-            job.wait()
+            # Closes the pipes, too.
+            job.communicate()
     assert (jobs[1 - dies].returncode, out) == (2, "")
     assert [line for line in said.splitlines() if line.startswith(ENDED)] == said.splitlines()
     assert len(said.splitlines()) == 1
