@@ -55,6 +55,7 @@ def tuned(risk):
 
 REFUSED = {
     "a sweep of too many recordings": (lambda: sweep([1e30]), "n_brain must be at most 1e"),
+    "a sweep of parts of labels": (lambda: sweep(n_task=[50.5]), "n_task must hold whole numbers"),
     "a sweep of text": (lambda: sweep(["100"]), "n_brain must be a list of numbers"),
     "a penalty that is true": (lambda: sweep(penalty=True), "penalty must be a list of numbers"),
     "twice an infinite penalty": (
