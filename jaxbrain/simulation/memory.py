@@ -63,8 +63,9 @@ def bytes_of_sweep(
     else:
         check_integer("penalties", penalties, 0)
     check_flag("with_intervals", with_intervals)
-    # One trial, and the model in reduced coordinates: six matrices of latents.
-    trial = working_bytes(Dimensions(d, k, 0 if p is None else p - k)) + 48.0 * k**2
+    # One trial, and the model in reduced coordinates: as many matrices of latents as were measured
+    # with 2 000 of them, where the peak was 27 such matrices in all.
+    trial = working_bytes(Dimensions(d, k, 0 if p is None else p - k)) + 160.0 * k**2
     # With the rule "optimal" each n_brain has a penalty of its own.
     strengths = {"optimal": n_brain, "empirical": _EMPIRICAL}.get(str(penalties), penalties)
     columns = {"optimal": 1, "empirical": _EMPIRICAL}.get(str(penalties), penalties)

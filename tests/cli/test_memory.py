@@ -77,9 +77,10 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 def problem(latents, noise):
-    return jb.Problem(input_dim=4 * latents, latent_dim=latents, latent_noise=noise, gain=60.0,
-                      recording_noise=4.0, aligned_power=[0.9 / latents] * latents,
-                      misaligned_power=0.1, task_noise=10.0)
+    channels = 3 * latents if sys.argv[1] == "worth" else None
+    return jb.Problem(input_dim=4 * latents, latent_dim=latents, recording_dim=channels,
+                      latent_noise=noise, gain=60.0, recording_noise=4.0, task_noise=10.0,
+                      aligned_power=[0.9 / latents] * latents, misaligned_power=0.1)
 
 def work(latents):
     if sys.argv[1] == "worth":
@@ -95,11 +96,18 @@ print(peak() - before)
 """
 
 
+# Tests leave most optimisations out, which takes memory.
+AS_USERS = {"JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "0"}
+
+
 @pytest.mark.study
-@pytest.mark.parametrize(("what", "latents"), [("worth", 1024), ("sweep", 2000)])
+@pytest.mark.parametrize(("what", "latents"), [("worth", 32768), ("sweep", 2000)])
 def test_what_is_reckoned_is_what_is_taken(what, latents):
-    """Within a factor of three of the measured peak, the compiler's own memory included."""
-    done = as_program(what, str(latents), program=MEASURED, env={"JAX_PLATFORMS": "cpu"})
+    """No less than the peak but for a third, and no more than ten times as much.
+
+    What a few latents take, the compiler above all, is there before.
+    """
+    done = as_program(what, str(latents), program=MEASURED, env=AS_USERS)
     assert done.returncode == 0, done.stderr
     taken = float(done.stdout)
     reckoned = (
@@ -107,4 +115,4 @@ def test_what_is_reckoned_is_what_is_taken(what, latents):
         if what == "worth"
         else bytes_of_sweep((4 * latents, latents, None), 1, 1, 1, 2, with_intervals=False)
     )
-    assert reckoned / 3 < taken < 3 * reckoned, (taken, reckoned)
+    assert reckoned / 10 < taken < 1.3 * reckoned, (taken, reckoned)
