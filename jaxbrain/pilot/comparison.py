@@ -196,6 +196,8 @@ def evaluate(
             f"the {data.input_dim} inputs are collinear ({collinear} independent directions): "
             f"describe them by at most {collinear} components"
         )
+    # One that is none is among the problems.
+    block = max(block, 1)
     group = rows_together(data, block)
     left = len(data.task_inputs) - (sizes.n_brain if data.shared_rows else 0)
     slack = _slack(data, block)

@@ -175,12 +175,11 @@ def _checked(name: str, array: np.ndarray, problems: list[str]) -> np.ndarray:
             raise ValueError(f"{name} must be known, but JAX is tracing it")
         array = np.asarray(as_array(name, array))
     except ValueError as problem:
-        problems.append(str(problem))
+        said = str(problem).removesuffix(": convert it by .astype(float)")
+        if "must hold real numbers" in said:
+            said += ": save numbers as float, and two classes as 1 and -1 (more: a column each)"
+        problems.append(said)
         return np.zeros((1, 2))
-    if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
-        remedy = "save numbers as float, and two classes as 1 and -1 (more of them: a column each)"
-        problems.append(f"{name} must hold real numbers, but its type is {array.dtype}: {remedy}")
-        return array
     if array.ndim == 1 and name == "targets":
         array = array[:, None]
     if array.ndim != 2 or 0 in array.shape:
