@@ -4,9 +4,11 @@ Nothing is compiled: where a function would compute, it ends instead. `python -m
 tests.helpers.hostile` prints how many calls end how, and with a name of an end those that do.
 """
 
+import atexit
 import contextlib
 import inspect
 import re
+import shutil
 import sys
 import tempfile
 import warnings
@@ -46,6 +48,7 @@ DATASET = xarray.Dataset(
     attrs={"input_dim": 64, "risk_of_predicting_zero": 1.0},
 )
 FOLDER = Path(tempfile.mkdtemp(prefix="jaxbrain-"))
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 np.savez(FOLDER / "study.npz", inputs=X, recordings=R, targets=Y)
 TABLE = xarray.Dataset({"risk": ("n", [1.0])})
 jb.write_table(TABLE, FOLDER / "table.nc")
