@@ -10,10 +10,18 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import check_finite, check_positive, check_shape
+from .._checks import (
+    as_number,
+    check_finite,
+    check_integer,
+    check_key,
+    check_kind,
+    check_known,
+    check_shape,
+)
 from .._linalg import map_factorisations
 from .._threads import with_one_blas_thread
-from .recordings import PilotData, PilotError
+from .recordings import PilotData, PilotError, check_data
 from .splits import _FOLDS, SplitSizes, _draw_rows, _fold_size, rows_together
 
 
@@ -52,6 +60,11 @@ def choose_rank(
 
     Ours; reduced-rank regression: Izenman (1975).
     """
+    check_data("data", data)
+    check_kind("sizes", sizes, SplitSizes, "pass what split_sizes returns")
+    check_integer("repeats", repeats, 1)
+    check_integer("block", block, 1)
+    check_key(key)
     errors = _rank_errors(
         jnp.asarray(data.brain_inputs),
         jnp.asarray(data.recordings),
@@ -103,13 +116,14 @@ def encoding_rank(inputs: np.ndarray, recordings: np.ndarray, ridge: float = 0.0
 
     As `choose_rank`.
     """
+    check_known(inputs=inputs, recordings=recordings, ridge=ridge)
     check_shape("inputs", inputs, ("n", "d"), "one row a sample")
-    n, d = inputs.shape
+    n, d = np.shape(inputs)
     check_shape("recordings", recordings, (n, "p"), "one row for each row of inputs")
     for name, array in (("inputs", inputs), ("recordings", recordings)):
         check_finite(name, array)
     check_finite("ridge", ridge)
-    check_positive("ridge", ridge, zero_allowed=True)
+    ridge = as_number("ridge", ridge, zero_allowed=True)
     fold = n - _fold_size(n)
     if fold < d + 2 and not ridge > 0:
         raise ValueError(

@@ -12,7 +12,8 @@ from jaxtyping import Array, PRNGKeyArray
 from scipy.sparse import bmat, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
-from .recordings import PilotData, PilotError
+from .._checks import check_integer, shown
+from .recordings import PilotData, PilotError, check_data
 
 _FOLDS = 5
 
@@ -65,11 +66,12 @@ def split_sizes(
 
     `PilotError` that lists every size that cannot be.
     """
+    check_data("data", data)
     for name, number in (("n_brain", n_brain), ("n_task", n_task), ("n_test", n_test)):
         if number is not None and (
             isinstance(number, bool) or not isinstance(number, int | np.integer)
         ):
-            raise PilotError([f"{name} must be a whole number, but it is {number!r}"])
+            raise PilotError([f"{name} must be a whole number, but it is {shown(number)}"])
     rows_brain, rows_task = len(data.brain_inputs), len(data.task_inputs)
     given = n_task is not None, n_test is not None
     if n_brain is None:
@@ -140,12 +142,14 @@ def row_correlation(data: PilotData, lag: int = 1) -> float:
 
     **Raises**
 
-    Nothing.
+    `ValueError` that names the argument.
 
     **Source**
 
     Ours.
     """
+    check_data("data", data)
+    check_integer("lag", lag, 1, min(len(data.recordings), len(data.targets)) - 1)
 
     def mean_over_columns(array: np.ndarray) -> float:
         centred = array - array.mean(axis=0)
@@ -180,12 +184,14 @@ def rows_together(data: PilotData, block: int = 1) -> np.ndarray | None:
 
     **Raises**
 
-    Nothing.
+    `ValueError` that names the argument.
 
     **Source**
 
     Ours.
     """
+    check_data("data", data)
+    check_integer("block", block, 1)
     found = np.unique(data.task_inputs, axis=0, return_inverse=True)[1].reshape(-1)
     n = len(found)
     if found.max() == n - 1:

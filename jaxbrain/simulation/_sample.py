@@ -7,8 +7,9 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PRNGKeyArray
 
-from .._checks import check_choice, check_integer, check_key
+from .._checks import check_choice, check_integer, check_key, check_kind
 from ..models import LinearGaussianModel, Problem
+from ..models.linear_gaussian import check_model
 from . import _sweep_of_reductions
 from . import data_trials as data
 from ._grids import check_grids
@@ -58,9 +59,12 @@ def sample_misalignment(
 
     Derived here: docs/theory.md, "Simulation".
     """
+    check_model(model)
     check_choice("method", method, ("reduced", "data"))
     check_integer("trials", trials, 1)
     check_key(key)
+    if mesh is not None:
+        check_kind("mesh", mesh, Mesh, "make one by jax.make_mesh")
     grids = check_grids(model, [n_brain], [model.latent_dim + 2], "empirical", None, method)
     numbers = range(trials)
     if method == "data":

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from .._checks import check_between, check_integer
+from .._checks import as_number, check_between, check_integer
 
 _CURVES = {"ols": "task_only_risk", "ridge": "ridge_risk"}
 _CHUNK = 5e7
+_MOST_RESAMPLES = 10_000_000
 
 
 def check_dataset(dataset) -> None:
@@ -38,8 +39,9 @@ def resampled(dataset, confidence: float, resamples: int, seed: int) -> np.ndarr
     s/√g times t with g − 1 degrees of freedom. Resampling of seeds spreads it by √(1 − 1/g) of that
     and without the tails: from five seeds it covers 82 % where it says 95 %.
     """
+    confidence = as_number("confidence", confidence)
     check_between("confidence", confidence, 0.5, 1 - 1e-9)
-    check_integer("resamples", resamples, 100)
+    check_integer("resamples", resamples, 100, _MOST_RESAMPLES)
     check_integer("seed", seed, 0)
     seeds = dataset.sizes["seed"]
     if seeds < 2:

@@ -12,7 +12,14 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._arguments import ESTIMATORS, Estimator, check_n_brain, check_n_task
-from .._checks import check_choice, check_integer, check_key, check_positive, is_concrete
+from .._checks import (
+    check_choice,
+    check_integer,
+    check_key,
+    check_kind,
+    check_positive,
+    is_concrete,
+)
 from .._linalg import map_factorisations
 from .._typing import Real
 from ..estimators import befs, encode
@@ -235,6 +242,8 @@ class MonteCarloRisk(PenaltyObjective):
         check_integer("trials", trials, 2)
         check_key(key)
         check_model(model)
+        if shift is not None:
+            check_kind("shift", shift, BlockShift, "BlockShift(sensitive, missed, insensitive)")
         self.traces = traces
         self.trials, self.method, self.estimator = trials, method, estimator
         self.key, self.per_target = key, False
