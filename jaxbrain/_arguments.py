@@ -21,17 +21,22 @@ ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
 
 
 def _check_range(name: str, number: Array) -> None:
-    """Raise where known numbers are finite, and so large that answers would be NaN."""
+    """Raise where known numbers are so large, or so small, that answers would be NaN."""
     if not is_concrete(number):
         return
     # Squares of larger numbers are none. At infinity the closed forms have limits.
-    largest = 1e150 if number.dtype == np.float64 else 1e18
+    largest, least = (1e150, 1e-100) if number.dtype == np.float64 else (1e18, 1e-15)
     numbers = np.asarray(number)
     beyond = numbers[(numbers > largest) & ~np.isinf(numbers)]
     if beyond.size:
         raise ValueError(
             f"{name} must be at most {largest:g}, or infinite, but it is as high as "
             f"{float(np.max(beyond)):g}"
+        )
+    below = numbers[(numbers < least) & (numbers > 0)]
+    if below.size:
+        raise ValueError(
+            f"{name} must be 0 or at least {least:g}, but it is as low as {float(np.min(below)):g}"
         )
 
 

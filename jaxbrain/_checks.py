@@ -20,6 +20,9 @@ from jaxtyping import Array
 from ._threads import with_one_blas_thread
 from ._typing import AnyArray, Real
 
+# Floats hold all whole numbers up to here.
+_MOST = 2**53
+
 
 def is_concrete(*values: Any) -> bool:
     """Whether all values can be looked at now (none of them is being traced)."""
@@ -34,7 +37,7 @@ def as_floats(**arguments: Any) -> list[Array]:
     integers and half precision, which no factorisation takes, follow it. Without any array it is
     JAX's default. Raises `ValueError` naming an argument that holds no real numbers.
     """
-    arrays = {name: _as_array(name, value) for name, value in arguments.items()}
+    arrays = {name: as_array(name, value) for name, value in arguments.items()}
     wide = {
         name: array
         for name, array in arrays.items()
@@ -45,10 +48,12 @@ def as_floats(**arguments: Any) -> list[Array]:
     common = np.dtype(np.float32) if asked == {True} else default
     if default == np.float32 and asked - {True}:
         _warn_of_rounding(wide)
-    return [jnp.asarray(array, dtype=common) for array in arrays.values()]
+    # What single precision cannot hold becomes infinite, which checks see.
+    with np.errstate(over="ignore"):
+        return [jnp.asarray(array, dtype=common) for array in arrays.values()]
 
 
-def _as_array(name: str, value: Any) -> Array | np.ndarray:
+def as_array(name: str, value: Any) -> Array | np.ndarray:
     """An array of JAX or NumPy, of a type that both know; other libraries' arrays are converted."""
     wanted, given = f"{name} must be a number or an array of numbers", value
     if value is None:
@@ -121,6 +126,19 @@ def _depth_of_caller() -> int:
     return depth
 
 
+def shown(value: object) -> str:
+    """A value for the end of a sentence: what kind it is where it is long, or an array."""
+    if getattr(value, "shape", ()):
+        return f"{kind_of(value)} of shape {tuple(getattr(value, 'shape', ()))}"
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.item()
+    # Python writes out no integer beyond some thousand digits.
+    if isinstance(value, int) and abs(value) > 10**50:
+        return "a number of more than 50 digits"
+    text = repr(value)
+    return text if len(text) <= 60 and text.isprintable() else kind_of(value)
+
+
 def kind_of(value: object) -> str:
     """What a value is, for the end of a sentence: "an int", "a str", "None"."""
     if value is None:
@@ -136,7 +154,13 @@ def as_float_like(name: str, value: Real, like: Array) -> Array:
 
 def check_shape(name: str, value: AnyArray, shape: Sequence[int | str], remedy: str) -> None:
     """Raise unless `value` has this shape; words in `shape` stand for any length."""
-    actual = np.shape(value)
+    try:
+        actual = np.shape(value)
+    # Whatever lists of unequal lengths and other libraries' tables raise.
+    except Exception as problem:
+        raise ValueError(
+            f"{name} must be an array of numbers, but it is {kind_of(value)}"
+        ) from problem
     fits = len(actual) == len(shape) and all(
         isinstance(want, str) or want == have for want, have in zip(shape, actual, strict=True)
     )
@@ -150,28 +174,69 @@ def check_shape(name: str, value: AnyArray, shape: Sequence[int | str], remedy: 
         raise ValueError(f"{name} must have shape {wanted}, but it has shape {actual}: {remedy}")
 
 
+def _known(name: str, value: Any) -> np.ndarray | None:
+    """The numbers, where they can be seen; raises where they are none."""
+    return np.asarray(as_array(name, value), dtype=float) if is_concrete(value) else None
+
+
+def as_number(name: str, value: Any, *, zero_allowed: bool = False) -> float:
+    """One positive number that is known, and not NaN. Infinity is a number.
+
+    Raises `ValueError` that names it.
+    """
+    check_known(**{name: value})
+    number = as_array(name, value)
+    check_shape(name, number, (), "one number")
+    check_positive(name, number, zero_allowed=zero_allowed)
+    return float(number)
+
+
+def check_known(**arguments: Any) -> None:
+    """Raise where an argument is being traced, for what cannot be compiled."""
+    for name, value in arguments.items():
+        if not is_concrete(value):
+            raise ValueError(
+                f"{name} must be known, but JAX is tracing it: call this outside of jax.jit, "
+                "jax.vmap and jax.grad"
+            )
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Raise unless it is true or false."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False, but it is {shown(value)}")
+
+
+def check_kind(name: str, value: Any, kind: type, remedy: str) -> None:
+    """Raise unless it is an object of this kind."""
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} must be a {kind.__name__}, but it is {kind_of(value)}: {remedy}")
+
+
 def check_finite(name: str, value: Real) -> None:
     """Raise if a known value holds NaN or infinity."""
-    if is_concrete(value) and not bool(np.all(np.isfinite(np.asarray(value, dtype=float)))):
-        if not np.ndim(value):
-            raise ValueError(f"{name} must be a finite number, but it is {float(value):g}")
+    numbers = _known(name, value)
+    if numbers is not None and not bool(np.all(np.isfinite(numbers))):
+        if not numbers.ndim:
+            raise ValueError(f"{name} must be a finite number, but it is {float(numbers):g}")
         raise ValueError(f"{name} holds NaN or infinite entries: remove or replace them first")
 
 
 def check_number(name: str, value: Real) -> None:
     """Raise if a known value is NaN, or holds one."""
-    if is_concrete(value) and bool(np.any(np.isnan(np.asarray(value, dtype=float)))):
-        if not np.ndim(value):
+    numbers = _known(name, value)
+    if numbers is not None and bool(np.any(np.isnan(numbers))):
+        if not numbers.ndim:
             raise ValueError(f"{name} must be a number, but it is nan")
         raise ValueError(f"{name} holds NaN: remove or replace such entries first")
 
 
 def check_positive(name: str, value: Real, *, zero_allowed: bool = False) -> None:
     """Raise if a known value is negative (or zero, unless zero is allowed), or no number."""
-    if not is_concrete(value):
+    numbers = _known(name, value)
+    if numbers is None:
         return
-    check_number(name, value)
-    numbers = np.asarray(value, dtype=float)
+    check_number(name, numbers)
     lowest = np.min(numbers, initial=np.inf)
     if lowest < 0 or (lowest == 0 and not zero_allowed):
         bound = "at least 0" if zero_allowed else "greater than 0"
@@ -181,9 +246,10 @@ def check_positive(name: str, value: Real, *, zero_allowed: bool = False) -> Non
 
 def check_key(key: Any) -> None:
     """Raise unless this is one key of `jax.random.key`."""
-    if not (hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
-        legacy = np.shape(key) == (2,) and getattr(key, "dtype", None) == np.uint32
-        remedy = "wrap it by jax.random.wrap_key_data(key)" if legacy else f"it is {key!r}"
+    is_array = isinstance(key, jax.Array | np.ndarray)
+    if not (is_array and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
+        legacy = is_array and key.shape == (2,) and key.dtype == np.uint32
+        remedy = "wrap it by jax.random.wrap_key_data(key)" if legacy else f"it is {shown(key)}"
         raise ValueError(f"key must be one key, as jax.random.key(0) gives it, but {remedy}")
     if np.ndim(key):
         raise ValueError("key must be a single key, but it is an array of keys: map with jax.vmap")
@@ -240,17 +306,19 @@ def check_orthonormal(name: str, value: Array, remedy: str) -> None:
 
 def check_between(name: str, value: Real, low: float | int, high: float | int) -> None:
     """Raise if a known value leaves the interval [low, high]."""
-    if is_concrete(value) and not bool(
-        np.all((np.asarray(value) >= low) & (np.asarray(value) <= high))
-    ):
-        raise ValueError(f"{name} must lie between {low:g} and {high:g}, but it is {value}")
+    numbers = _known(name, value)
+    if numbers is not None and not bool(np.all((numbers >= low) & (numbers <= high))):
+        raise ValueError(
+            f"{name} must lie between {low:g} and {high:g}, but it is {shown(numbers)}"
+        )
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     """Raise unless the word is one of the choices."""
-    if value not in choices:
+    # What compares entry by entry, as arrays do, is in no list of words.
+    if not isinstance(value, str) or value not in choices:
         listed = " or ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{name} must be {listed}, but it is {value!r}")
+        raise ValueError(f"{name} must be {listed}, but it is {shown(value)}")
 
 
 def as_integer(name: str, value: Any, low: int, high: int | None = None, remedy: str = "") -> int:
@@ -263,7 +331,7 @@ def as_integer(name: str, value: Any, low: int, high: int | None = None, remedy:
     if isinstance(value, np.integer):
         value = int(value)
     if not isinstance(value, int):
-        raise ValueError(f"{name} must be a whole number, but it is {value!r}")
+        raise ValueError(f"{name} must be a whole number, but it is {shown(value)}")
     check_integer(name, value, low, high, remedy)
     return value
 
@@ -273,9 +341,11 @@ def check_integer(
 ) -> None:
     """Raise unless the value is an integer between `low` and `high`, both included."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise ValueError(f"{name} must be a whole number, but it is {value!r}")
-    if value < low or (high is not None and value > high):
-        bound = f"at least {low}" if high is None else f"between {low} and {high}"
+        raise ValueError(f"{name} must be a whole number, but it is {shown(value)}")
+    if value < low or value > (_MOST if high is None else high):
+        bound = f"between {low} and {high}"
+        if high is None:
+            bound = f"at least {low}" if value < low else f"at most {_MOST}"
         raise ValueError(
-            f"{name} must be {bound}, but it is {value}" + (f": {remedy}" if remedy else "")
+            f"{name} must be {bound}, but it is {shown(value)}" + (f": {remedy}" if remedy else "")
         )

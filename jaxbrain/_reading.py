@@ -16,8 +16,11 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-# File systems that compress store less than a file holds. Files up to this size do no harm.
+# Files up to this size do no harm, whatever they hold.
 _MAY_BE_SPARSE = 2**26
+# Of larger ones so much must have been written. How much room a file takes says little: file
+# systems that compress store less than it holds, and some of them store no zeros.
+_LEAST_WRITTEN = 0.01
 _STEP = 2**20
 
 
@@ -35,7 +38,10 @@ def opened(path: Path | str) -> Iterator[BinaryIO]:
     except ValueError as error:  # a NUL in its name
         raise OSError(errno.EINVAL, str(error), str(path)) from error
     with os.fdopen(number, "rb") as stream:
-        _check_regular(path, os.fstat(number))
+        found = os.fstat(number)
+        _check_regular(path, found)
+        if found.st_size > _MAY_BE_SPARSE and hasattr(os, "SEEK_DATA"):
+            _check_written(path, number, found.st_size)
         yield stream
 
 
@@ -58,6 +64,19 @@ def _check_regular(path: Path | str, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         kind = _KINDS.get(stat.S_IFMT(found.st_mode), "something else")
         raise OSError(errno.EINVAL, f"it is {kind}, not a regular file", str(path))
-    stored = 512 * getattr(found, "st_blocks", found.st_size)
-    if found.st_size > _MAY_BE_SPARSE and stored < found.st_size / 2:
-        raise OSError(errno.EINVAL, "it is sparse: most of it was never written", str(path))
+
+
+def _check_written(path: Path | str, number: int, size: int) -> None:
+    """Raise where all but a hundredth of the file are holes."""
+    written, end = 0, 0
+    while written < _LEAST_WRITTEN * size:
+        try:
+            start = os.lseek(number, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                break  # a file system that does not know
+            said = "it is sparse: most of it was never written"
+            raise OSError(errno.EINVAL, said, str(path)) from error
+        end = os.lseek(number, start, os.SEEK_HOLE)
+        written += end - start
+    os.lseek(number, 0, os.SEEK_SET)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import signal
 import stat
-from collections.abc import Mapping
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 # What a file system says that knows no links.
@@ -33,22 +35,48 @@ def write_files(contents: Mapping[Path, bytes | memoryview], *, overwrite: bool)
             check_free(path, overwrite)
         for path, content in contents.items():
             partials[path] = _on_disk(path.parent, content)
-        for path, partial in partials.items():
-            if overwrite:
-                _replace(partial, path, undo)
-            else:
-                _publish(partial, path)
-                undo.append((path, None))
+        # Between publishing a file and noting that it has to be undone a signal must wait.
+        with _signals_wait():
+            for path, partial in partials.items():
+                if overwrite:
+                    _replace(partial, path, undo)
+                else:
+                    _publish(partial, path)
+                    undo.append((path, None))
         for folder in {path.parent for path in contents}:
             _sync_folder(folder)
     except BaseException:
-        for path, older in reversed(undo):
-            with suppress(OSError):
-                path.unlink() if older is None else os.replace(older, path)
+        with _signals_wait():
+            for path, older in reversed(undo):
+                with suppress(OSError):
+                    path.unlink() if older is None else os.replace(older, path)
         raise
     finally:
         for left in (*partials.values(), *(older for _, older in undo if older is not None)):
             _remove(left)
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Hold SIGINT and SIGTERM back until the end. Python tells them to the main thread alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+
+    def hold(number: int, frame: object) -> None:
+        came.append(number)
+
+    with ExitStack() as stack:
+        # Called last, with all handlers back in their places.
+        stack.callback(lambda: came and signal.raise_signal(came[0]))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handler = signal.getsignal(number)
+            # None is a handler that is not Python's.
+            if handler is not None and handler is not signal.SIG_IGN:
+                stack.callback(signal.signal, number, handler)
+                signal.signal(number, hold)
+        yield
 
 
 def check_free(path: Path, overwrite: bool) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._checks import kind_of
+from ._checks import check_flag, kind_of
 from ._reading import read_file
 from ._writing import write_files
 
@@ -66,6 +66,7 @@ def write_table(table: xarray.Dataset, path: Path | str, *, overwrite: bool = Tr
 
     netCDF 3, as SciPy writes it.
     """
+    check_flag("overwrite", overwrite)
     contents = table_contents(table, path)
     write_files(contents, overwrite=overwrite)
     return list(contents)

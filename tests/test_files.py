@@ -1,6 +1,8 @@
 """Files: what may be opened, and how they appear. Nothing here is compiled."""
 
+import errno
 import os
+import signal
 import socket
 import threading
 from pathlib import Path
@@ -52,6 +54,34 @@ def test_input_is_a_regular_file(capsys, tmp_path, kind, command):
 def test_one_function_opens_all_input(tmp_path, kind):
     with pytest.raises(OSError, match=kind), opened(special(kind, tmp_path)):
         pass
+
+
+@pytest.mark.skipif(not hasattr(os, "SEEK_DATA"), reason="this system tells of no holes")
+def test_a_large_file_that_takes_little_room_is_read(tmp_path, monkeypatch):
+    """As on file systems that compress, where a file takes a fraction of what it holds."""
+    path, size = tmp_path / "large", 2**26 + 2**20
+    with path.open("wb") as stream:
+        stream.write(b"CDF\x01")
+        stream.seek(size // 2)
+        stream.write(b"a" * 2**20)
+        stream.truncate(size)
+    with opened(path) as stream:
+        assert stream.read(4) == b"CDF\x01"
+    with path.open("wb") as stream:
+        stream.write(b"CDF\x01")
+        stream.truncate(size)
+    with pytest.raises(OSError, match="sparse"), opened(path):
+        pass
+
+    def unknown(number, offset, whence):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    seek = os.lseek
+    monkeypatch.setattr(
+        os, "lseek", lambda *given: (unknown if given[2] == os.SEEK_DATA else seek)(*given)
+    )
+    with opened(path) as stream:
+        assert stream.read(4) == b"CDF\x01"
 
 
 def test_a_file_without_an_end_is_not_read_to_the_end():
@@ -120,3 +150,71 @@ def test_where_links_are_not_supported_nothing_is_replaced_either(tmp_path, monk
         write_files({tmp_path / "a": b"second"}, overwrite=False)
     assert (tmp_path / "a").read_bytes() == b"first"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+class Told(BaseException):
+    """What a signal raises."""
+
+
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM])
+def told(request):
+    """A signal that raises, as those of a command do; also where it is inherited as ignored."""
+
+    def tell(number, frame):
+        raise Told
+
+    before = signal.signal(request.param, tell)
+    yield request.param
+    assert signal.getsignal(request.param) is tell
+    signal.signal(request.param, before)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_signal_between_publishing_and_undo_leaves_no_half(
+    tmp_path, monkeypatch, told, overwrite, at
+):
+    """It comes right after the file is there, before anything else is done."""
+    pair = {tmp_path / "a.nc": b"new", tmp_path / "a.csv": b"new"}
+    if overwrite:
+        [path.write_bytes(b"old") for path in pair]
+    call, published = ("replace" if overwrite else "link"), []
+    publish = getattr(os, call)
+
+    def publish_and_signal(source, path, **options):
+        publish(source, path, **options)
+        published.append(path)
+        if len(published) == at:
+            # Python's handler would raise here.
+            signal.raise_signal(told)
+
+    monkeypatch.setattr(os, call, publish_and_signal)
+    with pytest.raises(Told):
+        write_files(pair, overwrite=overwrite)
+    left = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert left == ({"a.nc": b"old", "a.csv": b"old"} if overwrite else {})
+
+
+def test_an_ignored_signal_stays_ignored_while_files_are_written(tmp_path, monkeypatch):
+    before, link = signal.signal(signal.SIGTERM, signal.SIG_IGN), os.link
+
+    def link_and_signal(source, path):
+        link(source, path)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(os, "link", link_and_signal)
+    try:
+        write_files({tmp_path / "a": b"new"}, overwrite=False)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (tmp_path / "a").read_bytes() == b"new"
+
+
+def test_files_are_written_in_other_threads_too(tmp_path):
+    writer = threading.Thread(
+        target=write_files, args=({tmp_path / "a": b"new"},), kwargs={"overwrite": False}
+    )
+    writer.start()
+    writer.join()
+    assert (tmp_path / "a").read_bytes() == b"new"

@@ -55,6 +55,7 @@ def tuned(risk):
 
 REFUSED = {
     "a sweep of too many recordings": (lambda: sweep([1e30]), "n_brain must be at most 1e"),
+    "a sweep of parts of labels": (lambda: sweep(n_task=[50.5]), "n_task must hold whole numbers"),
     "a sweep of text": (lambda: sweep(["100"]), "n_brain must be a list of numbers"),
     "a penalty that is true": (lambda: sweep(penalty=True), "penalty must be a list of numbers"),
     "twice an infinite penalty": (
@@ -89,8 +90,45 @@ REFUSED = {
         "penalty must be at least 0, but it is -1",
     ),
     "gain lost in rounding": (
-        lambda: problem(gain=1e-300, recording_noise=1e15),
-        "gain = 1e-300 is too small beside recording_noise = 1e",
+        lambda: problem(gain=1e-90, recording_noise=1e15),
+        "gain = 1e-90 is too small beside recording_noise = 1e",
+    ),
+    "noise lost in rounding": (
+        lambda: problem(gain=1e15, recording_noise=1e-90),
+        "recording_noise = 1e-90 is too small beside gain = 1e.15: pass 0",
+    ),
+    "hardly any gain": (lambda: problem(gain=1e-300), "gain must be at least 1e-100 in float64"),
+    "hardly any gain of a matrix": (
+        lambda: problem(
+            gain=np.diag([1.0, 1e-90]), latent_noise=np.eye(2), aligned_power=np.eye(2)
+        ),
+        "gain = 1e-90 is too small beside",
+    ),
+    **{
+        f"too much {name}": (
+            functools.partial(lambda name: problem(**{name: 1e200}), name),
+            f"{name} must be at most 1e",
+        )
+        for name in ("gain", "recording_noise", "latent_noise", "misaligned_power", "task_noise")
+    },
+    "hardly any task": (
+        lambda: problem(aligned_power=[1e-200, 0.0], misaligned_power=0.0),
+        "aligned_power and misaligned_power together must be at least 1e-100",
+    ),
+    "too many inputs": (
+        lambda: problem(input_dim=10**400),
+        "input_dim must be at most 9007199254740992, but it is a number of more than 50 digits",
+    ),
+    "too much shift": (lambda: jb.BlockShift(1e200, 1.0, 1.0), "sensitive must be at most 1e"),
+    "a tenth of a label's tenth": (
+        lambda: jb.worth(P, 200, 1e-300),
+        "n_task must be 0 or at least 1e-100, but it is as low as 1e-300",
+    ),
+    "encoder without units": (
+        lambda: jb.LinearGaussianModel(
+            1e60 * np.eye(6, 2), np.eye(5, 2), 0.1, 0.1, np.ones(6), task_noise=1.0
+        ),
+        "encoder must be at most 1e",
     ),
     "no task in a problem": (
         lambda: problem(aligned_power=[0.0, 0.0], misaligned_power=0.0),

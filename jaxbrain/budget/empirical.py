@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array
 
 from .._arguments import BASELINES, Baseline
-from .._checks import check_choice
+from .._checks import check_choice, shown
 from .._typing import Whole
 from ..simulation.bootstrap import (
     check_dataset,
@@ -87,7 +87,7 @@ def empirical_allocation(
     check_dataset(dataset)
     for name, number in (("budget", budget), ("cost_brain", cost_brain), ("cost_task", cost_task)):
         if not (isinstance(number, int | float | np.number) and 0 < number < np.inf):
-            raise ValueError(f"{name} must be greater than 0 and finite, but it is {number!r}")
+            raise ValueError(f"{name} must be greater than 0 and finite, but it is {shown(number)}")
     n_brain, n_task = dataset.n_brain.values, dataset.n_task.values
     like = jnp.zeros(())
     offers = _offers(

@@ -11,12 +11,13 @@ import numpy as np
 from jaxtyping import Array
 
 from .._arguments import BASELINES, ESTIMATORS, Baseline, Estimator, check_problem
-from .._checks import check_choice
+from .._checks import check_choice, is_concrete
 from .._typing import Real
 from ..models import Problem
 from ..models.problem import TracedProblem
-from ..theory.brain_stage import subspace_moments, white_moments
-from ..theory.task_stage import task_stage
+from ..theory.accuracy import warn_outside_validated
+from ..theory.brain_stage import brain_stage, white_moments
+from ..theory.task_stage import TaskStage, task_stage
 from ..theory.two_penalties import two_penalty_stage
 from ._money import checked_sum
 from ._whole_numbers import (
@@ -33,16 +34,14 @@ from ._whole_numbers import (
 from .results import Allocation, Frontier
 
 # Numbers of recordings, from d + 2 to 1e9 d, at which the brain stage is solved. Between them a
-# cubic with the right slopes is good to about 1e-5; only final candidates are evaluated exactly.
+# cubic is good to about 1e-5; only final candidates are evaluated exactly.
 _NODES = 128
 # Batches in which the search evaluates: the nodes in three, points ever finer between the
-# neighbours of the best, whole numbers in three (each number of one kind with the rest in the
-# other, and the fewest recordings), and the best of these exactly.
+# neighbours of the best, and whole numbers in three (each number of one kind with the rest in the
+# other, and the fewest recordings). The best of these are then evaluated exactly.
 _PARTS, _WIDTH, _FINER, _EXACT = 3, 44, 17, 4
 _HALF = _WIDTH // 2
-_TURNS = [
-    (kind, part) for kind, parts in enumerate((_PARTS, 4, _PARTS, 1)) for part in range(parts)
-]
+_TURNS = [(kind, part) for kind, parts in enumerate((_PARTS, 4, _PARTS)) for part in range(parts)]
 _OFFSETS = np.append(WINDOW, np.nan)
 
 
@@ -96,6 +95,8 @@ def optimal_allocation(
     - Where not even the baseline is defined (too few labels for least squares) its risk is
       infinite.
 
+    An `AccuracyWarning` tells where the closed forms are known to be off at the numbers bought.
+
     **Raises**
 
     `ValueError` that names the argument: sums of money that are arrays, negative, or not finite, an
@@ -136,7 +137,45 @@ def optimal_allocation(
         fixed_task=numbers["fixed_cost_task"],
         most_labels=without_limit,
     )
-    return _optimal_allocation(problem.with_traced_sizes(), limits, estimator, baseline)
+    traced = problem.with_traced_sizes()
+    # The equations of noisy channels take most of the time to compile: they are one program, for
+    # nodes and candidates alike. Nodes do not depend on money, so that mapping over prices and
+    # budgets solves them once; candidates do, and then stay as few as they are.
+    nodes = _nodes(traced)
+    at_nodes = _misalignment(traced, nodes)
+    candidates, risk_at_nodes = _candidates(traced, limits, nodes, at_nodes, estimator)
+    n_brain = candidates.n_brain
+    if is_concrete(*jax.tree.leaves((problem, limits))):
+        n_brain = jnp.pad(n_brain, (0, len(nodes) - _EXACT), constant_values=jnp.inf)
+    exactly = candidates._replace(misalignment=_misalignment(traced, n_brain)[:_EXACT])
+    plan = _best_plan(traced, limits, nodes, risk_at_nodes, exactly, estimator, baseline)
+    warn_outside_validated(problem, plan.n_brain)
+    return plan
+
+
+def _misalignment(problem: TracedProblem, n_brain: Array) -> Array:
+    return brain_stage(problem, n_brain, None, "finite").misalignment
+
+
+@jax.jit
+def _nodes(problem: TracedProblem) -> Array:
+    """Uniform in log(n − d − 1); the last is repeated to fill the last batch."""
+    like = problem.task_noise.dtype
+    steps = jnp.minimum(jnp.arange(_PARTS * _WIDTH, dtype=like) / (_NODES - 1), 1.0)
+    return jnp.exp(steps * _log_last(problem)) + (problem.input_dim + 1)
+
+
+def _log_last(problem: TracedProblem) -> Array:
+    return jnp.log(jnp.asarray(1e9, problem.task_noise.dtype) * problem.input_dim)
+
+
+def _slopes(heights: Array) -> Array:
+    """Derivatives by the number of the node, to the fourth order as the cubic between nodes is."""
+    central = (heights[:-4] - 8 * heights[1:-3] + 8 * heights[3:-1] - heights[4:]) / 12
+    ends = jnp.asarray([[-25, 48, -36, 16, -3], [-3, -10, 18, -6, 1]], heights.dtype) / 12
+    first = jnp.matmul(ends, heights[:5], precision="highest")
+    last = jnp.matmul(-ends, heights[:-6:-1], precision="highest")[::-1]
+    return jnp.concatenate([first, central, last])
 
 
 class _Search(NamedTuple):
@@ -158,42 +197,45 @@ class _Batch(NamedTuple):
     allowed: Array
 
 
-@partial(jax.jit, static_argnames=("estimator", "baseline"))
-def _optimal_allocation(problem: TracedProblem, limits: Limits, estimator: str, baseline: str):
+def _stage_of(problem: TracedProblem, batch: _Batch, estimator: str) -> TaskStage:
+    if estimator == "befs":
+        moments = white_moments(problem, batch.misalignment)
+        return task_stage(problem, moments, batch.n_task, None, "finite")
+    return two_penalty_stage(problem, batch.misalignment, batch.n_task)
+
+
+def _lost(limits: Limits, batch: _Batch, stage: TaskStage) -> Array:
+    """Labels that the rest of the money would have bought, less what the recordings are worth.
+
+    Least where the risk is, σ²d/(n_task + extra − d − 1), but not lost in rounding beside many
+    labels. Infinite, never NaN, where a design is not to be had.
+    """
+    available = limits.budget - limits.fixed_brain[0] - limits.fixed_task
+    unspent = (available - limits.cost_task * batch.n_task) / limits.cost_task
+    lost = unspent - stage.extra_samples
+    defined = batch.allowed & ~jnp.isnan(stage.risk) & ~jnp.isnan(lost)
+    return jax.lax.stop_gradient(jnp.where(defined, lost, jnp.inf))
+
+
+@partial(jax.jit, static_argnames="estimator")
+def _candidates(
+    problem: TracedProblem, limits: Limits, nodes: Array, at_nodes: Array, estimator: str
+) -> tuple[_Batch, Array]:
+    """The whole numbers that lose least by interpolated misalignments, and the risk at the nodes.
+
+    - `at_nodes`: misalignment at `nodes`.
+    """
     fewest = problem.input_dim + 2.0
     cost_brain, fixed_brain = limits.cost_brain[0], limits.fixed_brain[0]
     cost_task = limits.cost_task
     available = limits.budget - fixed_brain - limits.fixed_task
     like = available.dtype
+    slopes = _slopes(at_nodes[:_NODES])
+    width = _log_last(problem) / (_NODES - 1)
 
     def labels_left(n_brain):
         """What is left for labels, as a real number."""
         return (available - cost_brain * n_brain) / cost_task
-
-    def stage_of(misalignment, n_task):
-        if estimator == "befs":
-            return task_stage(problem, white_moments(problem, misalignment), n_task, None, "finite")
-        return two_penalty_stage(problem, misalignment, n_task)
-
-    def regret(stage, n_task):
-        """Labels that the rest of the money would have bought, less what the recordings are worth.
-
-        Least where the risk is, σ²d/(n_task + extra − d − 1), but not lost in rounding beside many
-        labels.
-        """
-        return (available - cost_task * n_task) / cost_task - stage.extra_samples
-
-    def misalignment_of(n_brain):
-        return subspace_moments(problem, n_brain, None, "finite").misalignment
-
-    # The brain stage at fixed nodes, uniform in log(n − d − 1): they do not depend on money, so
-    # that mapping over prices and budgets solves it once.
-    log_last = jnp.log(jnp.asarray(1e9, like) * problem.input_dim)
-    width = log_last / (_NODES - 1)
-    steps = jnp.minimum(jnp.arange(_PARTS * _WIDTH, dtype=like) / (_NODES - 1), 1.0)
-    beyond = jnp.exp(steps * log_last)
-    nodes = problem.input_dim + 1 + beyond
-    at_nodes, slopes = jax.jvp(misalignment_of, (nodes,), (beyond,))
 
     def interpolated(n_brain):
         place = jnp.log(jnp.maximum(n_brain - problem.input_dim - 1, 1.0)) / width
@@ -201,7 +243,7 @@ def _optimal_allocation(problem: TracedProblem, limits: Limits, estimator: str, 
         s = jnp.clip(place - left.astype(place.dtype), 0.0, 1.0)
         rise = at_nodes[left] * (1 + 2 * s) * (1 - s) ** 2 + at_nodes[left + 1] * s**2 * (3 - 2 * s)
         bend = slopes[left] * s * (1 - s) ** 2 - slopes[left + 1] * s**2 * (1 - s)
-        return rise + width * bend
+        return rise + bend
 
     def roughly(n_brain, n_task, allowed):
         # Recordings alone teach no task: what they seem to gain without a label is rounding.
@@ -239,13 +281,6 @@ def _optimal_allocation(problem: TracedProblem, limits: Limits, estimator: str, 
         )
         return roughly(brain, labels, affordable(limits, brain[:, None], labels))
 
-    def exactly(search: _Search, part: Array) -> _Batch:
-        lost, chosen = jax.lax.top_k(-search.lost, _EXACT)
-        n_brain, n_task = search.brain[chosen], search.labels[chosen]
-        missed = misalignment_of(jnp.maximum(n_brain, fewest))
-        batch = _Batch(n_brain, n_task, missed, jnp.isfinite(lost) & (n_task >= 1))
-        return jax.tree.map(lambda x: jnp.pad(x, (0, _WIDTH - _EXACT), mode="edge"), batch)
-
     # What follows from it.
 
     def keep(search: _Search, batch: _Batch, lost: Array, part: Array) -> _Search:
@@ -272,15 +307,13 @@ def _optimal_allocation(problem: TracedProblem, limits: Limits, estimator: str, 
 
     def evaluate(search: _Search, turn: tuple[Array, Array]):
         kind, part = turn
-        batch = jax.lax.switch(kind, (some_nodes, within_bracket, whole, exactly), search, part)
+        batch = jax.lax.switch(kind, (some_nodes, within_bracket, whole), search, part)
         # Numbers are constants: derivatives are those at given numbers.
         n_brain, n_task = jax.lax.stop_gradient((batch.n_brain, batch.n_task))
-        stage = stage_of(batch.misalignment, n_task)
-        lost = regret(stage, n_task)
-        lost = jnp.where(batch.allowed & ~jnp.isnan(stage.risk), lost, jnp.inf)
-        lost = jax.lax.stop_gradient(jnp.where(jnp.isnan(lost), jnp.inf, lost))
         batch = batch._replace(n_brain=n_brain, n_task=n_task)
-        follow = (around_best_node, around_best_point, keep, keep)
+        stage = _stage_of(problem, batch, estimator)
+        lost = _lost(limits, batch, stage)
+        follow = (around_best_node, around_best_point, keep)
         search = jax.lax.switch(kind, follow, search, batch, lost, part)
         return jax.lax.stop_gradient(search), stage.risk
 
@@ -289,21 +322,42 @@ def _optimal_allocation(problem: TracedProblem, limits: Limits, estimator: str, 
     start = jax.lax.stop_gradient(start)
     turns = jax.tree.map(jnp.asarray, tuple(np.array(_TURNS).T))
     found, risks = jax.lax.scan(evaluate, start, turns)
-    best = jnp.argmin(found.lost[:_EXACT])
-    best_risk = jnp.where(jnp.isfinite(found.lost[best]), risks[-1][best], jnp.inf)
+    lost, chosen = jax.lax.top_k(-found.lost, _EXACT)
+    n_brain = jnp.maximum(found.brain[chosen], fewest)
+    best = roughly(n_brain, found.labels[chosen], jnp.isfinite(lost))
+    return jax.lax.stop_gradient(best), risks[:_PARTS].ravel()
+
+
+@partial(jax.jit, static_argnames=("estimator", "baseline"))
+def _best_plan(
+    problem: TracedProblem,
+    limits: Limits,
+    nodes: Array,
+    risk_at_nodes: Array,
+    exactly: _Batch,
+    estimator: str,
+    baseline: str,
+) -> Allocation:
+    """The best of few candidates, of which all is known, or labels alone."""
+    stage = _stage_of(problem, exactly, estimator)
+    lost = _lost(limits, exactly, stage)
+    best = jnp.argmin(lost)
+    best_risk = jnp.where(jnp.isfinite(lost[best]), stage.risk[best], jnp.inf)
 
     alone = without_recordings(problem, limits, baseline)
     collect = best_risk < alone.risk
-    n_brain = jnp.where(collect, found.brain[best], 0.0)
-    n_task = jnp.where(collect, found.labels[best], alone.n_task)
+    n_brain = jnp.where(collect, exactly.n_brain[best], 0.0)
+    n_task = jnp.where(collect, exactly.n_task[best], alone.n_task)
     risk = jnp.where(collect, best_risk, alone.risk)
     spent_on_brain = bill_of_recordings(limits, n_brain, 0)
     spent_on_task = bill_of_labels(limits, n_task)
     spent = spent_on_brain + spent_on_task
     saved = share_saved(problem, limits, baseline, risk, spent, alone)
-    risk_at_nodes = risks[:_PARTS].ravel()[:_NODES]
-    nodes = nodes[:_NODES]
-    shown = (labels_left(nodes) >= 0) & ~jnp.isnan(risk_at_nodes)
+    # The frontier: each node with what the rest of the money buys of labels.
+    nodes, risk_at_nodes = nodes[:_NODES], risk_at_nodes[:_NODES]
+    available = limits.budget - limits.fixed_brain[0] - limits.fixed_task
+    labels_left = (available - limits.cost_brain[0] * nodes) / limits.cost_task
+    shown = (labels_left >= 0) & ~jnp.isnan(risk_at_nodes)
     return Allocation(
         n_brain=n_brain,
         n_task=n_task,
@@ -314,6 +368,6 @@ def _optimal_allocation(problem: TracedProblem, limits: Limits, estimator: str, 
         risk_without_brain=alone.risk,
         saved=jnp.where(collect, saved, 0.0),
         frontier=Frontier(
-            *(jnp.where(shown, x, jnp.nan) for x in (nodes, labels_left(nodes), risk_at_nodes))
+            *(jnp.where(shown, x, jnp.nan) for x in (nodes, labels_left, risk_at_nodes))
         ),
     )

@@ -13,12 +13,13 @@ import numpy as np
 from jaxtyping import Array
 
 from .._arguments import BASELINES, ESTIMATORS, Baseline, Estimator
-from .._checks import as_integer, check_choice, check_positive
+from .._checks import check_choice
 from .._threads import with_one_blas_thread
 from .._typing import Real, Whole
 from ..models.problem import TracedProblem
+from ..theory.accuracy import warn_outside_validated
 from ..theory.task_stage import TaskStage
-from ..tuning.descent import OPTIMIZERS, Descent, Optimizer, default_tolerance, descend
+from ..tuning.descent import Descent, Optimizer, check_options, default_tolerance, descend
 from ._money import checked_sum
 from ._whole_numbers import (
     Limits,
@@ -96,7 +97,8 @@ def tune_allocation(
 
     A `TunedAllocation`: what every plan says, and how the search ended. Where only one modality is
     worth buying, the answer has 0 of all others. It never costs more than the budget, in exact
-    arithmetic on the prices as given.
+    arithmetic on the prices as given. An `AccuracyWarning` tells where the closed forms are known
+    to be off at the numbers bought.
 
     **Raises**
 
@@ -109,9 +111,7 @@ def tune_allocation(
     if estimator is not None:
         check_choice("estimator", estimator, ESTIMATORS)
     check_choice("baseline", baseline, BASELINES)
-    check_choice("optimizer", optimizer, OPTIMIZERS)
-    starts = as_integer("starts", starts, 1)
-    max_steps = as_integer("max_steps", max_steps, 1)
+    starts, max_steps = check_options(optimizer, starts, max_steps, tolerance, learning_rate)
     if not isinstance(modalities, Modality | Mapping):
         raise ValueError("modalities must be a Modality, or a dict of them by name")
     named = {"": modalities} if isinstance(modalities, Modality) else dict(modalities)
@@ -129,8 +129,6 @@ def tune_allocation(
     else:
         check_design(risk, problems, estimator)
     tolerance = default_tolerance(like.dtype) if tolerance is None else tolerance
-    for name, number in (("tolerance", tolerance), ("learning_rate", learning_rate)):
-        check_positive(name, number)
     prices = [
         jnp.stack([jnp.asarray(getattr(m, name), like.dtype) for m in named.values()])
         for name in ("cost_brain", "fixed_cost_brain", "most")
@@ -155,6 +153,9 @@ def tune_allocation(
         jnp.asarray(learning_rate, like.dtype),
         jnp.asarray(max_steps),
     )
+    if isinstance(risk, ClosedFormDesign):
+        for problem, bought in zip(problems, found.n_brain, strict=True):
+            warn_outside_validated(problem, bought, stacklevel=4)
     n_brain = dict(zip(named, found.n_brain, strict=True))
     return found._replace(n_brain=n_brain[""] if isinstance(modalities, Modality) else n_brain)
 

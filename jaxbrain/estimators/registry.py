@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_choice
 from .._typing import AnyArray, Real
 from ..models import LinearGaussianModel
 from .encoding import encode, oracle_subspace, random_subspace, shuffle_recordings
@@ -211,8 +212,5 @@ def find_variant(name: str) -> Variant:
 
     Ours.
     """
-    for one in VARIANTS:
-        if one.name == name:
-            return one
-    names = " or ".join(repr(one.name) for one in VARIANTS)
-    raise ValueError(f"name must be {names}, but it is {name!r}")
+    check_choice("name", name, [one.name for one in VARIANTS])
+    return next(one for one in VARIANTS if one.name == name)

@@ -24,7 +24,7 @@ from .._checks import (
 from .._linalg import covariance_factor
 from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Real, Whole
-from .problem import Problem, check_dimensions
+from .problem import Problem, check_dimensions, check_range, ranges
 
 
 class LinearGaussianModel(eqx.Module):
@@ -120,6 +120,10 @@ class LinearGaussianModel(eqx.Module):
             ("task_noise", task_noise),
         ):
             check_finite(name, value)
+            # Squares of readout and weights are gains and powers.
+            largest = ranges(value.dtype)[0]
+            power = 0.5 if name in ("encoder", "readout", "task_weights") else 1.0
+            check_range(name, value, largest**power)
         check_positive("task_noise", task_noise)
         if is_concrete(task_weights) and not np.any(np.asarray(task_weights)):
             raise ValueError("task_weights are all 0: there is no task to learn")

@@ -222,6 +222,12 @@ class Problem(ProblemNumbers):
             ("gain", gain),
         ):
             check_shape(name, value, shape, form)
+        for name, value in (
+            ("recording_noise", recording_noise),
+            ("misaligned_power", misaligned_power),
+            ("task_noise", task_noise),
+        ):
+            check_shape(name, value, (), "one number for all of them")
         for name, value, zero_allowed in (
             ("latent_noise", latent_noise, True),
             ("gain", gain, False),
@@ -237,12 +243,6 @@ class Problem(ProblemNumbers):
                 check_covariance(name, value)
                 if not zero_allowed:
                     check_positive(name, jnp.linalg.eigvalsh(value))
-        for name, value in (
-            ("recording_noise", recording_noise),
-            ("misaligned_power", misaligned_power),
-            ("task_noise", task_noise),
-        ):
-            check_shape(name, value, (), "one number for all of them")
         if is_concrete(aligned_power, misaligned_power) and not (
             np.any(np.asarray(aligned_power)) or np.asarray(misaligned_power) > 0
         ):
@@ -253,15 +253,36 @@ class Problem(ProblemNumbers):
         self.aligned_power, self.misaligned_power = aligned_power, misaligned_power
         self.task_noise = task_noise
         self.input_dim, self.latent_dim, self.recording_dim = input_dim, latent_dim, recording_dim
-        if not self.is_matrix_form and is_concrete(gain, recording_noise):
-            with np.errstate(over="ignore"):
-                noise = np.asarray(recording_noise) / np.asarray(gain)
-            if not np.all(np.isfinite(noise)):
-                raise ValueError(
-                    f"gain = {np.min(np.asarray(gain)):g} is too small beside recording_noise = "
-                    f"{float(recording_noise):g}, so that the noise of such a latent is infinite: "
-                    "leave it out"
-                )
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        """Raise where known numbers are so large or small that powers of them are none."""
+        largest, noisiest = ranges(self.task_noise.dtype)
+        for name in ("gain", "recording_noise", "task_noise"):
+            check_range(name, getattr(self, name), largest, least=1 / largest)
+        for name in ("aligned_power", "misaligned_power"):
+            check_range(name, getattr(self, name), largest)
+        check_range("latent_noise", self.latent_noise, noisiest)
+        if is_concrete(self.aligned_power, self.misaligned_power):
+            # NumPy's: a program of its own would have to be compiled for each number of latents.
+            aligned = np.asarray(self.aligned_power)
+            power = np.trace(aligned) if aligned.ndim == 2 else np.sum(aligned)
+            power = power + np.asarray(self.misaligned_power)
+            both = "aligned_power and misaligned_power together"
+            check_range(both, power, largest, 1 / largest)
+        if not is_concrete(self.gain, self.recording_noise) or not float(self.recording_noise):
+            return
+        noise, gain = float(self.recording_noise), np.asarray(self.gain)
+        gain = np.linalg.eigvalsh(gain) if gain.ndim == 2 else gain
+        if noise > noisiest * np.min(gain):
+            raise ValueError(
+                f"gain = {np.min(gain):g} is too small beside recording_noise = {noise:g}: leave "
+                f"out latents whose noise is more than {noisiest:g}"
+            )
+        if noise * noisiest < np.max(gain):
+            raise ValueError(
+                f"recording_noise = {noise:g} is too small beside gain = {np.max(gain):g}: pass 0"
+            )
 
     @classmethod
     def isotropic(
@@ -299,8 +320,11 @@ class Problem(ProblemNumbers):
             task_snr=task_snr, misalignment=misalignment, encoding_noise=encoding_noise
         )
         check_between("misalignment", misalignment, 0, 1)
+        if encoding_noise.ndim:
+            check_shape("encoding_noise", encoding_noise, (latent_dim,), "or one number for all")
         check_finite("encoding_noise", encoding_noise)
         check_positive("encoding_noise", encoding_noise, zero_allowed=True)
+        check_range("encoding_noise", encoding_noise, ranges(encoding_noise.dtype)[1])
         for name, value in (("task_snr", task_snr), ("misalignment", misalignment)):
             check_shape(name, value, (), "one number; map over several with jax.vmap")
         check_snr(task_snr)
@@ -358,17 +382,38 @@ def _alike(noise: Array, gain: Array, power: Array) -> tuple[Array, Array, Array
     return jnp.asarray(kinds[0]), jnp.asarray(kinds[1]), jnp.asarray(powers), counts
 
 
+def ranges(dtype: Any) -> tuple[float, float]:
+    """The largest number that closed forms take, and the largest noise of a latent."""
+    # Gains and noises of recordings come as products of four, noises of latents too.
+    return (1e100, 1e60) if dtype == np.float64 else (1e15, 1e8)
+
+
+def check_range(name: str, value: AnyArray, largest: float, least: float = 0.0) -> None:
+    """Raise where a known number is larger than `largest`, or nearer to 0 than `least`."""
+    if not is_concrete(value):
+        return
+    sizes = np.abs(np.asarray(value, float))
+    if np.any(sizes > largest):
+        raise ValueError(
+            f"{name} must be at most {largest:g} in {value.dtype}, but it is as high as "
+            f"{np.max(sizes):g}: measure in another unit"
+        )
+    # A matrix may hold numbers that are 0 but for rounding.
+    sizes = np.diagonal(sizes) if sizes.ndim == 2 else sizes
+    if np.any((sizes < least) & (sizes > 0)):
+        raise ValueError(
+            f"{name} must be {'0 or ' if name == 'recording_noise' else ''}at least {least:g} in "
+            f"{value.dtype}, but it is as low as "
+            f"{np.min(sizes[sizes > 0]):g}: measure in another unit"
+        )
+
+
 def check_snr(task_snr: Array) -> None:
     """Raise unless a known signal-to-noise ratio leaves a noise that floats can hold."""
+    check_finite("task_snr", task_snr)
     check_positive("task_snr", task_snr)
-    if is_concrete(task_snr):
-        with np.errstate(divide="ignore", over="ignore"):
-            noise = 1 / np.asarray(task_snr)
-        if not 0 < noise < np.inf:
-            raise ValueError(
-                f"task_snr must be a positive number whose inverse is finite and above 0, but it "
-                f"is {float(task_snr):g}"
-            )
+    largest = ranges(task_snr.dtype)[0]
+    check_range("task_snr", task_snr, largest, 1 / largest)
 
 
 def check_dimensions(

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from .._checks import as_floats, check_finite, check_positive, check_shape, is_concrete, kind_of
 from .._typing import Real
 from . import Problem
-from .problem import ProblemNumbers
+from .problem import ProblemNumbers, check_range, ranges
 
 
 class BlockShift(eqx.Module):
@@ -64,6 +64,7 @@ class BlockShift(eqx.Module):
             check_shape(name, variance, (), "one variance for each part; vmap over several")
             check_finite(name, variance)
             check_positive(name, variance, zero_allowed=True)
+            check_range(name, variance, ranges(variance.dtype)[0])
 
     def trace(self, problem: ProblemNumbers) -> Float[Array, ""]:
         """tr Σ, the total variance of a test input."""

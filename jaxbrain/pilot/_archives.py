@@ -75,7 +75,7 @@ def _read(
     if bytes_of_all > max_bytes:
         raise Unreadable(
             f"holds {bytes_of_all / 1e9:.3g} GB of numbers, more than the {max_bytes / 1e9:.3g} "
-            "that are allowed: describe inputs by fewer features, or allow more"
+            "that max_bytes allows: describe inputs by fewer features, or allow more"
         )
     arrays = {}
     for name in sizes:

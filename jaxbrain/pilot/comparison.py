@@ -11,7 +11,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import as_integer, check_key
+from .._checks import as_integer, check_key, check_kind
 from .._linalg import map_factorisations
 from .._threads import with_one_blas_thread
 from .._typing import Whole
@@ -21,7 +21,7 @@ from ..estimators.predictions import predictions
 from ..estimators.registry import Variant
 from ..tuning import KFold, tune_penalty
 from .rank import _largest_rank, choose_rank
-from .recordings import PilotData, PilotError
+from .recordings import PilotData, PilotError, check_data
 from .splits import (
     _FOLDS,
     SplitSizes,
@@ -98,7 +98,7 @@ def evaluate(
     sizes: SplitSizes,
     repeats: Whole,
     key: PRNGKeyArray,
-    rank: int | None = None,
+    rank: Whole | None = None,
     block: Whole = 1,
     as_given: PilotData | None = None,
 ) -> Evaluation:
@@ -152,6 +152,12 @@ def evaluate(
     check_key(key)
     repeats = as_integer("repeats", repeats, 0)
     block = as_integer("block", block, 0)
+    check_data("data", data)
+    check_kind("sizes", sizes, SplitSizes, "pass what split_sizes returns")
+    if as_given is not None:
+        check_data("as_given", as_given)
+    if rank is not None:
+        rank = as_integer("rank", rank, 0)
     sizes = split_sizes(data, *sizes)
     largest = _largest_rank(data, sizes)
     problems = []
@@ -191,6 +197,8 @@ def evaluate(
             f"the {data.input_dim} inputs are collinear ({collinear} independent directions): "
             f"describe them by at most {collinear} components"
         )
+    # One that is none is among the problems.
+    block = max(block, 1)
     group = rows_together(data, block)
     left = len(data.task_inputs) - (sizes.n_brain if data.shared_rows else 0)
     slack = _slack(data, block)

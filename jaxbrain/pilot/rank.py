@@ -11,18 +11,27 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import as_floats, check_finite, check_positive, check_shape
+from .._checks import (
+    as_floats,
+    as_integer,
+    as_number,
+    check_finite,
+    check_key,
+    check_kind,
+    check_known,
+    check_shape,
+)
 from .._linalg import map_factorisations
 from .._threads import with_one_blas_thread
-from .._typing import AnyArray
+from .._typing import AnyArray, Whole
 from ..tuning.folds import Split, fold_of_groups, splits_of
-from .recordings import PilotData, PilotError
+from .recordings import PilotData, PilotError, check_data
 from .splits import _FOLDS, SplitSizes, _draw_rows, _fold_size, rows_together
 
 
 @with_one_blas_thread
 def choose_rank(
-    data: PilotData, sizes: SplitSizes, repeats: int, key: PRNGKeyArray, block: int = 1
+    data: PilotData, sizes: SplitSizes, repeats: Whole, key: PRNGKeyArray, block: Whole = 1
 ) -> int:
     """Choose the rank of the subspace that predicts recordings of unseen rows best.
 
@@ -55,6 +64,11 @@ def choose_rank(
 
     Ours; reduced-rank regression: Izenman (1975).
     """
+    check_data("data", data)
+    check_kind("sizes", sizes, SplitSizes, "pass what split_sizes returns")
+    repeats = as_integer("repeats", repeats, 1)
+    block = as_integer("block", block, 1)
+    check_key(key)
     errors = _rank_errors(
         jnp.asarray(data.brain_inputs),
         jnp.asarray(data.recordings),
@@ -109,6 +123,7 @@ def encoding_rank(
 
     As `choose_rank`.
     """
+    check_known(inputs=inputs, recordings=recordings, ridge=ridge)
     check_shape("inputs", inputs, ("n", "d"), "one row a sample")
     n, d = np.shape(inputs)
     check_shape("recordings", recordings, (n, "p"), "one row for each row of inputs")
@@ -117,7 +132,7 @@ def encoding_rank(
     for name, array in (("inputs", inputs), ("recordings", recordings)):
         check_finite(name, array)
     check_finite("ridge", ridge)
-    check_positive("ridge", ridge, zero_allowed=True)
+    ridge = as_number("ridge", ridge, zero_allowed=True)
     splits, fold = None, n - _fold_size(n)
     if groups is not None:
         check_shape("groups", groups, (n,), "the group of each row of inputs")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from .._checks import as_array, as_integer, as_number, check_kind, is_concrete, kind_of
 from .._threads import with_one_blas_thread
+from .._typing import Whole
 from ._archives import Unreadable, read_arrays
 
 _SHARED_ROWS = ("inputs", "recordings", "targets")
@@ -49,6 +52,11 @@ class PilotData(NamedTuple):
         return self.brain_inputs.shape[1]
 
 
+def check_data(name: str, data: object) -> None:
+    """Raise unless this is a study."""
+    check_kind(name, data, PilotData, "pass what pilot_data or read_pilot returns")
+
+
 def read_pilot(path: Path | str, *, max_bytes: float | int = 8e9) -> PilotData:
     """Read a study from an .npz file.
 
@@ -79,6 +87,9 @@ def read_pilot(path: Path | str, *, max_bytes: float | int = 8e9) -> PilotData:
 
     `PilotError`, a `ValueError` that lists every problem at once.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise PilotError([f"path must be the name of a file in .npz, but it is {kind_of(path)}"])
+    max_bytes = as_number("max_bytes", max_bytes)
     try:
         arrays, faults = read_arrays(Path(path), {*_SHARED_ROWS, *_SEPARATE_ROWS}, max_bytes)
         return _bundle(arrays, faults)
@@ -160,11 +171,16 @@ def _bundle(arrays: dict[str, np.ndarray], faults: dict[str, str]) -> PilotData:
 
 
 def _checked(name: str, array: np.ndarray, problems: list[str]) -> np.ndarray:
-    array = np.asarray(array)
-    if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
-        remedy = "save numbers as float, and two classes as 1 and -1 (more of them: a column each)"
-        problems.append(f"{name} must hold real numbers, but its type is {array.dtype}: {remedy}")
-        return array
+    try:
+        if not is_concrete(array):
+            raise ValueError(f"{name} must be known, but JAX is tracing it")
+        array = np.asarray(as_array(name, array))
+    except ValueError as problem:
+        said = str(problem).removesuffix(": convert it by .astype(float)")
+        if "must hold real numbers" in said:
+            said += ": save numbers as float, and two classes as 1 and -1 (more: a column each)"
+        problems.append(said)
+        return np.zeros((1, 2))
     if array.ndim == 1 and name == "targets":
         array = array[:, None]
     if array.ndim != 2 or 0 in array.shape:
@@ -230,12 +246,13 @@ def standardise_channels(data: PilotData) -> PilotData:
 
     **Raises**
 
-    Nothing: `pilot_data` refuses channels that are constant.
+    `ValueError` where `data` is no study. `pilot_data` refuses channels that are constant.
 
     **Source**
 
     Ours.
     """
+    check_data("data", data)
     recordings = data.recordings / np.max(np.abs(data.recordings), axis=0)
     recordings = recordings - recordings.mean(axis=0)
     return data._replace(recordings=recordings / recordings.std(axis=0))
@@ -314,7 +331,9 @@ def whiten(data: PilotData, components: int) -> tuple[PilotData, float]:
 
 
 @with_one_blas_thread
-def _in_components(data: PilotData, components: int, white: bool) -> tuple[PilotData, float]:
+def _in_components(data: PilotData, components: Whole, white: bool) -> tuple[PilotData, float]:
+    check_data("data", data)
+    components = as_integer("components", components, 0)
     inputs = (
         data.brain_inputs
         if data.shared_rows

@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 
 from .._checks import as_integer
 from .._typing import Whole
-from .recordings import PilotData, PilotError
+from .recordings import PilotData, PilotError, check_data
 
 _FOLDS = 5
 
@@ -67,6 +67,7 @@ def split_sizes(
 
     `PilotError` that lists every size that cannot be.
     """
+    check_data("data", data)
     n_brain, n_task, n_test = (
         _size(name, number)
         for name, number in (("n_brain", n_brain), ("n_task", n_task), ("n_test", n_test))
@@ -121,7 +122,7 @@ def _size(name: str, number: Whole | None) -> int | None:
         raise PilotError([str(problem)]) from problem
 
 
-def row_correlation(data: PilotData, lag: int = 1) -> float:
+def row_correlation(data: PilotData, lag: Whole = 1) -> float:
     """Measure how alike rows are that follow each other.
 
     That much single rows on both sides of a split share.
@@ -148,12 +149,14 @@ def row_correlation(data: PilotData, lag: int = 1) -> float:
 
     **Raises**
 
-    Nothing.
+    `ValueError` that names the argument.
 
     **Source**
 
     Ours.
     """
+    check_data("data", data)
+    lag = as_integer("lag", lag, 1, min(len(data.recordings), len(data.targets)) - 1)
 
     def mean_over_columns(array: np.ndarray) -> float:
         centred = array - array.mean(axis=0)
@@ -163,7 +166,7 @@ def row_correlation(data: PilotData, lag: int = 1) -> float:
     return max(mean_over_columns(data.recordings), mean_over_columns(data.targets))
 
 
-def rows_together(data: PilotData, block: int = 1) -> np.ndarray | None:
+def rows_together(data: PilotData, block: Whole = 1) -> np.ndarray | None:
     """Find the labelled rows that a split must keep together, since their inputs are the same.
 
     A stimulus that is shown twice has one row on each side of a random split. What is peculiar to
@@ -188,12 +191,14 @@ def rows_together(data: PilotData, block: int = 1) -> np.ndarray | None:
 
     **Raises**
 
-    Nothing.
+    `ValueError` that names the argument.
 
     **Source**
 
     Ours.
     """
+    check_data("data", data)
+    block = as_integer("block", block, 1)
     found = np.unique(data.task_inputs, axis=0, return_inverse=True)[1].reshape(-1)
     n = len(found)
     if found.max() == n - 1:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._checks import as_array, check_known, check_shape
+
 
 class Summary(NamedTuple):
     """Mean of a quantity over the repeats, with its 95 % interval.
@@ -49,13 +51,15 @@ def summarise(per_repeat: np.ndarray) -> Summary:
 
     **Raises**
 
-    Nothing.
+    `ValueError` where these are not numbers along one axis.
 
     **Source**
 
     Student's interval for a mean.
     """
-    values = np.asarray(per_repeat)
+    check_known(per_repeat=per_repeat)
+    check_shape("per_repeat", per_repeat, ("repeats",), "one number for each repeat")
+    values = np.asarray(as_array("per_repeat", per_repeat))
     kept = values[np.isfinite(values)]
     failed = len(values) - len(kept)
     if len(kept) < 2:

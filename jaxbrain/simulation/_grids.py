@@ -8,6 +8,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PRNGKeyArray
 
+from .._checks import shown
 from ..models import LinearGaussianModel, Problem
 from ..models.linear_gaussian import check_model
 from ._trials import Progress
@@ -72,7 +73,6 @@ def check_grids(
     method: str,
 ) -> Grids:
     """The grids as arrays. Raises `ValueError` that names what is wrong."""
-    check_model(model)
     brain, task = brain_numbers(n_brain, model), task_numbers(n_task, model)
     penalties, rule = penalty_numbers(penalty)
     if n_task_only is not None:
@@ -90,12 +90,14 @@ def check_grids(
 
 def brain_numbers(n_brain: Any, model: LinearGaussianModel | Problem) -> np.ndarray:
     """Numbers of recordings, checked."""
+    check_model(model)
     reason = "the encoding stage needs more recordings than inputs"
     return _counts("n_brain", n_brain, model.input_dim + 1, reason)
 
 
 def task_numbers(n_task: Any, model: LinearGaussianModel | Problem) -> np.ndarray:
     """Numbers of labels, checked."""
+    check_model(model)
     reason = "with fewer labels than latent_dim + 2 the error has no mean"
     return _counts("n_task", n_task, model.latent_dim + 2, reason)
 
@@ -106,7 +108,7 @@ def penalty_numbers(penalty: Any) -> tuple[np.ndarray, str]:
         if penalty not in PENALTIES:
             raise ValueError(
                 "penalty must be a grid of numbers, 'optimal' or 'empirical', but it is "
-                f"{penalty!r}"
+                f"{shown(penalty)}"
             )
         return np.zeros(0), penalty
     penalties = _ascending("penalty", penalty)
@@ -143,10 +145,13 @@ def _ascending(name: str, values: Any) -> np.ndarray:
         if numbers.dtype.kind not in "iuf":
             raise TypeError("no numbers")
         numbers = numbers.astype(float)
-    except (TypeError, ValueError) as problem:
-        raise ValueError(f"{name} must be a list of numbers, but it is {values!r}") from problem
+    # Whatever keys, tracers and other libraries' tables raise.
+    except Exception as problem:
+        raise ValueError(
+            f"{name} must be a list of numbers, but it is {shown(values)}"
+        ) from problem
     if numbers.ndim != 1 or not len(numbers):
-        raise ValueError(f"{name} must be a list of at least one number, but it is {values!r}")
+        raise ValueError(f"{name} must be a list of at least one number, but it is {shown(values)}")
     if np.any(np.isnan(numbers)):
         raise ValueError(f"{name} holds NaN: remove it first")
     # Two infinities differ by NaN.

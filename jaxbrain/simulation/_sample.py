@@ -7,9 +7,10 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PRNGKeyArray
 
-from .._checks import as_integer, check_choice, check_key
+from .._checks import as_integer, check_choice, check_key, check_kind
 from .._typing import Whole
 from ..models import LinearGaussianModel, Problem
+from ..models.linear_gaussian import check_model
 from . import _sweep_of_reductions
 from . import data_trials as data
 from ._grids import check_grids
@@ -59,9 +60,12 @@ def sample_misalignment(
 
     Derived here: docs/theory.md, "Simulation".
     """
+    check_model(model)
     check_choice("method", method, ("reduced", "data"))
     trials = as_integer("trials", trials, 1)
     check_key(key)
+    if mesh is not None:
+        check_kind("mesh", mesh, Mesh, "make one by jax.make_mesh")
     grids = check_grids(model, [n_brain], [model.latent_dim + 2], "empirical", None, method)
     numbers = range(trials)
     if method == "data":

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from .._checks import as_integer, check_between
+from .._checks import as_integer, as_number, check_between
 from .._typing import Whole
 
 _CURVES = {"ols": "task_only_risk", "ridge": "ridge_risk"}
 _CHUNK = 5e7
+_MOST_RESAMPLES = 10_000_000
 
 
 def check_dataset(dataset) -> None:
@@ -39,8 +40,9 @@ def resampled(dataset, confidence: float, resamples: Whole, seed: Whole) -> np.n
     s/√g times t with g − 1 degrees of freedom. Resampling of seeds spreads it by √(1 − 1/g) of that
     and without the tails: from five seeds it covers 82 % where it says 95 %.
     """
+    confidence = as_number("confidence", confidence)
     check_between("confidence", confidence, 0.5, 1 - 1e-9)
-    resamples = as_integer("resamples", resamples, 100)
+    resamples = as_integer("resamples", resamples, 100, _MOST_RESAMPLES)
     seed = as_integer("seed", seed, 0)
     seeds = dataset.sizes["seed"]
     if seeds < 2:

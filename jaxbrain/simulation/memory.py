@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .._checks import as_integer, check_choice, check_flag, check_integer, shown
+from .._typing import Whole
 from ._sweep_of_reductions import working_bytes
 from .brain_stage import Dimensions
 
@@ -15,7 +17,7 @@ def bytes_of_sweep(
     sizes: tuple[int, int, int | None],
     n_brain: int,
     n_task: int,
-    penalties: int | str,
+    penalties: Whole | str,
     seeds: int,
     *,
     with_intervals: bool = True,
@@ -39,15 +41,32 @@ def bytes_of_sweep(
 
     **Raises**
 
-    Nothing.
+    `ValueError` that names the argument.
 
     **Source**
 
     The arrays of `sweep`, counted.
     """
+    if not (isinstance(sizes, tuple) and len(sizes) == 3):
+        raise ValueError(
+            "sizes must be the three numbers of inputs, latents and channels, but it is "
+            f"{shown(sizes)}"
+        )
     d, k, p = sizes
-    # One trial, and the model in reduced coordinates: six matrices of latents.
-    trial = working_bytes(Dimensions(d, k, 0 if p is None else p - k)) + 48.0 * k**2
+    check_integer("sizes: the number of inputs", d, 2)
+    check_integer("sizes: the number of latents", k, 1, d - 1)
+    if p is not None:
+        check_integer("sizes: the number of channels", p, k)
+    for name, number in (("n_brain", n_brain), ("n_task", n_task), ("seeds", seeds)):
+        check_integer(name, number, 0)
+    if isinstance(penalties, str):
+        check_choice("penalties", penalties, ("optimal", "empirical"))
+    else:
+        penalties = as_integer("penalties", penalties, 0)
+    check_flag("with_intervals", with_intervals)
+    # One trial, and the model in reduced coordinates: as many matrices of latents as were measured
+    # with 2 000 of them, where the peak was 27 such matrices in all.
+    trial = working_bytes(Dimensions(d, k, 0 if p is None else p - k)) + 160.0 * k**2
     # With the rule "optimal" each n_brain has a penalty of its own.
     strengths = {"optimal": n_brain, "empirical": _EMPIRICAL}.get(str(penalties), penalties)
     columns = {"optimal": 1, "empirical": _EMPIRICAL}.get(str(penalties), penalties)

@@ -12,7 +12,15 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PRNGKeyArray
 
-from .._checks import as_integer, check_choice, check_key, check_positive
+from .._checks import (
+    as_integer,
+    as_number,
+    check_choice,
+    check_key,
+    check_kind,
+    kind_of,
+    shown,
+)
 from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Whole
 from ..models import LinearGaussianModel, Problem
@@ -120,9 +128,16 @@ def sweep(
     seeds = as_integer("seeds", seeds, 1)
     check_key(key)
     check_choice("traces", traces, TRACES)
-    check_positive("max_bytes", max_bytes)
-    if callable(estimator) and method != "data":
-        raise ValueError("estimator: a function needs method='data'")
+    max_bytes = as_number("max_bytes", max_bytes)
+    if mesh is not None:
+        check_kind("mesh", mesh, Mesh, "make one by jax.make_mesh")
+    if progress is not None and not callable(progress):
+        raise ValueError(f"progress must be a function, but it is {kind_of(progress)}")
+    if callable(estimator):
+        if method != "data":
+            raise ValueError("estimator: a function needs method='data'")
+    elif not isinstance(estimator, str):
+        raise ValueError(f"estimator must be a name, or a function, but it is {shown(estimator)}")
     grids = check_grids(model, n_brain, n_task, penalty, n_task_only, method)
     start = time.perf_counter()
     simulate = _sweep_of_reductions.simulate if method == "reduced" else _sweep_of_data.simulate
@@ -154,12 +169,18 @@ def mean_over_seeds(
 
     **Raises**
 
-    `KeyError` where the dataset lacks the variable or its standard error.
+    `ValueError` where the dataset lacks the variable or its standard error.
 
     **Source**
 
     Seeds are independent: their variances add up.
     """
+    names = getattr(dataset, "data_vars", ())
+    known = [each for each in names if f"{each}_standard_error" in names]
+    if not known:
+        raise ValueError(f"dataset must come from jaxbrain.sweep, but it is {kind_of(dataset)}")
+    if not isinstance(name, str) or name not in known:
+        raise ValueError(f"name must be one of {', '.join(known)}, but it is {shown(name)}")
     errors = dataset[f"{name}_standard_error"]
     return dataset[name].mean("seed"), (errors**2).sum("seed") ** 0.5 / dataset.sizes["seed"]
 

@@ -18,13 +18,14 @@ _LEFT = 1e-3
 _TOGETHER = 8
 
 
-def channel_noise(problem: TracedProblem, numbers: Array) -> tuple[Array, Array]:
+def channel_noise(problem: TracedProblem, numbers: Array, unread: Array) -> tuple[Array, Array]:
     """Noise s' = top/bottom of the latents that acts as estimated directions do, for each n_brain.
 
     Returns the pair (top, bottom), for each number spectra or matrices as the problem has them;
     s' = bottom⁻¹ top. Lost directions have bottom 0. Without known channels it is encoding noise.
 
     - `numbers`: numbers of recordings, shape (n,), each more than d + 1.
+    - `unread`: those whose answer nobody will read, shape (n,). It is finite, and costs nothing.
 
     **Source.** Derived here, docs/theory.md, "The brain stage", (12) to (12d).
     """
@@ -36,7 +37,7 @@ def channel_noise(problem: TracedProblem, numbers: Array) -> tuple[Array, Array]
     few, error = jax.vmap(partial(_few_directions, problem))(numbers)
     share = jnp.clip(error / _LEFT - 1, 0.0, 1.0)
     share = share**2 * (3 - 2 * share)
-    quiet = share == 0
+    quiet = (share == 0) | unread
 
     def solve(numbers):
         spare = -numbers.size % _TOGETHER if numbers.size > _TOGETHER else 0

@@ -90,6 +90,8 @@ def _missed_in_sample(problem: TracedProblem, n: Array, skip: Array) -> Array:
         jnp.zeros_like(n),
     )
     fixed = jax.lax.stop_gradient(system)
+    eps = float(jnp.finfo(gain.dtype).eps)
+    tolerance = jnp.full_like(unit, 1e3 * eps)
     if problem.is_matrix_form:
         # Start from the commuting problem that is nearest.
         values, basis = jnp.linalg.eigh(fixed.encoding_noise)
@@ -99,9 +101,12 @@ def _missed_in_sample(problem: TracedProblem, n: Array, skip: Array) -> Array:
         commuting = fixed
     commuting = commuting._replace(anchor=_anchor(commuting))
     fixed = fixed._replace(anchor=commuting.anchor)
-    start, settled = _solve(commuting, _first_guess(commuting), skip)
+    start, settled = _solve(commuting, _first_guess(commuting), tolerance, skip)
     if problem.is_matrix_form:
-        start, settled = _solve(fixed, start, skip)
+        # Rounding of inverses grows with the spread of gains.
+        strengths = jnp.linalg.eigvalsh(jax.lax.stop_gradient(gain))
+        spread = jnp.minimum(strengths[-1] / strengths[0], 1e-8 / eps)
+        start, settled = _solve(fixed, start, jnp.maximum(tolerance, eps * spread), skip)
     system = system._replace(anchor=fixed.anchor)
 
     unknowns = _root(system, jax.lax.stop_gradient(start))
@@ -329,6 +334,7 @@ class _Search(NamedTuple):
     level: Array
     low: Array
     high: Array
+    stride: Array  # of the level, in the last step from where all had settled
     point: Array  # the pairs accepted
     trial: Array
     damped: Array
@@ -337,11 +343,16 @@ class _Search(NamedTuple):
     done: Array
 
 
-def _solve(system: _System, start: _Unknowns, skip: Array) -> tuple[_Unknowns, Array]:
-    """Newton's method at all nodes, held by a damped fixed point; a bracketed one for the level."""
+def _solve(
+    system: _System, start: _Unknowns, tolerance: Array, skip: Array
+) -> tuple[_Unknowns, Array]:
+    """Newton's method at all nodes, held by a damped fixed point; a bracketed one for the level.
+
+    - `tolerance`: relative error below which a node has settled.
+    """
     dtype = system.n.dtype
     eps = float(jnp.finfo(dtype).eps)
-    tolerance, close = 1e3 * eps, 1e4 * eps
+    close = 10 * tolerance
     angles, weights = _quadrature(dtype)
     turn = jax.lax.complex(jnp.zeros_like(angles), jnp.roll(angles, -1) - angles)
 
@@ -378,12 +389,16 @@ def _solve(system: _System, start: _Unknowns, skip: Array) -> tuple[_Unknowns, A
         excess, slope = _count(system, state.level, point, along)
         low = jnp.where(settled & (excess <= 0), state.level, state.low)
         high = jnp.where(settled & (excess >= 0), state.level, state.high)
-        done = settled & ((jnp.abs(excess) < 1e-10 + 8 * eps) | (high - low < close))
+        enough = 1e-10 + 8 * eps + (tolerance - 1e3 * eps)
+        done = settled & ((jnp.abs(excess) < enough) | (high - low < close))
         # Where all nodes are close, the level moves with them: excess is what Newton's step leaves.
         ahead = excess - jnp.sum(weights * step[0].real) / system.q
         proposal = state.level - jnp.clip(jnp.where(settled, excess, ahead) / slope, -3.0, 3.0)
         bracketed = (proposal > low) & (proposal < high)
-        proposal = jnp.where(bracketed | ~settled, proposal, (low + high) / 2)
+        # Where the count is nearly a step Newton's method creeps: then halve the bracket instead.
+        creeps = (jnp.abs(proposal - state.level) > state.stride / 2) & (high - low < 1)
+        halve = settled & (~bracketed | creeps)
+        proposal = jnp.where(halve, (low + high) / 2, proposal)
         climb = proposal - state.level
         near = jnp.all(accept & (error < _NEAR)) & bracketed & (state.step < _JOINT_STEPS)
         small = jnp.all(accept) & (jnp.abs(climb) < 0.1)
@@ -398,6 +413,7 @@ def _solve(system: _System, start: _Unknowns, skip: Array) -> tuple[_Unknowns, A
             level=jnp.where(move | last, proposal, state.level),
             low=low,
             high=high,
+            stride=jnp.where(settled, jnp.abs(climb), state.stride),
             point=jnp.where(last, carried, point),
             trial=jnp.where(move, again, following),
             damped=damped,
@@ -412,6 +428,7 @@ def _solve(system: _System, start: _Unknowns, skip: Array) -> tuple[_Unknowns, A
         level=start.level,
         low=start.level - 40,
         high=start.level + 40,
+        stride=jnp.full_like(start.level, jnp.inf),
         point=start.pairs,
         trial=start.pairs,
         damped=start.pairs,

@@ -121,7 +121,8 @@ def subspace_moments(
         lost, lost_twice, turned = (jnp.where(infinite, 0.0, moment) for moment in moments)
         return _expectations(problem, lost, lost_twice, turned, shift)
 
-    noise = channel_noise(problem, n.ravel()) if order == "finite" else None
+    unread = (infinite | ~defined).ravel()
+    noise = channel_noise(problem, n.ravel(), unread) if order == "finite" else None
     subspace = jax.vmap(at)(n.ravel(), infinite.ravel(), noise)
     return jax.tree.map(lambda x: jnp.where(defined, x.reshape(n.shape), jnp.nan), subspace)
 

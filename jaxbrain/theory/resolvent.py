@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._checks import as_floats, check_broadcast, check_positive
+from .._checks import as_floats, check_broadcast, check_finite, check_positive
 from .._typing import Real
 
 
@@ -155,5 +155,7 @@ def wishart_resolvent_trace(c: Real, q: Real, n: Real) -> Float[Array, "..."]:
     numbers = as_floats(c=c, q=q, n=n)
     for name, number in zip(("c", "q", "n"), numbers, strict=True):
         check_positive(name, number, zero_allowed=name == "c")
+        if name != "c":
+            check_finite(name, number)
     check_broadcast(**dict(zip(("c", "q", "n"), numbers, strict=True)))
     return _trace(*numbers)

@@ -15,13 +15,13 @@ from .._checks import (
     check_choice,
     check_covariance,
     check_finite,
+    check_integer,
     check_orthonormal,
     check_positive,
     check_shape,
 )
 from .._typing import AnyArray, Real
 from ..models import Problem
-from ..models.problem import check_dimensions
 from ..models.shift import BlockShift, check_shift
 from .accuracy import warn_outside_validated
 from .brain_stage import SubspaceMoments, brain_stage
@@ -224,7 +224,8 @@ def subspace_risk(
     )
     check_shape("basis", basis, ("d", "k"), "one column for each direction of the subspace")
     d, k = basis.shape
-    check_dimensions(d, k, None)
+    check_integer("the number of rows of basis", d, 2)
+    check_integer("the number of columns of basis", k, 1, d - 1)
     check_shape("task_weights", task_weights, (d,), "one weight for each input")
     check_shape("task_noise", task_noise, (), "one variance")
     for name, value in (("basis", basis), ("task_weights", task_weights)):

@@ -374,11 +374,12 @@ def _ridge_gain(problem: TracedProblem) -> Array:
     return problem.task_noise * problem.input_dim / problem.total_power
 
 
-def _ridge_extra(c: Array, d: Array, n: Array) -> Array:
-    # q − (n − q − 1) t1 = excess makes d/t1 + d + 1 − n this, free of the difference of large
+def _ridge_labels(c: Array, d: Array, n: Array) -> tuple[Array, Array]:
+    """σ²d/R, and labels beyond n that least squares needs, for optimal ridge with n labels."""
+    # q − (n − q − 1) t1 = excess makes d/t1 + d + 1 − n the second, free of the difference of large
     # numbers.
     ridge = resolvent(c, jnp.ones_like(c), d, n)
-    return ridge.excess / ridge.t1
+    return d / ridge.t1, ridge.excess / ridge.t1
 
 
 def against_ridge(problem: Problem | TracedProblem, stage: TaskStage, n_task: Array) -> Array:
@@ -390,17 +391,23 @@ def against_ridge(problem: Problem | TracedProblem, stage: TaskStage, n_task: Ar
     hopeless = (stage.risk >= power) | unlimited
     # One label, worth itself, stands for the cells without an answer.
     one = jnp.ones_like(c)
-    extra = jnp.where(hopeless, _ridge_extra(c, d, one), stage.extra_samples)
+    inverse_of_one, extra_of_one = _ridge_labels(c, d, one)
+    extra = jnp.where(hopeless, extra_of_one, stage.extra_samples)
+    inverse = jnp.where(hopeless, inverse_of_one, noise * d / jnp.where(hopeless, one, stage.risk))
     safe_n_task = jnp.where(hopeless, one, n_task)
 
-    def solve(extra, n_task):
+    def solve(extra, inverse, n_task):
         def mismatch(worth):
-            return worth - extra + _ridge_extra(c, d, jnp.maximum(n_task + worth, 0.0))
+            # Both say the same. σ²d/R is small where few labels with little noise leave most of the
+            # task unseen: d + 1 − n, most of the extra labels, would drown it.
+            drowned = inverse < jnp.abs(extra)
+            ridge_inverse, ridge_extra = _ridge_labels(c, d, jnp.maximum(n_task + worth, 0.0))
+            return jnp.where(drowned, ridge_inverse - inverse, worth - extra + ridge_extra)
 
-        ridge = _ridge_extra(c, d, n_task)
+        ridge = _ridge_labels(c, d, n_task)[1]
         return implicit_root(mismatch, extra - ridge, scale=jnp.abs(extra) + jnp.abs(ridge))
 
-    cells = jnp.broadcast_arrays(extra, safe_n_task)
+    cells = jnp.broadcast_arrays(extra, inverse, safe_n_task)
     worth = jax.vmap(solve)(*(cell.ravel() for cell in cells)).reshape(cells[0].shape)
     limit = stage.extra_samples - _ridge_gain(problem)
     return jnp.where(unlimited, limit, jnp.where(hopeless, -n_task, worth))

@@ -363,6 +363,7 @@ class KFold(_OnSplits):
         """Diagonalise for each fold. **Raises** `ValueError` naming argument and remedy."""
         check_shape("inputs", inputs, ("n", "d"), "one row a sample")
         n = len(inputs)
+        check_integer("the number of rows of inputs", n, 2)
         folds = as_integer("folds", folds, 2, n)
         if groups is None:
             fold = fold_of_rows(n, folds)
@@ -425,7 +426,11 @@ class HeldOut(_OnSplits):
         )
         check_shape("inputs", arrays[0], ("n", "d"), "one row a sample")
         n, d = arrays[0].shape
+        if arrays[1].ndim not in (1, 2):
+            raise ValueError("targets must have shape (n,) or (n, t): one row a sample")
         check_shape("validation_inputs", arrays[2], ("m", d), "columns as in inputs")
+        check_finite("validation_inputs", arrays[2])
+        check_finite("validation_targets", arrays[3])
         m = len(arrays[2])
         check_integer("the number of rows of validation_inputs", m, 1)
         wanted = (m, *arrays[1].shape[1:])

@@ -10,8 +10,15 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from .._checks import check_choice
-from .._typing import AnyArray
+from .._checks import (
+    as_floats,
+    as_integer,
+    check_choice,
+    check_finite,
+    check_positive,
+    check_shape,
+)
+from .._typing import AnyArray, Whole
 from . import _line_search as line_search
 
 Optimizer = Literal["lbfgs", "adam"]
@@ -19,6 +26,8 @@ OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 
 # A relative gradient of eps^(3/4) is some hundred times what rounding leaves of it.
 _TOLERANCE_POWER = 3 / 4
+# Steps are counted in 32 bits under JAX's default precision.
+_MOST_STEPS = 2**31 - 1
 
 
 class Descent(NamedTuple):
@@ -52,6 +61,22 @@ class _Method(NamedTuple):
     judge: Callable[[Any, _State, Array, Array], tuple[Array, Array, Array, Array, Any]]
     """Of an evaluation: whether a point is accepted, which, its value and gradient, the memory."""
     turn: Callable[[Any, Array, Array, Array], Any]
+
+
+def check_options(
+    optimizer: str, starts: Whole, max_steps: Whole, tolerance: Any, learning_rate: Any
+) -> tuple[int, int]:
+    """Starts and steps; raises `ValueError` where how to descend is no such choice or number."""
+    check_choice("optimizer", optimizer, OPTIMIZERS)
+    starts = as_integer("starts", starts, 1)
+    max_steps = as_integer("max_steps", max_steps, 1, _MOST_STEPS)
+    for name, number in (("tolerance", tolerance), ("learning_rate", learning_rate)):
+        if number is not None or name != "tolerance":
+            (number,) = as_floats(**{name: number})
+            check_shape(name, number, (), "one number")
+            check_finite(name, number)
+            check_positive(name, number)
+    return starts, max_steps
 
 
 def default_tolerance(dtype: Any) -> float:

@@ -12,17 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from .._checks import (
-    as_floats,
-    as_integer,
-    check_choice,
-    check_finite,
-    check_positive,
-)
+from .._checks import as_floats, check_finite, check_positive
 from .._threads import with_one_blas_thread
 from .._typing import Whole
 from ..theory import Penalties
-from .descent import OPTIMIZERS, Descent, default_tolerance, minimise
+from .descent import Descent, check_options, default_tolerance, minimise
 
 # The scan before the descent, in decades around the start: fine for one penalty, coarse for two.
 _DECADES = {1: np.arange(-8.0, 9.0), 2: np.arange(-8.0, 9.0, 2.0)}
@@ -137,9 +131,7 @@ def tune_penalty(
 
     Ours: docs/theory.md, "Tuning".
     """
-    check_choice("optimizer", optimizer, OPTIMIZERS)
-    starts = as_integer("starts", starts, 1)
-    max_steps = as_integer("max_steps", max_steps, 1)
+    starts, max_steps = check_options(optimizer, starts, max_steps, tolerance, learning_rate)
     if not callable(objective):
         raise ValueError("objective must be a function of the penalty, such as ClosedFormRisk(...)")
     if start is None:
@@ -165,8 +157,6 @@ def tune_penalty(
         # Of many targets one that rounding keeps from the last digits would hold up all others.
         many = getattr(objective, "per_target", False)
         tolerance = float(default_tolerance(dtype) ** (0.8 if many else 1.0))
-    for name, number in (("tolerance", tolerance), ("learning_rate", learning_rate)):
-        check_positive(name, number)
     return _tune(
         objective,
         jnp.log(jnp.stack(leaves)),

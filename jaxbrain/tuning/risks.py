@@ -15,6 +15,7 @@ from .._checks import (
     as_integer,
     check_choice,
     check_key,
+    check_kind,
     check_positive,
     is_concrete,
 )
@@ -240,6 +241,8 @@ class MonteCarloRisk(PenaltyObjective):
         trials = as_integer("trials", trials, 2)
         check_key(key)
         check_model(model)
+        if shift is not None:
+            check_kind("shift", shift, BlockShift, "BlockShift(sensitive, missed, insensitive)")
         self.traces = traces
         self.trials, self.method, self.estimator = trials, method, estimator
         self.key, self.per_target = key, False

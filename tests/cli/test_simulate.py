@@ -197,6 +197,18 @@ def test_numbers_of_a_config_are_its_grid(capsys, tmp_path, monkeypatch):
     assert grids == [((100,), (50,)), ((100,), (20,))]
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_parts_of_samples_are_rounded_and_said(capsys, tmp_path, ready, as_json):
+    text = STUDY.replace("n_brain = 100", "hours = 5.07").replace("n_task = 50", "n_task = 49.6")
+    config = written(tmp_path, text)
+    out = simulated(capsys, config, *(("--json",) if as_json else ()))
+    notes = json.loads(out)["notes"] if as_json else out.splitlines()
+    for said in ("n_brain = 101.4 is simulated as 101", "n_task = 49.6 is simulated as 50"):
+        assert sum(said in note for note in notes) == 1
+    # Numbers on the command line take their place.
+    assert "simulated as" not in simulated(capsys, config, *GRID)
+
+
 @pytest.mark.parametrize("penalty", ["optimal", "1"])
 def test_a_cell_without_a_closed_form_is_told_and_kept(capsys, tmp_path, penalty):
     arguments = ("--n-brain", "65", "100", *GRID[3:], "--penalty", penalty)

@@ -63,7 +63,7 @@ def test_nothing_is_overwritten(capsys, tmp_path):
 
 
 def test_a_cluster_that_is_not_there_is_told(capsys, monkeypatch):
-    def initialize():
+    def initialize(**options):
         raise ValueError("coordinator_address should be defined.")
 
     monkeypatch.setattr("jax.distributed.initialize", initialize)
@@ -86,6 +86,8 @@ def test_a_cluster_that_is_not_there_is_told(capsys, monkeypatch):
         (("--n-brain", "64"), "--n-brain must be at least 65, but it is as low as 64"),
         (("--penalty", "2", "2"), "--penalty must ascend, but it is 2 2: give 2"),
         (("--penalty", "nan"), "--penalty holds NaN"),
+        (("--n-brain", "101.4"), "--n-brain"),
+        (("--n-task", "50.5"), "--n-task"),
         (("--trials", "9" * 30), "--trials must be at most 1000000000"),
         (
             ("--method", "data", "--max-gigabytes", "1e-9"),

@@ -52,7 +52,7 @@ def test_processes_are_joined_before_a_study_is_read(monkeypatch, capsys):
         order.append("read")
         raise UserError(["stopped here"])
 
-    monkeypatch.setattr("jax.distributed.initialize", lambda: order.append("joined"))
+    monkeypatch.setattr("jax.distributed.initialize", lambda **_: order.append("joined"))
     monkeypatch.setattr("jaxbrain.cli.commands.simulate.read_study", read_study)
     refused(capsys, "simulate", "--distributed")
     assert order == ["joined", "read"]

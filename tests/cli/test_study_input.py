@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.helpers.cli import refused
+from tests.helpers.cli import STUDY, refused, written
 
 
 def test_every_fault_of_a_config_is_told_at_once(capsys, tmp_path):
@@ -142,3 +142,47 @@ def test_a_config_without_permission_or_that_is_a_folder_is_told(capsys, tmp_pat
     monkeypatch.setattr("jaxbrain._reading.os.open", forbidden)
     said = refused(capsys, "worth", "--config", "study.toml")
     assert "study.toml: cannot be read (Permission denied)" in said
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("gain", "1e-300", "[problem] gain must be at least 1e-100 in float64"),
+        ("gain", "1e-80", "[problem] gain = 1e-80 is too small beside recording_noise = 4"),
+        ("gain", "1e200", "[problem] gain must be a number between 0 and 1e+15"),
+        ("recording_noise", "1e-200", "[problem] recording_noise must be 0 or at least 1e-100"),
+        ("recording_noise", "1e-80", "recording_noise = 1e-80 is too small beside gain = 60"),
+        ("task_snr", "1e-300", "task_snr must be at least 1e-15, but it is 1e-300"),
+        ("task_snr", "1e200", "task_snr must be at most 1e+15, but it is 1e+200"),
+        ("n_task", "1e-300", "n_task must be at least 1e-15, but it is 1e-300"),
+        ("samples_per_hour", "1e-300", "samples_per_hour must be at least 1e-15"),
+        ("n_brain", "1e300", "n_brain must be at most 1e+15, but it is 1e+300"),
+    ],
+)
+def test_numbers_that_are_hardly_any_or_too_many_are_refused(capsys, tmp_path, key, value, said):
+    lines = STUDY.splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith(f"{key} ="))
+    lines[place] = f"{key} = {value}"
+    told = refused(capsys, "worth", written(tmp_path, "\n".join(lines)))
+    assert "study.toml" in told
+    assert said in told
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--task-snr", "1e-300"), "--task-snr must be at least 1e-15, but it is 1e-300"),
+        (("--task-snr", "1e200"), "--task-snr must be at most 1e+15"),
+        (("--n-brain", "1e300"), "--n-brain must be at most 1e+15"),
+        (("--n-task", "1e-300"), "--n-task must be at least 1e-15"),
+        (("--hours", "1e15"), "--hours must give at most 1e+15 brain samples, but gives"),
+    ],
+)
+def test_such_options_are_refused_too(capsys, given, said):
+    assert said in refused(capsys, "worth", *given)
+
+
+def test_hours_times_samples_have_a_limit(capsys, tmp_path):
+    text = STUDY.replace("n_brain = 100", "hours = 1e9").replace("= 20\n", "= 1e9\n")
+    told = refused(capsys, "worth", written(tmp_path, text))
+    assert "study.toml: hours must give at most 1e+15 brain samples, but gives 1e+18" in told

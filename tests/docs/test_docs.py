@@ -15,6 +15,7 @@ import pytest
 import jaxbrain as jb
 import jaxbrain.pilot
 from jaxbrain.cli import main
+from jaxbrain.cli.input import purchase, study, toml
 from tests.helpers.cli import small_file
 
 ROOT = Path(__file__).parents[2]
@@ -175,3 +176,31 @@ def test_a_notebook_is_what_its_text_says_with_outputs(text):
     assert not any(output["output_type"] == "error" for output in outputs)
     # Nothing of the machine that made it.
     assert not re.search(r"/(home|work|root|tmp|opt)/", text.with_suffix(".ipynb").read_text())
+
+
+COMMANDS = ("worth", "plan", "report", "simulate", "fit", "reproduce", "info")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_page_of_commands_has_every_option(command, options):
+    """In the section of the command, or in the table of options of several commands."""
+    page = (DOCS / "commands.md").read_text()
+    named = set()
+    for heading, section in re.findall(r"^## (.*)\n((?:(?!## ).*\n)*)", page, re.MULTILINE):
+        if heading == command:
+            named |= set(re.findall(r"--[a-z][a-z-]+", section))
+        for row in re.findall(r"^\| (`--.*)$", section, re.MULTILINE):
+            flags, commands, _ = row.split(" | ", 2)
+            if f"`{command}`" in commands:
+                named |= set(re.findall(r"--[a-z][a-z-]+", flags))
+    # --config is told at the top.
+    assert named | {"--help", "--config"} == options(command) | {"--help", "--config"}
+
+
+def test_the_page_of_files_has_every_key():
+    page = (DOCS / "files.md").read_text()
+    tables = {"problem", "budget", "modality"}
+    keys = {*study._TOP_LEVEL, *toml.PROBLEM, *purchase._TOP_LEVEL, *purchase._MODALITY}
+    keys |= {*purchase._OF_STUDY, "currency"}
+    assert [key for key in sorted(keys - tables) if f"`{key}`" not in page] == []
+    assert [name for name in sorted(tables) if f"`[{name}" not in page] == []

@@ -249,3 +249,38 @@ def test_latents_that_are_alike_are_computed_once_for_any_number_of_them():
         gathered = problem.with_traced_sizes()
         for name in ("gamma", "total_power", "outside_dim"):
             np.testing.assert_allclose(getattr(gathered, name), getattr(problem, name), rtol=1e-13)
+
+
+NUMBERS = ("latent_noise", "gain", "recording_noise", "aligned_power", "misaligned_power")
+
+
+@pytest.mark.filterwarnings("ignore::jaxbrain.AccuracyWarning")
+@pytest.mark.parametrize("single", [False, True])
+def test_what_a_problem_takes_gives_numbers(single):
+    """At the ends of all ranges, in either precision; what is beyond is refused."""
+    base = dict(
+        input_dim=64, latent_dim=6, recording_dim=150, latent_noise=0.5, gain=60.0,
+        recording_noise=4.0, aligned_power=[0.15] * 6, misaligned_power=0.1, task_noise=10.0,
+    )  # fmt: skip
+    taken = 0
+    with jax.enable_x64(not single):
+        for exponent in (-200, -99, -55, -14, -7, 7, 14, 55, 99, 200):
+            for changed in (*((name,) for name in (*NUMBERS, "task_noise")), NUMBERS[1:3],
+                            ("aligned_power", "misaligned_power", "task_noise")):  # fmt: skip
+                factor = 10.0**exponent
+                given = base | {
+                    name: [x * factor for x in base[name]]
+                    if isinstance(base[name], list)
+                    else base[name] * factor
+                    for name in changed
+                }
+                try:
+                    problem = jb.Problem(**given)
+                except ValueError as error:
+                    assert any(name in str(error) for name in changed)  # noqa: PT017
+                    continue
+                taken += 1
+                worth = jb.worth(problem, 500.0, 100.0)
+                numbers = [float(x) for x in worth]
+                assert not np.any(np.isnan(numbers)), (changed, exponent)
+    assert taken > (20 if single else 40)

@@ -262,9 +262,9 @@ def test_zones_lie_as_their_names_say():
 def test_noise_of_matrices_is_that_of_spectra(noise):
     spectral, _ = zone(noise)
     turn, full = as_matrices(spectral)
-    numbers = jnp.asarray([90.0, 1e5])
-    top, bottom = channel_noise(latent_by_latent(spectral), numbers)
-    matrices = np.linalg.solve(*reversed(channel_noise(full.with_traced_sizes(), numbers)))
+    numbers, read = jnp.asarray([90.0, 1e5]), jnp.zeros(2, bool)
+    top, bottom = channel_noise(latent_by_latent(spectral), numbers, read)
+    matrices = np.linalg.solve(*reversed(channel_noise(full.with_traced_sizes(), numbers, read)))
     for ratio, matrix in zip(top / bottom, matrices, strict=True):
         np.testing.assert_allclose(matrix, turn(ratio), atol=1e-8 * np.max(ratio))
 
@@ -276,7 +276,7 @@ def test_noise_has_the_derivative_of_its_differences(noise):
     @jax.jit
     def total(log_noise, n):
         changed = eqx.tree_at(lambda s: s.recording_noise, setting, jnp.exp(log_noise))
-        top, bottom = channel_noise(changed, n[None])
+        top, bottom = channel_noise(changed, n[None], jnp.zeros(1, bool))
         return jnp.sum(setting.aligned_power * jnp.log(top / bottom)[0])
 
     at, step = (jnp.log(jnp.asarray(noise)), jnp.asarray(90.0)), 1e-4
@@ -292,17 +292,27 @@ def test_a_grid_of_numbers_is_each_number_alone():
     """Numbers are solved a few together, and quiet ones beside loud ones."""
     setting = latent_by_latent(problem(60, 10, 40, 0.3, 1.0))
     numbers = jnp.geomspace(62.0, 1e6, 19)
-    grid = channel_noise(setting, numbers)
+    grid = channel_noise(setting, numbers, jnp.zeros(numbers.shape, bool))
     for n in (0, 8, 15, 18):
-        alone = channel_noise(setting, numbers[n : n + 1])
+        alone = channel_noise(setting, numbers[n : n + 1], jnp.zeros(1, bool))
         for one, all_ in zip(alone, grid, strict=True):
             np.testing.assert_allclose(one[0], all_[n], rtol=1e-9)
+
+
+def test_what_nobody_reads_is_finite_and_changes_nothing_else():
+    setting = latent_by_latent(problem(60, 10, 40, 0.3, 1.0))
+    numbers = jnp.geomspace(62.0, 1e6, 19)
+    whole = channel_noise(setting, numbers, jnp.zeros(19, bool))
+    part = channel_noise(setting, numbers, jnp.arange(19) % 2 == 0)
+    for one, all_ in zip(part, whole, strict=True):
+        np.testing.assert_allclose(one[1::2], all_[1::2], rtol=1e-9)
+        assert np.all(np.isfinite(one))
 
 
 @pytest.mark.parametrize("channels", [None, 8])
 def test_without_spare_channels_it_is_encoding_noise(channels):
     setting = replaced(problem(80, 8, 24, 0.2, 4.0), recording_dim=channels)
-    top, bottom = channel_noise(latent_by_latent(setting), jnp.asarray([100.0]))
+    top, bottom = channel_noise(latent_by_latent(setting), jnp.asarray([100.0]), jnp.zeros(1, bool))
     np.testing.assert_array_equal(top[0], setting.encoding_noise)
     np.testing.assert_array_equal(bottom[0], 1.0)
 

@@ -161,7 +161,7 @@ def test_wrong_subspaces_and_covariances_are_refused_by_name():
     basis, weights = np.eye(6, 2), np.ones(6)
     for arguments, options, said in (
         ((2 * basis, weights, 1.0, 20), {}, "basis must have orthonormal columns"),
-        ((np.eye(6), weights, 1.0, 20), {}, "latent_dim"),
+        ((np.eye(6), weights, 1.0, 20), {}, "the number of columns of basis must be"),
         ((basis, np.ones(5), 1.0, 20), {}, "task_weights must have shape"),
         ((basis, weights, 0.0, 20), {}, "task_noise must be greater than 0"),
         ((basis, weights, np.ones(2), 20), {}, "task_noise must have shape"),

@@ -222,3 +222,45 @@ def test_imaging_scale_holds_in_single_precision(single_precision, point):
     assert float(against_ridge) == pytest.approx(value_vs_ridge, rel=1e-4)
     informed = jb.information_value(problem, n_brain, n_task)
     assert float(informed) == pytest.approx(information, rel=1e-4)
+
+
+def in_precision(dtype, d, k, noise, misalignment, task_noise):
+    return jb.Problem(
+        input_dim=d,
+        latent_dim=k,
+        latent_noise=jnp.full(k, noise, dtype),
+        gain=jnp.ones(k, dtype),
+        recording_noise=jnp.asarray(0.01, dtype),
+        aligned_power=jnp.full(k, (1 - misalignment) / k, dtype),
+        misaligned_power=jnp.asarray(misalignment, dtype),
+        task_noise=jnp.asarray(task_noise, dtype),
+    )
+
+
+@pytest.mark.parametrize(
+    "study",
+    [
+        (4096, 1228, 0.125, 0.6992188, 0.0012207031),
+        (4096, 81, 0.15625, 0.98046875, 0.0029296875),
+        (60, 36, 0.5, 0.3984375, 0.0029296875),
+        (20, 12, 0.375, 0.41015625, 0.00390625),
+        (200, 60, 8.0, 0.703125, 6.0),
+    ],
+)
+def test_a_value_of_next_to_nothing_holds_in_single_precision(study):
+    """Where recordings hold hardly more of the task than a random subspace does: rounding of the
+    labels that are compared, thousands, must not be taken for some."""
+    d = study[0]
+    # All numbers are exact in single precision.
+    n_task = np.round(d * np.geomspace(0.1, 10, 9)).astype(np.float32)
+    single, double = (
+        np.asarray(
+            jb.information_value(
+                in_precision(dtype, *study), dtype(32 * d), jnp.asarray(n_task, dtype)
+            )
+        )
+        for dtype in (jnp.float32, jnp.float64)
+    )
+    assert single.dtype == np.float32
+    assert double.min() < 1e-3 * d
+    assert np.all(abs(single - double) < 3e-5 * (n_task + double))

@@ -36,7 +36,6 @@ def answer_of(purchase: Purchase, notes: list[str]) -> dict[str, Any]:
     Beside what is not bought stands an `Obstacle` as "why_not".
     """
     from ...budget import optimal_allocation
-    from ...theory import expected_misalignment
 
     modalities: dict[str, dict[str, Any]] = {}
     alone: dict[str, Any] = {}
@@ -48,9 +47,12 @@ def answer_of(purchase: Purchase, notes: list[str]) -> dict[str, Any]:
             modality.fixed_cost_brain,
             purchase.fixed_cost_task,
         )
-        allocation = optimal_allocation(
-            modality.problem, *sums, estimator=purchase.estimator, baseline=purchase.baseline
-        )
+        doubts: list[str] = []
+        with accuracy_noted(doubts):
+            allocation = optimal_allocation(
+                modality.problem, *sums, estimator=purchase.estimator, baseline=purchase.baseline
+            )
+        notes += [f"{name}: {doubt}" if name else doubt for doubt in doubts]
         found = allocation._asdict()
         frontier = found.pop("frontier")
         numbers = {field: float(value) for field, value in found.items()}
@@ -93,14 +95,9 @@ def answer_of(purchase: Purchase, notes: list[str]) -> dict[str, Any]:
     }
     for name, found in modalities.items():
         found["why_not"] = None
-        doubts: list[str] = []
-        if name in bought:
-            with accuracy_noted(doubts):
-                expected_misalignment(purchase.modalities[name].problem, found["n_brain"])
-        else:
+        if name not in bought:
             with accuracy_noted([]):
                 found["why_not"] = _obstacle(purchase, alone, found, name)
-        notes += [f"{name}: {doubt}" if name else doubt for doubt in doubts]
     return answer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from ..errors import UserError, flag, in_flags, memory_problems, seed_problems
 from ..words.fit import as_text, doubt, verdict, what_was_done
 
 _MANY = 1_000_000_000
+_GIGABYTES = 8.0
 _BOUNDS = {
     "repeats": (2, 1_000_000),
     "rank": (1, _MANY),
@@ -37,7 +39,7 @@ def fit(
     components: int | None = None,
     whiten: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     raw_channels: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-    max_gigabytes: float = 8.0,
+    max_gigabytes: float = _GIGABYTES,
     per_target: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> str:
@@ -92,7 +94,8 @@ def fit(
         problems.append("--whiten scales components: pass --components too")
     share = evaluation = as_given = None
     try:
-        data = read_pilot(file, max_bytes=max_gigabytes * 1e9)
+        allowed = max_gigabytes if 0 < max_gigabytes < math.inf else _GIGABYTES
+        data = read_pilot(file, max_bytes=allowed * 1e9)
         original_dim = data.input_dim
         if not raw_channels:
             data = pilot.standardise_channels(data)
@@ -107,7 +110,7 @@ def fit(
         problems += [
             in_flags(problem, options)
             .replace("fewer components", "fewer components (--components)")
-            .replace("or allow more", "or allow more (--max-gigabytes)")
+            .replace("max_bytes", "--max-gigabytes")
             for problem in error.problems
         ]
     if evaluation is None:

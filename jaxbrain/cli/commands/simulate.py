@@ -45,6 +45,8 @@ _DEFAULTS = {
 _CSV = ("n_brain-n_task-penalty-seed", "n_brain-n_task-penalty", "n_brain-seed", "n_task_only-seed")
 _MOST_TRIALS = 1_000_000_000
 _LONG_S = 10.0
+# A process that has been silent for so long is dead to the others.
+_SILENCE_S = 30
 # So much of a grid is timed.
 _CORNER = {"n_brain": 4, "n_task": 8, "penalty": 4}
 
@@ -211,7 +213,7 @@ def _join_processes() -> list[str]:
     import jax
 
     try:
-        jax.distributed.initialize()
+        jax.distributed.initialize(heartbeat_timeout_seconds=_SILENCE_S)
         take_back()
     except ValueError:
         return [

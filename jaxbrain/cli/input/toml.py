@@ -18,6 +18,7 @@ from ...models import Problem
 from ..errors import flag
 
 LARGEST = 1e15
+_SMALLEST = 1e-15
 # A study of ten thousand latents, one by one, takes a fifth.
 _MOST_BYTES = 1_000_000
 _MOST_TOLD = 20
@@ -95,7 +96,7 @@ def _is_number(value: Any) -> bool:
 
 
 def number(name: str, value: Any, problems: list[str], *, zero_allowed: bool = False) -> float:
-    """The value as a number, positive and not absurdly large; NaN after a fault."""
+    """The value as a number, positive and neither absurdly large nor small; NaN after a fault."""
     if not _is_number(value):
         problems.append(f"{name} must be a number, but it is {shown(value)}")
     elif value > LARGEST:
@@ -103,6 +104,8 @@ def number(name: str, value: Any, problems: list[str], *, zero_allowed: bool = F
     elif value < 0 or (value == 0 and not zero_allowed):
         bound = "at least 0" if zero_allowed else "greater than 0"
         problems.append(f"{name} must be {bound}, but it is {shown(value)}")
+    elif 0 < value < _SMALLEST:
+        problems.append(f"{name} must be at least {_SMALLEST:g}, but it is {shown(value)}")
     else:
         return float(value)
     return math.nan
