@@ -213,7 +213,7 @@ def _may_be_best(risk: np.ndarray, confidence: float) -> np.ndarray:
         logs = np.log(risk)
     possible = np.isfinite(logs[0])
     keep = np.zeros(len(possible), bool)
-    for choice in np.flatnonzero(possible):
+    for choice in np.flatnonzero(possible).tolist():
         others = possible & (np.arange(len(possible)) != choice)
         lead = logs[:, others] - logs[:, [choice]]
         if not others.any():

@@ -8,6 +8,9 @@ from .._checks import check_between, check_integer
 
 _CURVES = {"ols": "task_only_risk", "ridge": "ridge_risk"}
 _CHUNK = 5e7
+# Standard errors by which a rival may be worse and still count as equal. More make intervals that
+# hold the truth too often, none makes them miss it where several are about as good.
+_CLOSE = 0.5
 
 
 def check_dataset(dataset) -> None:
@@ -118,13 +121,13 @@ def least_unless_lucky(
 
     The least of several noisy risks is too low, since luck decides among those that are close.
     So each candidate is spread about the least itself, and the highest of them counts. One that is
-    worse by more than a standard error is spread about as much below the least as it is above, less
-    that error: it hardly ever counts. A single candidate is spread as ever.
+    worse by more than half a standard error is spread about as much below the least as it is above,
+    less that half: it hardly ever counts. A single candidate is spread as ever.
     """
     known = np.isfinite(point) & (point > 0)
     at = np.log(np.where(known, point, 1.0))
     short = at - np.min(np.where(known, at, np.inf), axis=-1, keepdims=True, initial=np.inf)
-    below = np.maximum(short - np.where(np.isfinite(spread), spread, 0.0), 0.0)
+    below = np.maximum(short - _CLOSE * np.where(np.isfinite(spread), spread, 0.0), 0.0)
     with np.errstate(invalid="ignore"):
         highest = np.max(np.where(known, np.log(samples) - short - below, -np.inf), axis=-1)
     return np.where(known.any(axis=-1), np.exp(highest), np.nan)
