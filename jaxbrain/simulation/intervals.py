@@ -46,7 +46,7 @@ def resampled(dataset, confidence: float, resamples: int, seed: int) -> np.ndarr
     seeds = dataset.sizes["seed"]
     if seeds < 2:
         raise ValueError(
-            "dataset has a single seed: its intervals come from the spread of seeds, run several"
+            "dataset has a single seed: intervals come from the spread of several: run more"
         )
     rng = np.random.default_rng(seed)
     normal = rng.standard_normal((resamples, seeds))

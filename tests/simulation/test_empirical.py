@@ -1,4 +1,4 @@
-"""Values and budgets read off simulated sweeps: inversion, bootstrap, flags."""
+"""Values and budgets read off simulated sweeps: inversion, intervals, flags."""
 
 from fractions import Fraction
 from inspect import unwrap
