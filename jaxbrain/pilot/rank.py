@@ -10,9 +10,10 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import check_finite, check_positive, check_shape
+from .._checks import as_floats, check_finite, check_positive, check_shape
 from .._linalg import map_factorisations
 from .._threads import with_one_blas_thread
+from .._typing import AnyArray
 from .recordings import PilotData, PilotError
 from .splits import _FOLDS, SplitSizes, _draw_rows, _fold_size, rows_together
 
@@ -71,7 +72,7 @@ def choose_rank(
 
 
 @with_one_blas_thread
-def encoding_rank(inputs: np.ndarray, recordings: np.ndarray, ridge: float = 0.0) -> int:
+def encoding_rank(inputs: AnyArray, recordings: AnyArray, ridge: float = 0.0) -> int:
     """Choose the rank of `encode` for rows that need no splitting.
 
     As `choose_rank`, by five folds of all rows in a fixed random order.
@@ -104,10 +105,12 @@ def encoding_rank(inputs: np.ndarray, recordings: np.ndarray, ridge: float = 0.0
     As `choose_rank`.
     """
     check_shape("inputs", inputs, ("n", "d"), "one row a sample")
-    n, d = inputs.shape
+    n, d = np.shape(inputs)
     check_shape("recordings", recordings, (n, "p"), "one row for each row of inputs")
     for name, array in (("inputs", inputs), ("recordings", recordings)):
+        as_floats(**{name: array})  # refuses what holds no numbers
         check_finite(name, array)
+    inputs, recordings = np.asarray(inputs, float), np.asarray(recordings, float)
     check_finite("ridge", ridge)
     check_positive("ridge", ridge, zero_allowed=True)
     fold = n - _fold_size(n)
@@ -120,7 +123,7 @@ def encoding_rank(inputs: np.ndarray, recordings: np.ndarray, ridge: float = 0.0
     largest = min(d - 1, recordings.shape[1], fold - 1)
     if largest < 1:
         raise ValueError(f"inputs: {n} rows of {d} leave no rank to choose from: pass more")
-    of_inputs, of_recordings = (_unit(np.asarray(rows, float)) for rows in (inputs, recordings))
+    of_inputs, of_recordings = (_unit(rows) for rows in (inputs, recordings))
     arrays = jnp.asarray(inputs / of_inputs), jnp.asarray(recordings / of_recordings)
     shrinkage = jnp.asarray(float(ridge) / of_inputs / of_inputs, arrays[0].dtype)
     return _best(_rank_errors(*arrays, shrinkage, jr.key(0), sizes, True, largest, 1, 1))

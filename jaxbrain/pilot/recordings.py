@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._threads import with_one_blas_thread
+from .._typing import AnyArray
 from ._archives import Unreadable, read_arrays
 
 _SHARED_ROWS = ("inputs", "recordings", "targets")
@@ -88,7 +89,7 @@ def read_pilot(path: Path | str, *, max_bytes: float | int = 8e9) -> PilotData:
         raise PilotError([f"{path}: {problem}" for problem in error.problems]) from error
 
 
-def pilot_data(**arrays: np.ndarray) -> PilotData:
+def pilot_data(**arrays: AnyArray) -> PilotData:
     """Check the arrays of a study, and bundle them.
 
     >>> import numpy as np
@@ -114,7 +115,7 @@ def pilot_data(**arrays: np.ndarray) -> PilotData:
     return _bundle(arrays, {})
 
 
-def _bundle(arrays: dict[str, np.ndarray], faults: dict[str, str]) -> PilotData:
+def _bundle(arrays: dict[str, AnyArray], faults: dict[str, str]) -> PilotData:
     """The arrays as a study; `faults` says by name what is wrong with those that are not read."""
     given = {*arrays, *faults}
     names = _SEPARATE_ROWS if {"brain_inputs", "task_inputs"} & given else _SHARED_ROWS
@@ -159,8 +160,12 @@ def _bundle(arrays: dict[str, np.ndarray], faults: dict[str, str]) -> PilotData:
     return data
 
 
-def _checked(name: str, array: np.ndarray, problems: list[str]) -> np.ndarray:
+def _checked(name: str, array: AnyArray, problems: list[str]) -> np.ndarray:
+    masked = isinstance(array, np.ma.MaskedArray) and bool(np.any(np.ma.getmaskarray(array)))
     array = np.asarray(array)
+    if masked:
+        problems.append(f"{name} has masked entries: leave their rows out, or fill them in")
+        return array
     if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
         remedy = "save numbers as float, and two classes as 1 and -1 (more of them: a column each)"
         problems.append(f"{name} must hold real numbers, but its type is {array.dtype}: {remedy}")

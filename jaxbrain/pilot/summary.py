@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._typing import AnyArray
+
 
 class Summary(NamedTuple):
     """Mean of a quantity over the repeats, with its 95 % interval.
@@ -24,7 +26,7 @@ class Summary(NamedTuple):
     failed: int
 
 
-def summarise(per_repeat: np.ndarray) -> Summary:
+def summarise(per_repeat: AnyArray) -> Summary:
     """Take the mean over repeats, and a 95 % interval for it.
 
     The interval is about the average over random splits of these rows. Splits share rows. So it
@@ -55,7 +57,8 @@ def summarise(per_repeat: np.ndarray) -> Summary:
 
     Student's interval for a mean.
     """
-    values = np.asarray(per_repeat)
+    # What is masked has failed, too.
+    values = np.ma.filled(np.ma.masked_array(per_repeat, dtype=float), np.nan)
     kept = values[np.isfinite(values)]
     failed = len(values) - len(kept)
     if len(kept) < 2:

@@ -336,7 +336,7 @@ class KFold(_OnSplits):
         place = starts[:, None] + np.arange(sizes[0])[None, :]
         counts = np.arange(sizes[0])[None, :] < sizes[:, None]
         fold = np.repeat(np.arange(folds), sizes)
-        dtype = as_floats(inputs=inputs)[0].dtype
+        dtype = as_floats(inputs=inputs, targets=targets)[0].dtype
         learned = jnp.asarray(fold[None, :] != np.arange(folds)[:, None], dtype)
         splits = Split(
             learned=jnp.zeros_like(learned).at[:, order].set(learned),
