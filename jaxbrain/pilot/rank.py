@@ -107,10 +107,10 @@ def encoding_rank(inputs: AnyArray, recordings: AnyArray, ridge: float = 0.0) ->
     check_shape("inputs", inputs, ("n", "d"), "one row a sample")
     n, d = np.shape(inputs)
     check_shape("recordings", recordings, (n, "p"), "one row for each row of inputs")
-    for name, array in (("inputs", inputs), ("recordings", recordings)):
-        as_floats(**{name: array})  # refuses what holds no numbers
-        check_finite(name, array)
+    as_floats(inputs=inputs, recordings=recordings)  # refuses what holds no numbers
     inputs, recordings = np.asarray(inputs, float), np.asarray(recordings, float)
+    for name, array in (("inputs", inputs), ("recordings", recordings)):
+        check_finite(name, array)
     check_finite("ridge", ridge)
     check_positive("ridge", ridge, zero_allowed=True)
     fold = n - _fold_size(n)
