@@ -3,6 +3,7 @@
 Every public function that takes arrays is an entry here, in one size each.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import jaxbrain as jb
-from jaxbrain import pilot, sklearn
+from jaxbrain import _checks, pilot, sklearn
 from tests.helpers.regressions import projector_of
 
 
@@ -284,3 +285,70 @@ def test_what_is_masked_is_no_number():
     found = pilot.summarise(np.ma.masked_array(column, mask=column > 100))
     assert found.failed == np.sum(column > 100)
     assert found.mean == pytest.approx(column[column <= 100].mean())
+
+
+THIRDS = np.array([50.1, 60.1]) / 3 + 40
+
+
+def problem():
+    """Made where it is used, in the precision of that place."""
+    return jb.Problem.isotropic(20, 3, 1.0, 0.2, 0.5)
+
+
+# scikit-learn's estimators compute in double precision anyhow, the rest in NumPy.
+ROUNDED = (
+    {
+        name: lambda e=entry: e.call(e.data.map(*[lambda a: a / 3] * 3))
+        for name, entry in ENTRIES.items()
+        if name.split(".")[0]
+        not in (
+            "sklearn",
+            "principal_components",
+            "whiten",
+            "standardise_channels",
+            "row_correlation",
+            "summarise",
+        )
+    }
+    | {
+        "Problem.isotropic": lambda: jb.Problem.isotropic(20, 3, THIRDS, 0.2, 0.5),
+        "LinearGaussianModel": lambda: jb.LinearGaussianModel(
+            FEW.basis, FEW.recordings[:, :3] / 3, 0.1, 0.1, FEW.inputs[0] / 3, 1.0
+        ),
+        "BlockShift": lambda: jb.BlockShift(THIRDS, 1.0, 1.0),
+        "subspace_risk": lambda: jb.subspace_risk(FEW.basis, FEW.inputs[0] / 3, 1.0, 50.0, 0.1),
+        "wishart_resolvent_trace": lambda: jb.wishart_resolvent_trace(20, 50.0, THIRDS),
+        "asymptotic_allocation": lambda: jb.asymptotic_allocation(problem(), 7 * THIRDS, 1.0, 1.0),
+        "worth_collecting": lambda: jb.worth_collecting(problem(), THIRDS, 1.0),
+        "favourability": lambda: jb.favourability(problem(), THIRDS, 1.0),
+        "ClosedFormRisk": lambda: jb.ClosedFormRisk(problem(), 50.0, THIRDS),
+        "expected_misalignment": lambda: jb.expected_misalignment(problem(), THIRDS),
+        "ridge_risk": lambda: jb.ridge_risk(problem(), THIRDS),
+        "task_only_risk": lambda: jb.task_only_risk(problem(), THIRDS),
+    }
+    | {
+        name: lambda name=name: getattr(jb, name)(problem(), THIRDS, 50.0)
+        for name in (
+            "value",
+            "risk",
+            "worth",
+            "exchange_rate",
+            "savings",
+            "information_value",
+            "elasticities",
+            "optimal_penalty",
+            "optimal_penalties",
+            "two_penalty_risk",
+        )
+    }
+)
+
+
+@pytest.mark.parametrize("call", ROUNDED.values(), ids=ROUNDED)
+def test_every_entry_tells_that_it_rounds(call, single_precision, monkeypatch):
+    monkeypatch.setattr(_checks, "_rounding_was_told", False)
+    with warnings.catch_warnings():
+        # It comes before anything is computed.
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match=r"rounded to float32.*jax_enable_x64"):
+            call()

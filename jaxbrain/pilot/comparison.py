@@ -11,7 +11,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import check_integer, check_key
+from .._checks import as_floats, check_integer, check_key
 from .._linalg import map_factorisations
 from .._threads import with_one_blas_thread
 from ..estimators import VARIANTS, encode, find_variant
@@ -203,7 +203,7 @@ def evaluate(
     raw = None if as_given is None else jnp.asarray(_rotated(as_given.task_inputs))
     group = None if group is None else jnp.asarray(group)
     data = _rescaled(data)
-    arrays = tuple(jnp.asarray(array) for array in data[:4])
+    arrays = tuple(as_floats(**{name: getattr(data, name) for name in data._fields[:4]}))
     if rank is None:
         rank = choose_rank(data, sizes, min(repeats, _REPEATS_FOR_RANK), key, block)
     errors, penalties, alone = _all_repeats(

@@ -54,8 +54,7 @@ def choose_rank(
     Ours; reduced-rank regression: Izenman (1975).
     """
     errors = _rank_errors(
-        jnp.asarray(data.brain_inputs),
-        jnp.asarray(data.recordings),
+        *as_floats(brain_inputs=data.brain_inputs, recordings=data.recordings),
         jnp.zeros(()),
         key,
         sizes,
