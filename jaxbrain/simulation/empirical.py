@@ -52,7 +52,7 @@ def empirical_value(
     - `dataset`: from `sweep`, of two seeds or more.
     - `baseline`: `"ridge"`, or the paper's `"ols"`, as in `value`.
     - `penalty`: `"each"` gives a value for each penalty of the sweep. `"best"` takes the penalty
-      with the least risk, chosen anew in every draw.
+      with the least risk. Its interval allows for luck in that choice.
     - `confidence`: of the intervals.
     - `resamples`: number of draws around the means of the seeds, by Student's t, the same for both
       sides.
@@ -69,6 +69,9 @@ def empirical_value(
     - "undefined" where the cell failed, or no baseline is that bad.
 
     Values that are not "ok", and ends of intervals that are not known, are NaN.
+
+    A 95 % interval holds the truth in 93 to 97 % of sweeps of 5 seeds or more, measured on sweeps
+    whose truth is known (benchmarks/README.md).
 
     **Raises**
 
