@@ -278,6 +278,9 @@ def _all_repeats(
     brain_inputs, recordings, task_inputs, targets = arrays
     n_rows, d = (brain_inputs.shape[0], task_inputs.shape[0]), brain_inputs.shape[1]
     dtype = targets.dtype
+    # Of inputs of mean variance 1. Rows that repeat may be fewer than inputs, where no penalty at
+    # all has a limit that no factor can be computed for.
+    least = jnp.sqrt(jnp.finfo(dtype).eps).astype(dtype)
 
     def subspaces(key_shuffle: Array, key_random: Array, brain: Array) -> dict[str | None, Array]:
         seen, recorded = _centred(brain_inputs[brain]), _centred(recordings[brain])
@@ -307,11 +310,11 @@ def _all_repeats(
         def one_penalty(case: tuple[Array, Array]) -> Array:
             basis, inside = case
             objective = KFold(inputs, labels, basis, folds=_FOLDS, inside_penalty=inside)
-            return jnp.stack([tune_penalty(objective).penalty, inside])
+            return jnp.stack([jnp.maximum(tune_penalty(objective).penalty, least), inside])
 
         def two_penalties(basis: Array) -> Array:
             objective = KFold(inputs, labels, basis, folds=_FOLDS, both_penalties=True)
-            return jnp.stack(tune_penalty(objective).penalty)
+            return jnp.maximum(jnp.stack(tune_penalty(objective).penalty), least)
 
         one = [variant for variant in _COMPARED if variant.n_penalties == 1]
         two = [variant for variant in _COMPARED if variant.n_penalties == 2]
@@ -342,7 +345,7 @@ def _all_repeats(
         if raw is not None:
             # Ridge on the inputs as they came.
             seen, new = raw[task], raw[test]
-            tuned = tune_penalty(KFold(seen, labels, folds=_FOLDS)).penalty
+            tuned = jnp.maximum(tune_penalty(KFold(seen, labels, folds=_FOLDS)).penalty, least)
             mean = jnp.mean(seen, axis=0, keepdims=True)
             nothing = jnp.zeros((raw.shape[1], 1), dtype)
             predicted, _ = predictions_and_leverages(

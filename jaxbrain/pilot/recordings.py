@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -115,7 +116,7 @@ def pilot_data(**arrays: AnyArray) -> PilotData:
     return _bundle(arrays, {})
 
 
-def _bundle(arrays: dict[str, AnyArray], faults: dict[str, str]) -> PilotData:
+def _bundle(arrays: Mapping[str, AnyArray], faults: dict[str, str]) -> PilotData:
     """The arrays as a study; `faults` says by name what is wrong with those that are not read."""
     given = {*arrays, *faults}
     names = _SEPARATE_ROWS if {"brain_inputs", "task_inputs"} & given else _SHARED_ROWS

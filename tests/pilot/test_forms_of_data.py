@@ -27,7 +27,7 @@ from jaxbrain.pilot.splits import _draw_rows
 from tests.helpers.cli import refused, run, small_file
 from tests.helpers.studies import INPUTS, RECORDINGS, TARGETS, shared
 
-SIZES, REPEATS, RANK = SplitSizes(100, 20, 80), 10, 3
+SIZES, REPEATS, RANK = SplitSizes(100, 20, 76), 10, 3
 
 
 def sharing_a_spectrum(seed, n=200, d=12, p=20):
@@ -76,7 +76,7 @@ def test_components_on_the_command_line(capsys, tmp_path):
     path = str(tmp_path / "study.npz")
     np.savez(path, **sharing_a_spectrum(2))
     options = ("fit", path, "--components", "12", "--rank", str(RANK), "--n-brain", "100")
-    options += ("--n-task", "20", "--n-test", "80", "--repeats", str(REPEATS), "--json")
+    options += ("--n-task", "20", "--n-test", "76", "--repeats", str(REPEATS), "--json")
     for more, what in (((), "12 principal"), (("--whiten",), "12 whitened principal")):
         answer = json.loads(run(capsys, *options, *more))
         assert what in answer["what_was_done"][0]
