@@ -280,7 +280,7 @@ def _all_repeats(
     dtype = targets.dtype
     # Of inputs of mean variance 1. Rows that repeat may be fewer than inputs, where no penalty at
     # all has a limit that no factor can be computed for.
-    least = jnp.sqrt(jnp.finfo(dtype).eps).astype(dtype)
+    least = float(jnp.finfo(dtype).eps) ** (2 / 3)
 
     def subspaces(key_shuffle: Array, key_random: Array, brain: Array) -> dict[str | None, Array]:
         seen, recorded = _centred(brain_inputs[brain]), _centred(recordings[brain])
