@@ -359,3 +359,30 @@ def reproduction() -> str:
         f"\n\nThe paper's simulations took some {found['cpu_hours_of_the_paper']:,} CPU hours, "
         "at small scale alone."
     )
+
+
+def coverage() -> str:
+    found = results("coverage")
+    shares = ("value", "best_penalty", "saved", "n_brain")
+    cells = {(cell["plans"], cell["seeds"], cell["trials"]): cell for cell in found["cells"]}
+    rows = [
+        [
+            plans,
+            str(seeds),
+            *(
+                ", ".join(
+                    f"{100 * cell[name]:.1f} %"
+                    for (*place, _), cell in cells.items()
+                    if place == [plans, seeds]
+                )
+                for name in shares
+            ),
+        ]
+        for plans, seeds in dict.fromkeys(key[:2] for key in cells)
+    ]
+    trials = " and ".join(str(number) for number in dict.fromkeys(key[2] for key in cells))
+    head = ("plans", "seeds", "value", "at the best penalty", "share saved", "best n_brain")
+    return table(head, rows) + (
+        f"\n\nFor {trials} trials a seed, {found['sweeps']} sweeps a cell: the standard error of "
+        "a share is about 1 point."
+    )

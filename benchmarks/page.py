@@ -28,6 +28,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "compile times": parts.compile_times,
     "command line": parts.command_line,
     "reproduction": parts.reproduction,
+    "coverage": parts.coverage,
     "gpu": on_gpu,
 }
 # The files that each part is made of.
@@ -41,6 +42,7 @@ SOURCES = {
     "compile times": ("compile_times",),
     "command line": ("command_line",),
     "reproduction": ("reproduce",),
+    "coverage": ("coverage",),
 }
 
 

@@ -58,7 +58,7 @@ for n in (70, 100, 200, 800):
     print(f"{n:5} recordings: drawn {drawn:.3f}, finite {finite:.3f}, first order {first:.3f}")
 
 # %% [markdown]
-# Read off the value without any formula, with a bootstrap interval over the seeds:
+# Read off the value without any formula, with an interval from the spread of the seeds:
 
 # %%
 worth = jb.empirical_value(found, baseline="ridge").squeeze("penalty")

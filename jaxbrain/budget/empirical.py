@@ -12,15 +12,17 @@ from jaxtyping import Array
 from .._arguments import BASELINES, Baseline
 from .._checks import check_choice, shown
 from .._typing import Whole
-from ..simulation.bootstrap import (
+from ..simulation.intervals import (
     check_dataset,
     curve,
-    interval,
+    ends,
     labels_for,
     least_risk,
+    least_unless_lucky,
     mean_in_samples,
     parts,
     resampled,
+    spread_of_differences,
 )
 from ._money import checked_sum
 from ._whole_numbers import (
@@ -106,28 +108,42 @@ def empirical_allocation(
             f"{max(labels.min(), 0):.0f} to {labels.max():.0f} and n_task_only up to {alone:.0f}"
         )
     counts = resampled(dataset, confidence, resamples, seed)
-    found = [
-        _split(dataset, part, baseline, labels, feasible, alone) for part in parts(dataset, counts)
+    drawn = [
+        _risks(dataset, part, baseline, labels, feasible, alone) for part in parts(dataset, counts)
     ]
-    place, risk, without, rival = (np.concatenate(x) for x in zip(*found, strict=True))
-    chosen = np.where(place >= 0, n_brain[place], 0)
-    # The rival buys whole labels too, and more than it can afford where the plan is better.
-    rival = np.maximum(np.ceil(rival), alone + 1)
-    spent = on_brain + on_task
-    saved = np.where(place >= 0, 1 - spent[place + 1] / (cost_task * rival), 0.0)
-    saved_low, saved_high = interval(saved[1:], saved[0], confidence)
-    low, high = interval(chosen[1:].astype(float), float(chosen[0]), confidence)
+    # A column a choice, the first without recordings; a row a sample, the first the means.
+    risk, cautious, n, height = (
+        np.concatenate(x) if np.ndim(x[0]) > 1 else x[0] for x in zip(*drawn, strict=True)
+    )
+    spent, amounts = on_brain + on_task, np.array([0, *n_brain])
+    best = int(np.argmin(risk[0]))
+
+    def saved_by(choice: int, risk_of_choice: np.ndarray) -> np.ndarray:
+        """Of what the baseline would cost that is as good; infinite beyond the sweep."""
+        rival = labels_for(risk_of_choice[:, None], n, height)[:, 0]
+        # The rival buys whole labels too, and more than it can afford where the plan is better.
+        rival = np.maximum(np.ceil(rival), alone + 1)
+        saved = np.where(np.isinf(rival), np.inf, 1 - spent[choice] / (cost_task * rival))
+        return np.where(risk_of_choice < risk[:, 0], saved, 0.0)
+
+    saved = saved_by(best, risk[:, best])
+    least = least_unless_lucky(cautious, risk[0], _spread_of_differences(risk, best))
+    saved_low, _ = ends(saved_by(best, least)[1:], saved[1:], confidence)
+    # Whichever is the best, it saves no more than it does by itself.
+    each = np.stack([saved_by(choice, risk[:, choice]) for choice in range(len(amounts))], axis=1)
+    _, highs = ends(each[1:], each[1:], confidence)
+    kept = amounts[_may_be_best(risk, confidence)]
     return EmpiricalAllocation(
-        n_brain=int(chosen[0]),
-        n_task=int(labels[place[0]] if place[0] >= 0 else alone),
-        risk=float(risk[0]),
-        spent_on_brain=float(on_brain[place[0] + 1]),
-        spent_on_task=float(on_task[place[0] + 1]),
+        n_brain=int(amounts[best]),
+        n_task=int(labels[best - 1] if best else alone),
+        risk=float(risk[0, best]),
+        spent_on_brain=float(on_brain[best]),
+        spent_on_task=float(on_task[best]),
         n_task_without_brain=int(alone),
-        risk_without_brain=float(without[0]),
-        saved=float(saved[0]) if rival[0] < np.inf else np.nan,
-        n_brain_interval=(float(low), float(high)),
-        saved_interval=(float(saved_low), float(saved_high)),
+        risk_without_brain=float(risk[0, 0]),
+        saved=float(saved[0]) if saved[0] < np.inf else np.nan,
+        n_brain_interval=(float(kept.min()), float(kept.max())),
+        saved_interval=(float(saved_low), float(np.max(highs))),
     )
 
 
@@ -152,26 +168,59 @@ def _offers(
     return labels, *sums, affordable(limits, rows, labels)
 
 
-def _split(dataset, counts, baseline, labels, feasible, alone):
-    """Place of the best n_brain (−1: none), its risk, that without recordings, rival's labels."""
-    risk = least_risk(mean_in_samples(dataset.risk.values, counts), axis=-1)
-    n_task = dataset.n_task.values
-    right = (
-        np.clip(np.searchsorted(n_task, labels), 1, len(n_task) - 1) if len(n_task) > 1 else None
-    )
-    rows = np.arange(risk.shape[1])
-    if right is None:
-        height = 1 / risk[:, :, 0]
-    else:
-        share = (labels - n_task[right - 1]) / (n_task[right] - n_task[right - 1])
-        height = (1 - share) / risk[:, rows, right - 1] + share / risk[:, rows, right]
-    height = np.where(feasible, height, -np.inf)
-    best = np.argmax(np.where(np.isnan(height), -np.inf, height), axis=1)
-    with_brain = 1 / np.take_along_axis(height, best[:, None], axis=1)[:, 0]
+def _risks(dataset, counts, baseline, labels, feasible, alone):
+    """Of each choice in each sample, infinite where it cannot be, also as high as it may be.
+
+    And the baseline's curve in each sample.
+    """
+    each = dataset.risk.values
+    of_cells = mean_in_samples(each, counts)
+    cautious = least_unless_lucky(of_cells, each.mean(axis=-1), spread_of_differences(each))
     n, height = curve(dataset, baseline, counts)
-    at = np.array([np.interp(alone, n, row) for row in height])
     with np.errstate(divide="ignore"):
-        without = 1 / at
-    place = np.where(with_brain < without, best, -1)
-    least = np.where(place >= 0, with_brain, without)
-    return place, least, without, labels_for(least[:, None], n, height)[:, 0]
+        without = 1 / np.array([np.interp(alone, n, row) for row in height])
+    n_task = dataset.n_task.values
+    rows = np.arange(len(labels))
+
+    def along_the_budget(risk: np.ndarray) -> np.ndarray:
+        """Between two numbers of labels 1/risk is a line."""
+        if len(n_task) > 1:
+            right = np.clip(np.searchsorted(n_task, labels), 1, len(n_task) - 1)
+            share = (labels - n_task[right - 1]) / (n_task[right] - n_task[right - 1])
+            at = (1 - share) / risk[:, rows, right - 1] + share / risk[:, rows, right]
+        else:
+            at = 1 / risk[:, :, 0]
+        with_brain = np.where(feasible & ~np.isnan(at), 1 / at, np.inf)
+        return np.concatenate([without[:, None], with_brain], axis=1)
+
+    return along_the_budget(least_risk(of_cells, axis=-1)), along_the_budget(cautious), n, height
+
+
+def _spread_of_differences(risk: np.ndarray, choice: int) -> np.ndarray:
+    """Standard error of ln risk of each choice less that of one of them, from the samples."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = np.log(risk[1:] / risk[1:, [choice]])
+        low, high = np.quantile(ratio, [0.16, 0.84], axis=0)
+        return (high - low) / 2
+
+
+def _may_be_best(risk: np.ndarray, confidence: float) -> np.ndarray:
+    """Which choices are not worse than the best of the others beyond what luck explains.
+
+    Were a choice the best, the others would be as far behind as they seem to be, less a standard
+    error, and no less than nothing.
+    """
+    with np.errstate(divide="ignore"):
+        logs = np.log(risk)
+    possible = np.isfinite(logs[0])
+    keep = np.zeros(len(possible), bool)
+    for choice in np.flatnonzero(possible).tolist():
+        others = possible & (np.arange(len(possible)) != choice)
+        lead = logs[:, others] - logs[:, [choice]]
+        if not others.any():
+            keep[choice] = True
+            continue
+        truth = np.maximum(lead[0] - _spread_of_differences(risk, choice)[others], 0.0)
+        by_luck = np.min(lead[1:] - lead[0] + truth, axis=1)
+        keep[choice] = np.min(lead[0]) >= np.quantile(by_luck, 1 - confidence)
+    return keep

@@ -98,9 +98,12 @@ class EmpiricalAllocation(NamedTuple):
     - `n_brain`: recorded samples, one of the sweep's numbers, or 0.
     - `n_task`, `spent_on_brain`, `spent_on_task`, `n_task_without_brain`: as in `Allocation`.
     - `risk`, `risk_without_brain`: as there, simulated.
-    - `saved`: as there; NaN if what the baseline would need is beyond the sweep.
-    - `n_brain_interval`, `saved_interval`: (low, high) over the bootstrap resamples, at the
-      confidence asked for.
+    - `saved`: as there; NaN if what the baseline would need is beyond the sweep, and so are ends of
+      its interval.
+    - `n_brain_interval`: the least and the most of the numbers that are not worse than the best
+      beyond what luck explains, at the confidence asked for. It holds the best at least that often,
+      and always where one is far ahead.
+    - `saved_interval`: (low, high) of what the best saves, whichever it is.
     """
 
     n_brain: int

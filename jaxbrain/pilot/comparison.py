@@ -11,7 +11,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import as_integer, check_key, check_kind
+from .._checks import as_floats, as_integer, check_key, check_kind
 from .._linalg import map_factorisations
 from .._threads import with_one_blas_thread
 from .._typing import Whole
@@ -212,7 +212,7 @@ def evaluate(
     raw = None if as_given is None else jnp.asarray(_rotated(as_given.task_inputs))
     group = None if group is None else jnp.asarray(group)
     data = _rescaled(data)
-    arrays = tuple(jnp.asarray(array) for array in data[:4])
+    arrays = tuple(as_floats(**{name: getattr(data, name) for name in data._fields[:4]}))
     if rank is None:
         rank = choose_rank(data, sizes, min(repeats, _REPEATS_FOR_RANK), key, block)
     errors, penalties, alone = _all_repeats(
@@ -287,6 +287,9 @@ def _all_repeats(
     brain_inputs, recordings, task_inputs, targets = arrays
     n_rows, d = (brain_inputs.shape[0], task_inputs.shape[0]), brain_inputs.shape[1]
     dtype = targets.dtype
+    # Of inputs of mean variance 1. Rows that repeat may be fewer than inputs, where no penalty at
+    # all has a limit that no factor can be computed for.
+    least = float(jnp.finfo(dtype).eps) ** (2 / 3)
 
     def subspaces(key_shuffle: Array, key_random: Array, brain: Array) -> dict[str | None, Array]:
         seen, recorded = _centred(brain_inputs[brain]), _centred(recordings[brain])
@@ -316,11 +319,11 @@ def _all_repeats(
         def one_penalty(case: tuple[Array, Array]) -> Array:
             basis, inside = case
             objective = KFold(inputs, labels, basis, folds=_FOLDS, inside_penalty=inside)
-            return jnp.stack([tune_penalty(objective).penalty, inside])
+            return jnp.stack([jnp.maximum(tune_penalty(objective).penalty, least), inside])
 
         def two_penalties(basis: Array) -> Array:
             objective = KFold(inputs, labels, basis, folds=_FOLDS, both_penalties=True)
-            return jnp.stack(tune_penalty(objective).penalty)
+            return jnp.maximum(jnp.stack(tune_penalty(objective).penalty), least)
 
         one = [variant for variant in _COMPARED if variant.n_penalties == 1]
         two = [variant for variant in _COMPARED if variant.n_penalties == 2]
@@ -351,7 +354,7 @@ def _all_repeats(
         if raw is not None:
             # Ridge on the inputs as they came.
             seen, new = raw[task], raw[test]
-            tuned = tune_penalty(KFold(seen, labels, folds=_FOLDS)).penalty
+            tuned = jnp.maximum(tune_penalty(KFold(seen, labels, folds=_FOLDS)).penalty, least)
             mean = jnp.mean(seen, axis=0, keepdims=True)
             nothing = jnp.zeros((raw.shape[1], 1), dtype)
             predicted = predictions(

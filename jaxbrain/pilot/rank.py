@@ -70,8 +70,7 @@ def choose_rank(
     block = as_integer("block", block, 1)
     check_key(key)
     errors = _rank_errors(
-        jnp.asarray(data.brain_inputs),
-        jnp.asarray(data.recordings),
+        *as_floats(brain_inputs=data.brain_inputs, recordings=data.recordings),
         jnp.zeros(()),
         key,
         sizes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from .._checks import as_array, as_integer, as_number, check_kind, is_concrete, kind_of
 from .._threads import with_one_blas_thread
-from .._typing import Whole
+from .._typing import AnyArray, Whole
 from ._archives import Unreadable, read_arrays
 
 _SHARED_ROWS = ("inputs", "recordings", "targets")
@@ -99,7 +100,7 @@ def read_pilot(path: Path | str, *, max_bytes: float | int = 8e9) -> PilotData:
         raise PilotError([f"{path}: {problem}" for problem in error.problems]) from error
 
 
-def pilot_data(**arrays: np.ndarray) -> PilotData:
+def pilot_data(**arrays: AnyArray) -> PilotData:
     """Check the arrays of a study, and bundle them.
 
     >>> import numpy as np
@@ -125,7 +126,7 @@ def pilot_data(**arrays: np.ndarray) -> PilotData:
     return _bundle(arrays, {})
 
 
-def _bundle(arrays: dict[str, np.ndarray], faults: dict[str, str]) -> PilotData:
+def _bundle(arrays: Mapping[str, AnyArray], faults: dict[str, str]) -> PilotData:
     """The arrays as a study; `faults` says by name what is wrong with those that are not read."""
     given = {*arrays, *faults}
     names = _SEPARATE_ROWS if {"brain_inputs", "task_inputs"} & given else _SHARED_ROWS
@@ -170,7 +171,7 @@ def _bundle(arrays: dict[str, np.ndarray], faults: dict[str, str]) -> PilotData:
     return data
 
 
-def _checked(name: str, array: np.ndarray, problems: list[str]) -> np.ndarray:
+def _checked(name: str, array: AnyArray, problems: list[str]) -> np.ndarray:
     try:
         if not is_concrete(array):
             raise ValueError(f"{name} must be known, but JAX is tracing it")

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._checks import as_array, check_known, check_shape
+from .._checks import check_known, check_shape
+from .._typing import AnyArray
 
 
 class Summary(NamedTuple):
@@ -26,7 +27,7 @@ class Summary(NamedTuple):
     failed: int
 
 
-def summarise(per_repeat: np.ndarray) -> Summary:
+def summarise(per_repeat: AnyArray) -> Summary:
     """Take the mean over repeats, and a 95 % interval for it.
 
     The interval is about the average over random splits of these rows. Splits share rows. So it
@@ -59,7 +60,8 @@ def summarise(per_repeat: np.ndarray) -> Summary:
     """
     check_known(per_repeat=per_repeat)
     check_shape("per_repeat", per_repeat, ("repeats",), "one number for each repeat")
-    values = np.asarray(as_array("per_repeat", per_repeat))
+    # What is masked has failed, too.
+    values = np.ma.filled(np.ma.masked_array(per_repeat, dtype=float), np.nan)
     kept = values[np.isfinite(values)]
     failed = len(values) - len(kept)
     if len(kept) < 2:

@@ -11,6 +11,13 @@ import xarray
 
 from ..figures.style import TWO_COLUMNS, grouped, ordered_colours, readable_numbers
 from ..simulation import empirical_value, sweep
+from ..simulation.intervals import (
+    ends,
+    least_unless_lucky,
+    mean_in_samples,
+    resampled,
+    spread_of_differences,
+)
 from ..theory import optimal_penalty, risk, value
 from .result import Claim, Result, Scale, Tables, claim, largest
 from .settings import at_points, small
@@ -48,14 +55,12 @@ def agreement(scale: Scale) -> xarray.Dataset:
     n_brain, n_task = (x.astype(float) for x in (found.n_brain.values, found.n_task.values))
     grid = n_brain[:, None], n_task[None, :]
     over = ("n_brain", "n_task")
-    rng = np.random.default_rng(0)
     draws = found.risk.values
-    seeds = draws.shape[-1]
-    shares = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=2000) / seeds
-    # Means of all seeds first, then of each resample.
-    means = np.moveaxis(draws @ np.concatenate([np.full((1, seeds), 1 / seeds), shares]).T, -1, 0)
+    # Means of all seeds first, then samples around them.
+    means = mean_in_samples(draws, resampled(found, 0.95, 2000, 0))
     least = means.min(axis=-1)
-    penalty = _lowest(np.log(PENALTIES), means)
+    cautious = least_unless_lucky(means, means[0], spread_of_differences(draws))
+    penalty = np.exp(_lowest(np.log(PENALTIES), means))
     worth = empirical_value(found, "ols", penalty="best").squeeze("penalty", drop=True)
     closed = {
         "risk": at_points(risk, problem, *grid),
@@ -63,12 +68,12 @@ def agreement(scale: Scale) -> xarray.Dataset:
         "value": at_points(value, problem, *grid, baseline="ols"),
         "first_order_risk": at_points(risk, problem, *grid, order="first"),
     }
-    measured = {"risk": least, "penalty": np.exp(penalty)}
     columns = {}
-    for name, samples in measured.items():
+    # Luck in the choice of the penalty makes the least of the risks too low.
+    for name, samples, for_high in (("risk", least, cautious), ("penalty", penalty, penalty)):
         columns[name] = (over, samples[0])
-        for end, share in (("low", 0.025), ("high", 0.975)):
-            columns[f"{name}_{end}"] = (over, np.quantile(samples[1:], share, axis=0))
+        low, high = ends(samples[1:], for_high[1:], 0.95)
+        columns[f"{name}_low"], columns[f"{name}_high"] = (over, low), (over, high)
     for end in ("", "_low", "_high"):
         columns[f"value{end}"] = worth[f"value{end}"]
     columns |= {f"{name}_closed_form": (over, x) for name, x in closed.items()}

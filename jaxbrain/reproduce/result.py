@@ -23,7 +23,7 @@ class Scale(NamedTuple):
 
     name: str
     seeds: int
-    """Replicates at small scale, over which the bootstrap resamples."""
+    """Replicates at small scale, whose spread gives intervals."""
     trials: int
     """Trials of each."""
     fmri_seeds: int

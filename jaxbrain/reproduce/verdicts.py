@@ -15,10 +15,10 @@ Made by `jaxbrain reproduce`; do not edit by hand.
 
 Each claim with the function that computes it, the number that was measured, and a verdict. The
 number is computed, and the verdict decided, from the tables that are stored beside the figures;
-intervals are 95 % bootstrap intervals over replicate seeds. *Confirmed with conditions*: it holds,
-but not everywhere that it is said of; the condition says where. Claims of the paper are those of
-Lewis, Wang, Schwab, Pitkow, "How Much is Brain Data Worth for Machine Learning?", arXiv:2605.09243
-(2026), in our words; the others are ours.
+intervals are 95 % intervals over replicate seeds, by Student's t. *Confirmed with conditions*: it
+holds, but not everywhere that it is said of; the condition says where. Claims of the paper are
+those of Lewis, Wang, Schwab, Pitkow, "How Much is Brain Data Worth for Machine Learning?",
+arXiv:2605.09243 (2026), in our words; the others are ours.
 """
 
 

@@ -9,15 +9,17 @@ import numpy as np
 from .._arguments import BASELINES
 from .._checks import check_choice
 from .._typing import Whole
-from .bootstrap import (
+from .intervals import (
     check_dataset,
     curve,
-    interval,
+    ends,
     labels_for,
     least_risk,
+    least_unless_lucky,
     mean_in_samples,
     parts,
     resampled,
+    spread_of_differences,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def empirical_value(
     - `dataset`: from `sweep`, of two seeds or more.
     - `baseline`: `"ridge"`, or the paper's `"ols"`, as in `value`.
     - `penalty`: `"each"` gives a value for each penalty of the sweep. `"best"` takes the penalty
-      with the least risk, chosen anew in every draw.
+      with the least risk. Its interval allows for luck in that choice.
     - `confidence`: of the intervals.
     - `resamples`: number of draws around the means of the seeds, by Student's t, the same for both
       sides.
@@ -69,6 +71,9 @@ def empirical_value(
 
     Values that are not "ok", and ends of intervals that are not known, are NaN.
 
+    A 95 % interval holds the truth in 93 to 97 % of sweeps of 5 seeds or more, measured on sweeps
+    whose truth is known (benchmarks/README.md).
+
     **Raises**
 
     `ValueError` that names the argument and the remedy.
@@ -82,10 +87,10 @@ def empirical_value(
     check_choice("penalty", penalty, ("each", "best"))
     check_dataset(dataset)
     counts = resampled(dataset, confidence, resamples, seed)
-    samples = [_values(dataset, baseline, penalty, part) for part in parts(dataset, counts)]
-    point, *rest = np.split(np.concatenate(samples), [1])
-    low, high = interval(rest[0], point[0], confidence)
-    point = point[0]
+    found = [_values(dataset, baseline, penalty, part) for part in parts(dataset, counts)]
+    cautious, samples = (np.concatenate(x) for x in zip(*found, strict=True))
+    low, high = ends(cautious[1:], samples[1:], confidence)
+    point = samples[0]
     status = np.where(np.isnan(point) | (point == -np.inf), "undefined", "ok")
     status = np.where(point == np.inf, "infinite", status)
     point = np.where(status == "ok", point, np.nan)
@@ -110,10 +115,18 @@ def empirical_value(
     )
 
 
-def _values(dataset, baseline: str, penalty: str, counts: np.ndarray) -> np.ndarray:
+def _values(dataset, baseline: str, penalty: str, counts: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Values in each sample, first as low as luck in the choice of the penalty makes them."""
     risk = mean_in_samples(dataset.risk.values, counts)
-    if penalty == "best":
-        risk = least_risk(risk, axis=-1)[..., None]
     n, height = curve(dataset, baseline, counts)
-    found = labels_for(risk.reshape(len(counts), -1), n, height).reshape(risk.shape)
-    return found - dataset.n_task.values[:, None]
+
+    def value_of(risk: np.ndarray) -> np.ndarray:
+        found = labels_for(risk.reshape(len(counts), -1), n, height).reshape(risk.shape)
+        return found - dataset.n_task.values[:, None]
+
+    if penalty == "each":
+        values = value_of(risk)
+        return values, values
+    each = dataset.risk.values
+    cautious = least_unless_lucky(risk, each.mean(axis=-1), spread_of_differences(each))
+    return value_of(cautious[..., None]), value_of(least_risk(risk, axis=-1)[..., None])

@@ -7,7 +7,7 @@ from .._typing import Whole
 from ._sweep_of_reductions import working_bytes
 from .brain_stage import Dimensions
 
-# Of the bootstrap behind intervals: the samples of a cell, in four arrays.
+# Of the samples behind intervals: those of a cell, in four arrays.
 _BYTES_A_RESAMPLED_CELL = 4 * 8 * 2001
 # Penalties of the rule "empirical".
 _EMPIRICAL = 33

@@ -43,8 +43,7 @@ def about_simulation(content: Content) -> str:
         else f"Simulation: {draws} of what the recordings teach; the part of the labels is the "
         "closed form"
     )
-    part += ". Intervals cover 95 %: of risks by Student's t"
-    part += ", of values by a bootstrap over replicates." if simulation.draws_labels else "."
+    part += ". Intervals cover 95 %, by Student's t over replicates."
     cell = simulated_here(content)
     if cell is None or not math.isfinite(cell["risk"]):
         return f"{part} The study itself has no finite error that could be simulated."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from .._checks import as_integer, as_number, check_between
 from .._typing import Whole
@@ -11,6 +10,9 @@ from .._typing import Whole
 _CURVES = {"ols": "task_only_risk", "ridge": "ridge_risk"}
 _CHUNK = 5e7
 _MOST_RESAMPLES = 10_000_000
+# Standard errors by which a rival may be worse and still count as equal. More make intervals that
+# hold the truth too often, none makes them miss it where several are about as good.
+_CLOSE = 0.5
 
 
 def check_dataset(dataset) -> None:
@@ -46,7 +48,9 @@ def resampled(dataset, confidence: float, resamples: Whole, seed: Whole) -> np.n
     seed = as_integer("seed", seed, 0)
     seeds = dataset.sizes["seed"]
     if seeds < 2:
-        raise ValueError("dataset has a single seed: the bootstrap resamples seeds, run several")
+        raise ValueError(
+            "dataset has a single seed: intervals come from the spread of several: run more"
+        )
     rng = np.random.default_rng(seed)
     normal = rng.standard_normal((resamples, seeds))
     normal -= normal.mean(axis=1, keepdims=True)
@@ -103,25 +107,44 @@ def least_risk(risk: np.ndarray, axis: int) -> np.ndarray:
     return np.where(np.isinf(least), np.nan, least)
 
 
-def interval(
-    samples: np.ndarray, point: np.ndarray | float, confidence: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Percentiles over the samples, NaN where an end is not known.
+def spread_of_differences(values: np.ndarray) -> np.ndarray:
+    """Standard error of ln risk less that of the least, from risks (..., candidates, seed)."""
+    mean = values.mean(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        relative = values / mean
+    least = np.argmin(np.where(np.isnan(mean), np.inf, mean), axis=-2, keepdims=True)
+    difference = relative - np.take_along_axis(relative, least, axis=-2)
+    return difference.std(axis=-1, ddof=1) / np.sqrt(values.shape[-1])
 
-    The least of several noisy risks is too low, and too low again in every sample. How many samples
-    are below the point tells by how much, and the end on that side reaches further: it is that of
-    Efron's bias-corrected percentiles. The other end stays.
+
+def least_unless_lucky(
+    samples: np.ndarray, point: np.ndarray, spread: np.ndarray | float
+) -> np.ndarray:
+    """Samples of the least of several risks, (samples, ..., candidates), as high as it may be.
+
+    The least of several noisy risks is too low, since luck decides among those that are close.
+    So each candidate is spread about the least itself, and the highest of them counts. One that is
+    worse by more than half a standard error is spread about as much below the least as it is above,
+    less that half: it hardly ever counts. A single candidate is spread as ever.
     """
-    tail = ndtri((1 - confidence) / 2)
+    known = np.isfinite(point) & (point > 0)
+    at = np.log(np.where(known, point, 1.0))
+    short = at - np.min(np.where(known, at, np.inf), axis=-1, keepdims=True, initial=np.inf)
+    below = np.maximum(short - _CLOSE * np.where(np.isfinite(spread), spread, 0.0), 0.0)
     with np.errstate(invalid="ignore"):
-        below = np.mean(samples < point, axis=0) + np.mean(samples == point, axis=0) / 2
-    shift = 2 * ndtri(np.clip(below, 0.02, 0.98))
-    ordered = np.sort(samples, axis=0)
-    known = ~np.isnan(samples).any(axis=0)
+        highest = np.max(np.where(known, np.log(samples) - short - below, -np.inf), axis=-1)
+    return np.where(known.any(axis=-1), np.exp(highest), np.nan)
 
-    def end(quantile: np.ndarray | float) -> np.ndarray:
-        place = np.rint(ndtr(quantile) * (len(samples) - 1)).astype(int)
-        found = np.take_along_axis(ordered, place[None], axis=0)[0]
+
+def ends(
+    for_low: np.ndarray, for_high: np.ndarray, confidence: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Percentiles over the samples that each end is read off; NaN where an end is not known."""
+
+    def end(samples: np.ndarray, share: float) -> np.ndarray:
+        known = ~np.isnan(samples).any(axis=0)
+        found = np.sort(samples, axis=0)[round(share * (len(samples) - 1))]
         return np.where(known & np.isfinite(found), found, np.nan)
 
-    return end(tail + np.minimum(shift, 0.0)), end(-tail + np.maximum(shift, 0.0))
+    tail = (1 - confidence) / 2
+    return end(for_low, tail), end(for_high, 1 - tail)

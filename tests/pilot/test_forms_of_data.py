@@ -1,0 +1,220 @@
+"""What the form of data must not decide: spectra, units of channels, stimuli shown twice."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxbrain.cli.words.fit import verdict
+from jaxbrain.pilot import (
+    CONTROLS,
+    ESTIMATORS,
+    Evaluation,
+    PilotError,
+    SplitSizes,
+    comparison,
+    evaluate,
+    pilot_data,
+    principal_components,
+    rows_together,
+    split_sizes,
+    standardise_channels,
+    whiten,
+)
+from jaxbrain.pilot.splits import _draw_rows
+from tests.helpers.cli import refused, run, small_file
+from tests.helpers.studies import INPUTS, RECORDINGS, TARGETS, shared
+
+SIZES, REPEATS, RANK = SplitSizes(100, 20, 66), 10, 3
+
+
+def sharing_a_spectrum(seed, n=200, d=12, p=20):
+    """Brain and task weigh every direction of the inputs at random: they share variances alone."""
+    rng = np.random.default_rng(seed)
+    components = rng.normal(size=(n, d)) / np.arange(1, d + 1) ** 1.5
+    recordings = components @ rng.normal(size=(d, p))
+    recordings += 0.2 * recordings.std() * rng.normal(size=(n, p))
+    targets = components @ rng.normal(size=(d, 2))
+    targets += 0.6 * targets.std(axis=0) * rng.normal(size=(n, 2))
+    inputs = components @ np.linalg.qr(rng.normal(size=(d, d)))[0]
+    return dict(inputs=inputs, recordings=recordings, targets=targets)
+
+
+def without_what_was_added(evaluation):
+    """As `fit` once compared: no ridge on the inputs as they came, no leading components."""
+    late = [ESTIMATORS.index(name) for name in ESTIMATORS if name.startswith("leading_components")]
+    errors = np.array(evaluation.errors)
+    errors[late] = 1e3 + np.arange(REPEATS)[:, None]
+    return evaluation._replace(errors=errors, errors_as_given=None)
+
+
+def said_of(data, describe, as_it_was=False):
+    fewer, _ = describe(data, data.input_dim)
+    found = evaluate(fewer, SIZES, REPEATS, jax.random.key(0), RANK, as_given=data)
+    return found, verdict(without_what_was_added(found) if as_it_was else found)
+
+
+def test_a_shared_spectrum_is_no_help_though_white_components_made_it_look_so():
+    helps = "The recordings help"
+    # Of the first six, the old comparison said so of these and of a fourth, and this one of none.
+    for seed in (0, 1, 3):
+        data = standardise_channels(pilot_data(**sharing_a_spectrum(seed)))
+        white, said = said_of(data, whiten)
+        assert helps not in said
+        assert verdict(without_what_was_added(white)).startswith(helps)
+        kept, said = said_of(data, principal_components)
+        assert helps not in said
+        # All components are the inputs in other coordinates, which are nothing to ridge.
+        ridge = kept.errors[ESTIMATORS.index("ridge")]
+        np.testing.assert_allclose(kept.errors_as_given, ridge, rtol=1e-6)
+        np.testing.assert_allclose(white.errors_as_given, ridge, rtol=1e-6)
+
+
+def test_components_on_the_command_line(capsys, tmp_path):
+    path = str(tmp_path / "study.npz")
+    np.savez(path, **sharing_a_spectrum(2))
+    options = ("fit", path, "--components", "12", "--rank", str(RANK), "--n-brain", "100")
+    options += ("--n-task", "20", "--n-test", "66", "--repeats", str(REPEATS), "--json")
+    for more, what in (((), "12 principal"), (("--whiten",), "12 whitened principal")):
+        answer = json.loads(run(capsys, *options, *more))
+        assert what in answer["what_was_done"][0]
+        assert "ridge_as_given" in answer["errors"]
+        assert "help" not in answer["verdict"].replace("do not help", "")
+    assert "--whiten scales components" in refused(capsys, "fit", path, "--whiten")
+
+
+def test_components_keep_their_variances():
+    data = shared()
+    fewer, share = principal_components(data, 5)
+    spectrum = np.linalg.eigvalsh(np.cov(data.brain_inputs.T, bias=True))[::-1]
+    np.testing.assert_allclose(
+        np.cov(fewer.brain_inputs.T, bias=True), np.diag(spectrum[:5]), atol=1e-10
+    )
+    assert share == pytest.approx(spectrum[:5].sum() / spectrum.sum())
+
+
+def test_units_of_a_modality_decide_nothing_unless_asked(capsys, tmp_path):
+    """Volts beside teslas; left raw, the modality in the smaller unit is not heard."""
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(120, 8))
+    recordings = rng.normal(size=(120, 10))
+    recordings[:, :5] += inputs[:, :2] @ rng.normal(size=(2, 5))
+    targets = inputs[:, :2].sum(axis=1) + rng.normal(size=120)
+    units = np.where(np.arange(10) < 5, 1e-9, 1.0)
+    arrays = dict(inputs=inputs, targets=targets)
+    data = [
+        standardise_channels(pilot_data(recordings=rows, **arrays)).recordings
+        for rows in (recordings, recordings * units)
+    ]
+    np.testing.assert_allclose(*data, rtol=0, atol=1e-12)
+    errors = {}
+    for name, rows in (("plain", recordings), ("other units", recordings * units)):
+        path = small_file(tmp_path, recordings=rows, **arrays)
+        for option in ((), ("--raw-channels",)):
+            options = ("--repeats", "4", "--rank", "2", "--json", *option)
+            answer = json.loads(run(capsys, "fit", path, *options))
+            errors[name, option] = answer["errors"]["befs"]["mean"]
+            how = "counting by their variances" if option else "each scaled to variance 1"
+            assert how in " ".join(answer["what_was_done"])
+    assert errors["other units", ()] == pytest.approx(errors["plain", ()], rel=1e-6)
+    raw = ("--raw-channels",)
+    assert errors["other units", raw] > 1.05 * errors["plain", raw]
+
+
+def shown_eight_times(seed):
+    """Of 25 stimuli: what is peculiar to one shows in recordings and task, and no input tells."""
+    rng = np.random.default_rng(seed)
+    stimulus = np.arange(200) // 8
+    inputs, effect = rng.normal(size=(25, 12))[stimulus], rng.normal(size=(25, 2))[stimulus]
+    recordings = effect @ rng.normal(size=(2, 20)) + 0.5 * rng.normal(size=(200, 20))
+    targets = effect + 0.5 * rng.normal(size=(200, 2))
+    return dict(inputs=inputs, recordings=recordings, targets=targets)
+
+
+def test_stimuli_on_both_sides_of_a_split_made_recordings_seem_to_help(monkeypatch):
+    helps = "The recordings help"
+    for seed in (1, 3):
+        data = standardise_channels(pilot_data(**shown_eight_times(seed)))
+        found = evaluate(data, SIZES, REPEATS, jax.random.key(0), RANK, as_given=data)
+        assert helps not in verdict(found)
+        # Three stimuli are fewer rows than inputs, which fails no split.
+        assert np.isfinite(found.errors[ESTIMATORS.index("ridge")]).all()
+        assert np.isfinite(found.errors_as_given).all()
+        with monkeypatch.context() as apart:
+            apart.setattr(comparison, "rows_together", lambda data, block: None)
+            apart.setattr(comparison, "_slack", lambda data, block: 0)
+            mixed = evaluate(data, SIZES, REPEATS, jax.random.key(0), RANK, as_given=data)
+        assert verdict(mixed).startswith(helps)
+
+
+@pytest.mark.parametrize("shared_rows", [True, False])
+def test_a_stimulus_shown_twice_lies_on_one_side_of_every_split(shared_rows):
+    rng = np.random.default_rng(0)
+    stimulus = rng.permutation(np.arange(120) // 3)
+    inputs = rng.normal(size=(40, 12))[stimulus]
+    names = ("inputs",) if shared_rows else ("task_inputs", "brain_inputs")
+    arrays = {name: inputs for name in names}
+    data = pilot_data(
+        recordings=rng.normal(size=(120, 20)), targets=rng.normal(size=(120, 2)), **arrays
+    )
+    group = rows_together(data)
+    assert len(set(zip(group, stimulus, strict=True))) == 40
+    sizes = SplitSizes(60, 24, 30)
+    keys = jax.random.split(jax.random.key(0), 50)
+
+    @jax.jit
+    @jax.vmap
+    def draw(key):
+        return _draw_rows(key, (120, 120), sizes, shared_rows, 1, jnp.asarray(group))
+
+    for parts in zip(*map(np.asarray, draw(keys)), strict=True):
+        assert [len(set(rows)) for rows in parts] == list(sizes)
+        apart = parts if shared_rows else parts[1:]
+        stimuli = [set(stimulus[rows]) for rows in apart]
+        assert not any(a & b for i, a in enumerate(stimuli) for b in stimuli[:i])
+    # With blocks, what is joined by either stays together.
+    joined = rows_together(data, 2)
+    for same in (stimulus, np.arange(120) // 2):
+        assert all(len(set(joined[same == value])) == 1 for value in set(same))
+
+
+def test_evaluate_keeps_equal_stimuli_together(monkeypatch):
+    data = shared(n=120)
+    twice = data.brain_inputs[np.arange(120) // 2]
+    asked = []
+
+    def record(arrays, raw, group, *others):
+        asked.append(group)
+        return np.zeros((len(ESTIMATORS), 2, 2)), np.ones((2, 2)), None
+
+    monkeypatch.setattr(comparison, "_all_repeats", record)
+    for study in (data, data._replace(brain_inputs=twice, task_inputs=twice)):
+        evaluate(study, split_sizes(study, 60, 20, 30), 2, jax.random.key(0), 2)
+    assert asked[0] is None
+    np.testing.assert_array_equal(asked[1], np.arange(120) // 2)
+    with pytest.raises(PilotError, match="keep rows with the same inputs on one side"):
+        split_sizes(data._replace(task_inputs=twice), 60, 24, 36)
+
+
+def test_targets_that_do_not_vary_within_splits_get_no_verdict():
+    """The error of ridge is 0: there is no share to tell."""
+    none = np.zeros((len(ESTIMATORS), 4, 1))
+    said = verdict(Evaluation(none, np.ones((4, 2)), 2, SIZES))
+    assert said.startswith("No verdict: the targets do not vary within the splits")
+    assert set(CONTROLS) <= set(ESTIMATORS)
+
+
+def test_columns_without_a_number_or_constant_but_for_rounding_are_named():
+    recordings, targets = RECORDINGS.copy(), TARGETS.copy()
+    recordings[:, [3, 7]] = np.nan
+    targets[:, 1] = 0.1
+    targets[::2, 1] = np.nextafter(0.1, 1)
+    with pytest.raises(PilotError) as caught:
+        pilot_data(inputs=INPUTS, recordings=recordings, targets=targets)
+    # Rows are not to blame for channels that are empty.
+    assert [problem.split(":")[0] for problem in caught.value.problems] == [
+        "recordings holds no number in 2 columns (3, 7)",
+        "targets is constant in 1 column (1)",
+    ]
