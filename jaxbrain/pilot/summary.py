@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._checks import check_known, check_shape
+from .._checks import as_array, check_known, check_shape
 from .._typing import AnyArray
 
 
@@ -60,8 +60,10 @@ def summarise(per_repeat: AnyArray) -> Summary:
     """
     check_known(per_repeat=per_repeat)
     check_shape("per_repeat", per_repeat, ("repeats",), "one number for each repeat")
-    # What is masked has failed, too.
-    values = np.ma.filled(np.ma.masked_array(per_repeat, dtype=float), np.nan)
+    if isinstance(per_repeat, np.ma.MaskedArray):
+        # What is masked has failed, too.
+        per_repeat = per_repeat.astype(float).filled(np.nan)
+    values = np.asarray(as_array("per_repeat", per_repeat), float)
     kept = values[np.isfinite(values)]
     failed = len(values) - len(kept)
     if len(kept) < 2:
