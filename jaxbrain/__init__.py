@@ -21,6 +21,7 @@ from .budget import (
     worth_collecting,
 )
 from .estimators import (
+    banded_ridge,
     befs,
     befs_path,
     encode,
@@ -96,6 +97,7 @@ __all__ = [
     "TunedPenalty",
     "Worth",
     "asymptotic_allocation",
+    "banded_ridge",
     "befs",
     "befs_path",
     "budget",

@@ -79,5 +79,5 @@ def digits_lost_of(solved: Float[Array, "d 8"], size: Array) -> Array:
 def is_determined(triangle: Array, lengths: Array, n: int) -> Array:
     """Whether no column of `n` rows with this QR decomposition is rounding beside those before."""
     # Of what is just above rounding the residuals of the rows leave few digits: 200 keep two.
-    rounding = 200 * np.sqrt(n) * jnp.finfo(triangle.dtype).eps
+    rounding = 200 * float(np.sqrt(n) * jnp.finfo(triangle.dtype).eps)
     return jnp.all(jnp.abs(jnp.diag(triangle)) > rounding * lengths)

@@ -23,6 +23,7 @@ from .._checks import (
 )
 from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Real, Whole
+from ..estimators.banded import with_predicted_recordings
 from ..estimators.task import checked_arrays
 from ..theory import Penalties
 from ._regressions import OnLearnedRows, Regression, TwoPenaltiesOfFewRows, prepare
@@ -47,6 +48,7 @@ class _OnData(PenaltyObjective):
         targets: AnyArray,
         basis: AnyArray | None = None,
         *,
+        encoder: AnyArray | None = None,
         both_penalties: bool = False,
         inside_penalty: Real = 0.0,
         intercept: bool = True,
@@ -54,8 +56,14 @@ class _OnData(PenaltyObjective):
         sample_weight: AnyArray | None = None,
         splits: Split | None = None,
     ):
-        inputs, targets, *subspace = checked_arrays(inputs, targets, basis)
-        basis = subspace[0] if subspace else None
+        if encoder is None:
+            inputs, targets, *subspace = checked_arrays(inputs, targets, basis)
+            basis = subspace[0] if subspace else None
+        else:
+            if basis is not None:
+                raise ValueError("encoder and basis: pass one of them, for banded_ridge or befs")
+            inputs, targets = checked_arrays(inputs, targets)
+            inputs, basis, _ = with_predicted_recordings(inputs, encoder)
         inside = as_floats(inside_penalty=inside_penalty)[0].astype(inputs.dtype)
         check_shape("inside_penalty", inside, (), "one number")
         check_positive("inside_penalty", inside, zero_allowed=True)
@@ -227,6 +235,8 @@ class LeaveOneOut(_OnData):
     - `basis`, shape (d, k): the learned subspace, as from `encode`; None is ridge regression.
     - `**options`: by name,
 
+      - `encoder`, shape (d, p), instead of a basis: the objective is of `banded_ridge`, whose
+        encoder penalty is the inside penalty.
       - `both_penalties`: tune both, as `Penalties`; otherwise the inside penalty stays
         `inside_penalty`.
       - `inside_penalty`: by default 0.

@@ -71,6 +71,9 @@ CALLS = {
     jb.BlockShift: dict(sensitive=0.5, missed=1.0, insensitive=1.0),
     jb.presets.small: dict(task_snr=0.1, misalignment=0.1, key=KEY),
     jb.presets.fmri: dict(task_snr=0.1, misalignment=0.1, key=KEY),
+    jb.banded_ridge: dict(
+        inputs=X, targets=Y, encoder=np.ones((X.shape[1], 2)), penalty=1.0, encoder_penalty=1.0
+    ),
     jb.befs: REGRESSION | dict(penalty=1.0, inside_penalty=0.1),
     jb.befs_path: REGRESSION | dict(penalties=[1.0, 2.0], inside_penalty=0.1),
     jb.encode: dict(inputs=X, recordings=R, rank=2, ridge=1.0),
