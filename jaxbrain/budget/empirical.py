@@ -55,12 +55,12 @@ def empirical_allocation(
     number need not be on the grid, but within its ends.
 
     >>> import jax, jaxbrain as jb
-    >>> model = jb.presets.small(task_snr=1.0)
-    >>> found = jb.sweep(model, [100, 200, 400, 800], [20, 50, 100, 200, 400, 800], trials=5,
-    ...                  seeds=20, key=jax.random.key(0))
-    >>> plan = jb.empirical_allocation(found, budget=500, cost_brain=0.5, cost_task=1.0)
+    >>> problem = jb.Problem.isotropic(16, 3, 1.0, 0.2, 0.5)
+    >>> found = jb.sweep(problem, [20, 40, 80, 160], [10, 20, 40, 80, 160], trials=64, seeds=20,
+    ...                  key=jax.random.key(0))
+    >>> plan = jb.empirical_allocation(found, budget=100, cost_brain=0.1, cost_task=1.0)
     >>> plan.n_brain, plan.n_task
-    (200, 400)
+    (80, 91)
 
     **Arguments**
 

@@ -62,7 +62,7 @@ def summarise(per_repeat: AnyArray) -> Summary:
     check_shape("per_repeat", per_repeat, ("repeats",), "one number for each repeat")
     if isinstance(per_repeat, np.ma.MaskedArray):
         # What is masked has failed, too.
-        per_repeat = per_repeat.astype(float).filled(np.nan)
+        per_repeat = np.ma.filled(per_repeat.astype(float), np.nan)
     values = np.asarray(as_array("per_repeat", per_repeat), float)
     kept = values[np.isfinite(values)]
     failed = len(values) - len(kept)

@@ -215,21 +215,24 @@ def test_wrong_arguments_are_named(change, said):
 
 
 def test_a_plan_says_where_closed_forms_are_known_to_be_off():
-    """Some three quarters of the inputs are latents, seen through noisy channels."""
-    noisy = jb.Problem.isotropic(40, 2, 0.5, 0.2, 0.4)
-    doubtful = jb.Problem(
-        input_dim=17,
-        latent_dim=14,
-        recording_dim=20,
-        latent_noise=np.full(14, 0.01),
-        gain=np.ones(14),
-        recording_noise=1.0,
-        aligned_power=np.full(14, 1 / 14),
-        misaligned_power=0.0,
-        task_noise=100.0,
+    """Half of the inputs are latents, seen through noisy channels."""
+    doubtful, quiet = (
+        jb.Problem(
+            input_dim=4,
+            latent_dim=2,
+            recording_dim=20,
+            latent_noise=np.array([0.01, 0.02]),
+            gain=np.ones(2),
+            recording_noise=noise,
+            aligned_power=np.full(2, 0.5),
+            misaligned_power=0.0,
+            task_noise=100.0,
+        )
+        for noise in (1.0, 0.01)
     )
-    with pytest.warns(jb.AccuracyWarning, match="three quarters"):
-        assert float(jb.optimal_allocation(doubtful, 900.0, 1.0, 5.0).n_brain) > 0
-    with pytest.warns(jb.AccuracyWarning, match="three quarters"):
+    with pytest.warns(jb.AccuracyWarning, match="half as many"):
+        assert 6 <= float(jb.optimal_allocation(doubtful, 900.0, 1.0, 5.0).n_brain) < 200
+    with pytest.warns(jb.AccuracyWarning, match="half as many"):
         jb.tune_allocation(jb.Modality(doubtful, 1.0), 900.0, 5.0)
-    assert float(jb.optimal_allocation(noisy, 900.0, 1.0, 5.0).n_brain) > 0
+    # Warnings are errors.
+    assert float(jb.optimal_allocation(quiet, 900.0, 1.0, 5.0).n_brain) > 6

@@ -162,7 +162,7 @@ def test_recordings_too_dear_are_not_bought(dataset):
         ({"budget": 1e9}, "budget leaves no split within the sweep"),
         ({"baseline": "lasso"}, "baseline must be 'ols' or 'ridge'"),
         ({"confidence": 1.5}, "confidence must lie between"),
-        ({"resamples": 3}, "resamples must be at least 100"),
+        ({"resamples": 3}, "resamples must be between 100 and"),
     ],
 )
 def test_wrong_arguments_are_named(dataset, change, said):
