@@ -250,6 +250,14 @@ def test_groups_are_left_out_together():
         RidgeBaseline(criterion="gcv").fit(X, y, groups=groups)
     with pytest.raises(ValueError, match="two groups or more"):
         RidgeBaseline().fit(X, y, groups=0 * groups)
+    for unknown in (np.where(groups > 5, None, groups), np.where(groups > 5, np.nan, groups)):
+        with pytest.raises(ValueError, match="groups must name a group for each row"):
+            RidgeBaseline().fit(X, y, groups=unknown)
+    with pytest.raises(ValueError, match="groups must be names of one kind"):
+        RidgeBaseline().fit(X, y, groups=np.where(groups > 5, "a", groups.astype(object)))
+    for criterion in (np.array([1, 2]), 100, "aic"):
+        with pytest.raises(ValueError, match="criterion must"):
+            RidgeBaseline(criterion=criterion).fit(X, y)
 
 
 def test_groups_reach_the_choice_of_the_rank():

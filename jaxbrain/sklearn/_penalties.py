@@ -52,14 +52,17 @@ def tuned(estimator: Any, rows: Rows, basis: Any, options: dict[str, Any]) -> An
     if np.ndim(y) == 1:
         options["per_target"] = False
     is_number = isinstance(criterion, numbers.Real) and not isinstance(criterion, bool)
-    folds = as_integer("criterion", criterion, 2) if is_number else 5
-    if groups is not None and criterion == "gcv":
-        raise ValueError("criterion 'gcv' knows no groups: pass a number of folds")
-    if criterion not in ("leave_one_out", "gcv") and not is_number:
+    is_known = isinstance(criterion, str) and criterion in ("leave_one_out", "gcv")
+    if not is_known and not is_number:
         raise ValueError(
             "criterion must be 'leave_one_out', 'gcv' or a number of folds, but it is "
             f"{criterion!r}"
         )
+    folds = 5
+    if is_number:
+        folds = as_integer("criterion", criterion, 2, None if groups is not None else len(X))
+    if groups is not None and criterion == "gcv":
+        raise ValueError("criterion 'gcv' knows no groups: pass a number of folds")
     if criterion == "gcv":
         objective = GeneralizedCrossValidation(X, y, basis, **options)
     elif groups is None and criterion == "leave_one_out":

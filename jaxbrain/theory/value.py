@@ -354,7 +354,9 @@ def information_value_of(
     """Labels that optimal ridge needs beyond `n_task` to be as good as the two best penalties."""
     stage = two_penalty_stage(problem, misalignment, n_task)
     # A Bayesian with more knowledge is never worse; below 0 is what the closed forms neglect.
-    return jnp.maximum(against_ridge(problem, stage, n_task), 0.0)
+    worth = jnp.maximum(against_ridge(problem, stage, n_task), 0.0)
+    # Without labels both predict 0.
+    return jnp.where(jnp.broadcast_to(n_task == 0, worth.shape), 0.0, worth)
 
 
 _information_value = jax.jit(information_value_of)
@@ -387,6 +389,7 @@ def against_ridge(problem: Problem | TracedProblem, stage: TaskStage, n_task: Ar
     problem = problem.with_traced_sizes()
     d, noise, power = jnp.asarray(problem.input_dim), problem.task_noise, problem.total_power
     c = noise * d / power
+    n_task = jnp.broadcast_to(n_task, jnp.shape(stage.risk))
     unlimited = jnp.isinf(n_task)
     hopeless = (stage.risk >= power) | unlimited
     # One label, worth itself, stands for the cells without an answer.
@@ -400,8 +403,10 @@ def against_ridge(problem: Problem | TracedProblem, stage: TaskStage, n_task: Ar
         def mismatch(worth):
             # Both say the same. σ²d/R is small where few labels with little noise leave most of the
             # task unseen: d + 1 − n, most of the extra labels, would drown it.
-            drowned = inverse < jnp.abs(extra)
+            drowned = 2 * inverse < jnp.abs(extra)
             ridge_inverse, ridge_extra = _ridge_labels(c, d, jnp.maximum(n_task + worth, 0.0))
+            # There are no labels below 0; a step of Newton's method beyond must find its way back.
+            ridge_inverse += c / (c + d) * jnp.minimum(n_task + worth, 0.0)
             return jnp.where(drowned, ridge_inverse - inverse, worth - extra + ridge_extra)
 
         ridge = _ridge_labels(c, d, n_task)[1]

@@ -10,6 +10,8 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import is_concrete
+
 
 class Split(eqx.Module):
     """Rows to learn from and rows to be judged by; leaves may be stacked, one split each.
@@ -32,7 +34,8 @@ def fold_of_rows(n: int, folds: int) -> np.ndarray:
 
 def fold_of_groups(groups: Any, folds: int) -> np.ndarray:
     """The fold of each row: whole groups, the largest groups first into the smallest fold."""
-    _, member, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    names = _names_of(groups)
+    _, member, sizes = np.unique(names, return_inverse=True, return_counts=True)
     if len(sizes) < 2:
         raise ValueError("groups must name two groups or more: one is left out at a time")
     fold_of_group, filled = np.zeros(len(sizes), int), np.zeros(min(folds, len(sizes)), int)
@@ -40,6 +43,25 @@ def fold_of_groups(groups: Any, folds: int) -> np.ndarray:
         fold_of_group[group] = np.argmin(filled)
         filled[fold_of_group[group]] += sizes[group]
     return fold_of_group[member.reshape(-1)]
+
+
+def _names_of(groups: Any) -> np.ndarray:
+    """The name of each row's group; raises where one has none, or names cannot be compared."""
+    if not is_concrete(groups):
+        raise ValueError("groups must be known, but JAX is tracing them: fold outside of jax.jit")
+    missing = bool(np.any(np.ma.getmaskarray(groups))) if np.ma.isMaskedArray(groups) else False
+    names = np.asarray(groups)
+    missing |= any(name is None or name != name for name in names.ravel().tolist())
+    if missing:
+        raise ValueError("groups must name a group for each row: leave out rows that have none")
+    try:
+        np.unique(names)
+    except TypeError as problem:
+        raise ValueError(
+            "groups must be names of one kind, all numbers or all text: convert them by "
+            "np.asarray(groups, str)"
+        ) from problem
+    return names
 
 
 def splits_of(fold: np.ndarray, key: PRNGKeyArray | None = None) -> Split:

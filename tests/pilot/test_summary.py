@@ -15,3 +15,8 @@ def test_summary_is_students_interval_and_counts_failures():
         assert (summary.low, summary.high) == pytest.approx((low, high), rel=1e-12)
         assert summary.failed == 1
     assert np.isnan(summarise(np.array([1.0, np.nan])).mean)
+
+
+def test_the_share_of_repeats_for_which_something_holds():
+    holds = np.array([True, False, True, True])
+    assert summarise(holds) == summarise(holds.astype(float))

@@ -264,3 +264,13 @@ def test_a_value_of_next_to_nothing_holds_in_single_precision(study):
     assert single.dtype == np.float32
     assert double.min() < 1e-3 * d
     assert np.all(abs(single - double) < 3e-5 * (n_task + double))
+
+
+def test_without_labels_information_is_worth_nothing():
+    """Whatever rounding leaves of the two risks, which are that of predicting 0."""
+    n_brain = np.arange(110, 1010, 10.0)
+    for task_snr in (1.0, 100.0, 1e4):
+        problem = jb.Problem.isotropic(100, 5, task_snr, 0.05, 0.3)
+        values = np.asarray(jb.information_value(problem, n_brain[:, None], np.array([0.0, 1e-6])))
+        assert np.all(values[:, 0] == 0)
+        assert np.all(np.isfinite(values))
