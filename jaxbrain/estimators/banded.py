@@ -93,7 +93,15 @@ def banded_ridge(
         reason = f"n_task = {n} rows of inputs leave {encoder.shape[1]} channels undetermined"
         check_positive_for(reason, "encoder_penalty", encoder_penalty)
     weights = solve(stacked, targets, basis, penalty, encoder_penalty)
-    weights = checked_solution(weights, inputs=inputs, targets=targets)
+    try:
+        weights = checked_solution(weights, inputs=inputs, targets=targets)
+    except ValueError as problem:
+        if "undetermined" not in str(problem):
+            raise
+        raise ValueError(
+            f"{problem}. Where predicted recordings are collinear it is encoder_penalty that must "
+            "be larger"
+        ) from problem
     return weights[:d] + encoder @ weights[d:]
 
 

@@ -63,7 +63,7 @@ def summarise(per_repeat: AnyArray) -> Summary:
     if isinstance(per_repeat, np.ma.MaskedArray):
         # What is masked has failed, too.
         per_repeat = np.ma.filled(per_repeat.astype(float), np.nan)
-    elif np.asarray(per_repeat).dtype == bool:
+    elif getattr(getattr(per_repeat, "dtype", None), "kind", None) == "b":
         # The mean is then the share of repeats for which it is true.
         per_repeat = np.asarray(per_repeat, float)
     values = np.asarray(as_array("per_repeat", per_repeat), float)
