@@ -24,15 +24,16 @@ from .._checks import (
 from .._linalg import covariance_factor
 from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Real, Whole
+from .geometry import InputGeometry
 from .problem import Problem, check_dimensions, check_range, ranges
 
 
 class LinearGaussianModel(eqx.Module):
     """The model in which the worth of brain recordings can be computed exactly.
 
-    Inputs x ~ N(0, I) of d dimensions drive k latents z = Aᵀx + εz, recorded in p channels as
+    Inputs x ~ N(0, Σ) of d dimensions drive k latents z = Aᵀx + εz, recorded in p channels as
     r = H z + εr. A task is learned from labels y = βᵀx + εy. Recordings help the task as far as β
-    lies in span(A).
+    lies in span(A). Inputs are white, Σ = I, unless you give their covariance.
 
     >>> import jax, jax.numpy as jnp, jaxbrain as jb
     >>> model = jb.LinearGaussianModel(
@@ -50,8 +51,8 @@ class LinearGaussianModel(eqx.Module):
     **Arguments**
 
     - `encoder`: A, shape (d, k), k < d: which input directions the brain responds to. Its columns
-      are orthonormal, unless `canonical` is true. Only span(A) can be known from data, and nothing
-      that the library reports depends on the gauge.
+      are orthonormal, unless `canonical` is true or `input_covariance` is given. Only span(A) can
+      be known from data, and nothing that the library reports depends on the gauge.
     - `readout`: H, shape (p, k), p >= k, rank k: how latents appear in the channels.
     - `latent_noise`: Σz, shape (k, k), or a scalar for Σz = σz² I: neural variability.
     - `recording_noise`: Σr, shape (p, p), or a scalar for Σr = σr² I: measurement noise. With a
@@ -60,6 +61,10 @@ class LinearGaussianModel(eqx.Module):
     - `task_noise`: variance σ² of the label noise, greater than 0.
     - `canonical`: whether to accept any encoder of full rank. It is then re-gauged together with
       the readout and the latent noise.
+    - `input_covariance`: Σ, shape (d,) for variances of independent inputs, or (d, d), of full
+      rank. The encoder may then be any matrix of full column rank, in the coordinates of the
+      inputs, and stays as it is. Powers, signal-to-noise ratios and misalignment are variances
+      under Σ.
 
     **Raises**
 
@@ -77,6 +82,7 @@ class LinearGaussianModel(eqx.Module):
     recording_noise: Float[Array, "..."]
     task_weights: Float[Array, " d"]
     task_noise: Float[Array, ""]
+    input_covariance: Float[Array, "..."] | None
 
     def __init__(
         self,
@@ -88,15 +94,20 @@ class LinearGaussianModel(eqx.Module):
         task_noise: Real,
         *,
         canonical: bool = False,
+        input_covariance: Real | None = None,
     ):
         """See the class."""
-        encoder, readout, latent_noise, recording_noise, task_weights, task_noise = as_floats(
-            encoder=encoder,
-            readout=readout,
-            latent_noise=latent_noise,
-            recording_noise=recording_noise,
-            task_weights=task_weights,
-            task_noise=task_noise,
+        given = {} if input_covariance is None else {"input_covariance": input_covariance}
+        encoder, readout, latent_noise, recording_noise, task_weights, task_noise, *given = (
+            as_floats(
+                encoder=encoder,
+                readout=readout,
+                latent_noise=latent_noise,
+                recording_noise=recording_noise,
+                task_weights=task_weights,
+                task_noise=task_noise,
+                **given,
+            )
         )
         check_shape("encoder", encoder, ("d", "k"), "one column for each latent")
         d, k = encoder.shape
@@ -130,16 +141,19 @@ class LinearGaussianModel(eqx.Module):
         check_covariance("latent_noise", latent_noise)
         check_covariance("recording_noise", recording_noise)
         _check_full_rank("readout", readout, "drop latents that no channel shows")
-        if canonical:
+        covariance = _checked_covariance(given[0], d) if given else None
+        if canonical or covariance is not None:
             _check_full_rank("encoder", encoder, "drop latents that repeat others")
+        if canonical:
             encoder, readout, latent_noise = _canonical_gauge(encoder, readout, latent_noise)
-        else:
+        elif covariance is None:
             check_orthonormal(
                 "encoder", encoder, "pass canonical=True to re-gauge any matrix of full rank"
             )
         self.encoder, self.readout = encoder, readout
         self.latent_noise, self.recording_noise = latent_noise, recording_noise
         self.task_weights, self.task_noise = task_weights, task_noise
+        self.input_covariance = covariance
 
     @property
     def input_dim(self) -> int:
@@ -158,28 +172,43 @@ class LinearGaussianModel(eqx.Module):
 
     @property
     def misalignment(self) -> Float[Array, ""]:
-        """m = ‖Kβ‖²: squared length of the task weights outside the brain-sensitive subspace."""
-        outside = self.task_weights - self.encoder @ (self.encoder.T @ self.task_weights)
-        return jnp.sum(outside**2)
+        """m = ‖Kβ‖²: squared length of the task weights outside the brain-sensitive subspace.
+
+        Where inputs are not white it is the variance of what no linear function of the noise-free
+        latents tells of βᵀx.
+        """
+        if self.input_covariance is None:
+            outside = self.task_weights - self.encoder @ (self.encoder.T @ self.task_weights)
+            return jnp.sum(outside**2)
+        directions, weights = self._white_gauge()[0], self._white(self.task_weights)
+        return jnp.sum((weights - directions @ (directions.T @ weights)) ** 2)
+
+    @property
+    def task_power(self) -> Float[Array, ""]:
+        """βᵀΣβ, the variance of the predictable part of a label; ‖β‖² where inputs are white."""
+        return jnp.sum(self._white(self.task_weights) ** 2)
 
     @property
     def relative_misalignment(self) -> Float[Array, ""]:
         """m/‖β‖², the share of the task that no recording can reach; in [0, 1]."""
-        return self.misalignment / jnp.sum(self.task_weights**2)
+        return self.misalignment / self.task_power
 
     @property
     def task_snr(self) -> Float[Array, ""]:
-        """‖β‖²/σ²: variance of the predictable part of a label over that of its noise."""
-        return jnp.sum(self.task_weights**2) / self.task_noise
+        """βᵀΣβ/σ²: variance of the predictable part of a label over that of its noise."""
+        return self.task_power / self.task_noise
 
     @property
     def brain_snr(self) -> Float[Array, ""]:
         """Mean over channels of stimulus-driven variance over all other variance."""
-        signal = jnp.sum(self.readout**2, axis=1)
+        if self.input_covariance is None:
+            signal = jnp.sum(self.readout**2, axis=1)
+        else:
+            signal = jnp.sum((self.readout @ self._white(self.encoder).T) ** 2, axis=1)
         if self.latent_noise.ndim:
             neural = jnp.sum((self.readout @ self.latent_noise) * self.readout, axis=1)
         else:
-            neural = self.latent_noise * signal
+            neural = self.latent_noise * jnp.sum(self.readout**2, axis=1)
         measurement = (
             jnp.diagonal(self.recording_noise)
             if self.recording_noise.ndim
@@ -200,7 +229,12 @@ class LinearGaussianModel(eqx.Module):
 
     @property
     def gamma(self) -> Float[Array, ""]:
-        """The constant γ = (d − k) βᵀA Σenc Aᵀβ − m tr Σenc of the paper's Appendix C.2."""
+        """The constant γ = (d − k) βᵀA Σenc Aᵀβ − m tr Σenc of the paper's Appendix C.2.
+
+        Where inputs are not white, of the same study in inputs that are.
+        """
+        if self.input_covariance is not None:
+            return self.problem().gamma
         noise = self.encoding_noise
         aligned = self.encoder.T @ self.task_weights
         inside = (self.input_dim - self.latent_dim) * (aligned @ noise @ aligned)
@@ -214,7 +248,7 @@ class LinearGaussianModel(eqx.Module):
         n = as_integer("n", n, 1)
         key_inputs, key_latents, key_recordings = jr.split(key, 3)
         dtype = self.encoder.dtype
-        inputs = jr.normal(key_inputs, (n, self.input_dim), dtype)
+        inputs = self._coloured(jr.normal(key_inputs, (n, self.input_dim), dtype))
         latents = inputs @ self.encoder + _noise(key_latents, n, self.latent_noise, self.latent_dim)
         recordings = latents @ self.readout.T + _noise(
             key_recordings, n, self.recording_noise, self.recording_dim
@@ -229,7 +263,7 @@ class LinearGaussianModel(eqx.Module):
         n = as_integer("n", n, 1)
         key_inputs, key_targets = jr.split(key)
         dtype = self.encoder.dtype
-        inputs = jr.normal(key_inputs, (n, self.input_dim), dtype)
+        inputs = self._coloured(jr.normal(key_inputs, (n, self.input_dim), dtype))
         noise = jnp.sqrt(self.task_noise) * jr.normal(key_targets, (n,), dtype)
         return inputs, inputs @ self.task_weights + noise
 
@@ -249,7 +283,13 @@ class LinearGaussianModel(eqx.Module):
                 raise ValueError("recording_noise must have full rank to be whitened")
             readout = jax.scipy.linalg.solve_triangular(factor, self.readout, lower=True)
         return LinearGaussianModel(
-            self.encoder, readout, self.latent_noise, 1.0, self.task_weights, self.task_noise
+            self.encoder,
+            readout,
+            self.latent_noise,
+            1.0,
+            self.task_weights,
+            self.task_noise,
+            input_covariance=self.input_covariance,
         )
 
     def problem(self) -> Problem:
@@ -266,13 +306,18 @@ class LinearGaussianModel(eqx.Module):
         simulate.
         """
         noise = self._scalar_recording_noise()
-        gram, aligned, misaligned_power = _powers(self)
-        basis = self._shared_eigenbasis(gram)
+        model, geometry = self, None
+        if self.input_covariance is not None:
+            model, geometry = self._in_white_inputs()
+        gram, aligned, misaligned_power = _powers(model)
+        basis = model._shared_eigenbasis(gram)
         if basis is None:
-            latent_noise, gain = self._latent_covariance, gram
+            latent_noise, gain = model._latent_covariance, gram
             aligned_power = aligned[:, None] * aligned[None, :]
         else:
-            latent_noise, gain, aligned_power = _spectra(basis, self.latent_noise, gram, aligned)
+            latent_noise, gain, aligned_power = _spectra(basis, model.latent_noise, gram, aligned)
+            if geometry is not None:
+                geometry = (geometry[0], geometry[1] @ basis, geometry[2])
         return Problem(
             input_dim=self.input_dim,
             latent_dim=self.latent_dim,
@@ -283,7 +328,48 @@ class LinearGaussianModel(eqx.Module):
             aligned_power=aligned_power,
             misaligned_power=misaligned_power,
             task_noise=self.task_noise,
+            geometry=None if geometry is None else InputGeometry(*geometry),
         )
+
+    def _coloured(self, white: Float[Array, "n d"]) -> Float[Array, "n d"]:
+        """Rows of variance 1 as inputs."""
+        covariance = self.input_covariance
+        if covariance is None:
+            return white
+        if covariance.ndim == 1:
+            return white * jnp.sqrt(covariance)[None, :]
+        return white @ jnp.linalg.cholesky(covariance).T
+
+    def _white(self, weights: Float[Array, "d *k"]) -> Float[Array, "d *k"]:
+        """Weights of inputs as weights of what `_coloured` makes inputs of."""
+        covariance = self.input_covariance
+        if covariance is None:
+            return weights
+        if covariance.ndim == 1:
+            return (weights.T * jnp.sqrt(covariance)).T
+        return jnp.linalg.cholesky(covariance).T @ weights
+
+    def _white_gauge(self) -> tuple[Array, Array, Array]:
+        """Encoder of orthonormal columns, readout and latent noise, in inputs of variance 1."""
+        return _canonical_gauge(self._white(self.encoder), self.readout, self.latent_noise)
+
+    def _in_white_inputs(self) -> tuple[LinearGaussianModel, tuple[Array, Array, Array]]:
+        """The same study in principal components of variance 1; variances, latents and task."""
+        covariance = self.input_covariance
+        if covariance.ndim == 1:
+            variances, encoder, weights = covariance, self.encoder, self.task_weights
+        else:
+            variances, axes = jnp.linalg.eigh(covariance)
+            encoder, weights = axes.T @ self.encoder, axes.T @ self.task_weights
+        root = jnp.sqrt(variances)
+        weights = root * weights
+        encoder, readout, latent_noise = _canonical_gauge(
+            root[:, None] * encoder, self.readout, self.latent_noise
+        )
+        white = LinearGaussianModel(
+            encoder, readout, latent_noise, self.recording_noise, weights, self.task_noise
+        )
+        return white, (variances, encoder, weights)
 
     @property
     def _latent_covariance(self) -> Float[Array, "k k"]:
@@ -323,6 +409,26 @@ class LinearGaussianModel(eqx.Module):
             if jnp.max(jnp.abs(off_diagonal)) > tolerance * jnp.max(jnp.abs(rotated)):
                 return None
         return basis
+
+
+def _checked_covariance(covariance: Array, d: int) -> Array:
+    """The covariance of the inputs; raises where it is none of full rank."""
+    name, remedy = "input_covariance", "leave out inputs that depend on others"
+    if covariance.ndim == 2:
+        check_shape(name, covariance, (d, d), "or the variances of independent inputs")
+    else:
+        check_shape(name, covariance, (d,), "or a covariance matrix")
+    check_finite(name, covariance)
+    check_range(name, covariance, ranges(covariance.dtype)[0])
+    if covariance.ndim == 1:
+        check_positive(name, covariance)
+        return covariance
+    check_covariance(name, covariance)
+    if is_concrete(covariance):
+        spectrum = np.linalg.eigvalsh(np.asarray(covariance))
+        if spectrum[0] <= d * np.finfo(spectrum.dtype).eps * spectrum[-1]:
+            raise ValueError(f"{name} must have full rank: {remedy}")
+    return covariance
 
 
 def check_model(model: object) -> None:

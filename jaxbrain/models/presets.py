@@ -19,7 +19,7 @@ from .problem import check_snr
 FMRI_SAMPLES_PER_HOUR = 1800
 """Stimuli an hour in the fMRI preset: one every two seconds."""
 
-SIZES = {"fmri": (4096, 410, 10_000), "small": (64, 6, 150)}
+SIZES = {"fmri": (4096, 410, 10_000), "small": (64, 6, 150), "images": (768, 20, 100)}
 """Inputs, latents and channels of each preset."""
 
 _LATENTS_PER_CHANNEL = 4
@@ -93,9 +93,53 @@ def small(
     return _pooling_model(*SIZES["small"], task_snr, misalignment, key)
 
 
+def images(
+    task_snr: Real = 1.0, misalignment: Real = 0.1, *, key: PRNGKeyArray | None = None
+) -> LinearGaussianModel:
+    """Recordings of natural images, described by a deep network: 768 features, 20 latents.
+
+    The variance of the features falls as 1/i over their principal components, as it does in late
+    layers of networks for vision. 100 channels show latents that respond to them; each channel
+    pools 4, and the split of its variance is that of `fmri`. Latents and the rest of the task lean
+    to strong components, as weights that are drawn alike for all components do.
+
+    >>> import jaxbrain as jb
+    >>> model = jb.presets.images()
+    >>> model.input_dim, model.latent_dim, model.recording_dim
+    (768, 20, 100)
+
+    **Arguments**
+
+    - `task_snr`: βᵀΣβ/σ², variance of the predictable part of a label over that of its noise.
+    - `misalignment`: relative, the share of that variance that no recording can reach, in [0, 1].
+    - `key`: for the random latents, pooling and task; `jax.random.key(0)` by default.
+
+    **Returns**
+
+    A `LinearGaussianModel` with an `input_covariance`, its variances.
+
+    **Raises**
+
+    `ValueError` as `fmri` does.
+
+    **Source**
+
+    Spectra of 1/i in deep networks and in cortex: Stringer, Pachitariu, Steinmetz, Carandini and
+    Harris (2019), Nature 571; the numbers are ours.
+    """
+    d, k, p = SIZES["images"]
+    return _pooling_model(d, k, p, task_snr, misalignment, key, exponent=1.0)
+
+
 @with_one_blas_thread
 def _pooling_model(
-    d: int, k: int, p: int, task_snr: Real, misalignment: Real, key: PRNGKeyArray | None
+    d: int,
+    k: int,
+    p: int,
+    task_snr: Real,
+    misalignment: Real,
+    key: PRNGKeyArray | None,
+    exponent: float | None = None,
 ) -> LinearGaussianModel:
     task_snr, misalignment = as_floats(task_snr=task_snr, misalignment=misalignment)
     for name, value in (("task_snr", task_snr), ("misalignment", misalignment)):
@@ -104,8 +148,14 @@ def _pooling_model(
     check_between("misalignment", misalignment, 0, 1)
     if key is not None:
         check_key(key)
-    encoder, readout, task_weights = _draw(jr.key(0) if key is None else key, misalignment, d, k, p)
+    key = jr.key(0) if key is None else key
+    variances = None
+    if exponent is not None:
+        variances = np.arange(1, d + 1, dtype=task_snr.dtype) ** -exponent
+        variances /= variances.mean()
+    encoder, readout, task_weights = _draw(key, misalignment, variances, d, k, p)
     return LinearGaussianModel(
+        input_covariance=variances,
         encoder=encoder,
         readout=readout,
         latent_noise=np.asarray(0.5, task_snr.dtype),
@@ -117,20 +167,25 @@ def _pooling_model(
 
 @partial(jax.jit, static_argnames=("d", "k", "p"))
 def _draw(
-    key: PRNGKeyArray, misalignment: Array, d: int, k: int, p: int
+    key: PRNGKeyArray, misalignment: Array, variances: Array | None, d: int, k: int, p: int
 ) -> tuple[Array, Array, Array]:
     key_encoder, key_pooling, key_task = jr.split(key, 3)
     dtype = misalignment.dtype
-    encoder = jnp.linalg.qr(jr.normal(key_encoder, (d, k), dtype))[0]
+    # Principal components of variance 1; a weight of the inputs is one over the deviation.
+    root = jnp.ones((), dtype) if variances is None else jnp.sqrt(variances)
+    drawn = jr.normal(key_encoder, (d, k), dtype)
+    encoder = jnp.linalg.qr(drawn if variances is None else root[:, None] * drawn)[0]
     uniform = jr.uniform(key_pooling, (p, _LATENTS_PER_CHANNEL), dtype)
     readout = jax.vmap(partial(_pooling_weights, k=k))(uniform)
-    direction = jr.normal(key_task, (d,), dtype)
+    direction = root * jr.normal(key_task, (d,), dtype)
     inside = encoder @ (encoder.T @ direction)
     outside = direction - inside
     task_weights = jnp.sqrt(1 - misalignment) * inside / jnp.linalg.norm(inside) + jnp.sqrt(
         misalignment
     ) * outside / jnp.linalg.norm(outside)
-    return encoder, readout, task_weights
+    if variances is not None:
+        encoder = encoder / root[:, None]
+    return encoder, readout, task_weights / root
 
 
 def _pooling_weights(uniform: Array, k: int) -> Array:

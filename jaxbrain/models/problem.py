@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import (
     as_floats,
@@ -15,11 +18,14 @@ from .._checks import (
     check_between,
     check_covariance,
     check_finite,
+    check_key,
+    check_known,
     check_positive,
     check_shape,
     is_concrete,
 )
 from .._typing import AnyArray, Real, Whole
+from .geometry import InputGeometry, check_geometry
 
 _LATENTS_AT_A_TIME = 16
 
@@ -160,6 +166,9 @@ class Problem(ProblemNumbers):
       brain-sensitive subspace. Shape (k,) or (k, k).
     - `misaligned_power`: m = ‖Kβ‖², the squared length of the part outside. A scalar, at least 0.
     - `task_noise`: variance σ² of the label noise. A scalar, greater than 0.
+    - `geometry`: how latents and task lie in the spectrum of inputs that are not white, as
+      `LinearGaussianModel.problem`, `Problem.power_law` and `Problem.from_features` give it. All
+      numbers above are then variances, and the powers are those of its weights.
 
     **Raises**
 
@@ -175,6 +184,7 @@ class Problem(ProblemNumbers):
     input_dim: int = eqx.field(static=True)
     latent_dim: int = eqx.field(static=True)
     recording_dim: int | None = eqx.field(static=True)
+    geometry: InputGeometry | None
 
     def __init__(
         self,
@@ -188,6 +198,7 @@ class Problem(ProblemNumbers):
         aligned_power: AnyArray | list,
         misaligned_power: Real,
         task_noise: Real,
+        geometry: InputGeometry | None = None,
     ):
         """See the class."""
         input_dim, latent_dim, recording_dim = check_dimensions(
@@ -253,6 +264,9 @@ class Problem(ProblemNumbers):
         self.aligned_power, self.misaligned_power = aligned_power, misaligned_power
         self.task_noise = task_noise
         self.input_dim, self.latent_dim, self.recording_dim = input_dim, latent_dim, recording_dim
+        if geometry is not None:
+            check_geometry(geometry, input_dim, latent_dim)
+        self.geometry = geometry
         self._check_sizes()
 
     def _check_sizes(self) -> None:
@@ -339,11 +353,217 @@ class Problem(ProblemNumbers):
             task_noise=1 / task_snr,
         )
 
+    @classmethod
+    def power_law(
+        cls,
+        input_dim: Whole,
+        exponent: Real,
+        latent_dim: Whole,
+        task_snr: Real,
+        misalignment: Real,
+        latent_noise: Real,
+        *,
+        latent_alignment: Real = 1.0,
+        task_alignment: Real = 1.0,
+        gain: Real = 1.0,
+        recording_noise: Real = 0.0,
+        recording_dim: Whole | None = None,
+        key: PRNGKeyArray | None = None,
+    ) -> Problem:
+        """Inputs whose spectrum falls as a power, i^−exponent, as features of images and sounds do.
+
+        Latents respond to random directions, and the task depends on random ones beside theirs. How
+        much they lean to strong inputs is a number: the i-th principal component holds a share of
+        their variance in proportion to its own variance to the power of the alignment.
+
+        >>> import jaxbrain as jb
+        >>> problem = jb.Problem.power_law(200, 1.0, 5, task_snr=1.0, misalignment=0.1,
+        ...                                latent_noise=0.5)
+        >>> variances = problem.geometry.variances
+        >>> round(float(variances[0] / variances[9]), 6), round(float(variances.mean()), 6)
+        (10.0, 1.0)
+
+        **Arguments**
+
+        - `input_dim`, `latent_dim`, `gain`, `recording_noise`, `recording_dim`: as in `Problem`.
+        - `exponent`: of the spectrum, whose mean is 1. 0 is white inputs.
+        - `task_snr`: variance of the predictable part of a label over that of its noise.
+        - `misalignment`: relative, the share of that variance which no recording can reach. What
+          they reach depends on all latents alike.
+        - `latent_noise`: of each latent, in units of the variance that inputs drive in it.
+        - `latent_alignment`, `task_alignment`: powers, of the latents and of the part of the task
+          that they do not show. 1 is what weights drawn alike for all principal components give; 0
+          spreads variance evenly over components; below 0 weak ones lead.
+        - `key`: of the random directions; `jax.random.key(0)` by default.
+
+        **Returns**
+
+        A `Problem` with a `geometry`.
+
+        **Raises**
+
+        `ValueError` that names the argument: numbers out of their range, arrays.
+
+        **Source**
+
+        Ours: docs/theory.md, "Inputs of any covariance".
+        """
+        input_dim, latent_dim, _ = check_dimensions(input_dim, latent_dim, recording_dim)
+        (exponent,) = as_floats(exponent=exponent)
+        check_shape("exponent", exponent, (), "one number; map over several with jax.vmap")
+        check_between("exponent", exponent, 0, 10)
+        logarithms = -exponent * jnp.log(jnp.arange(1, input_dim + 1, dtype=exponent.dtype))
+        variances = jnp.exp(logarithms)
+        return cls._random_directions(
+            variances / jnp.mean(variances),
+            latent_dim,
+            task_snr,
+            misalignment,
+            latent_noise,
+            latent_alignment,
+            task_alignment,
+            gain,
+            recording_noise,
+            recording_dim,
+            key,
+        )
+
+    @classmethod
+    def from_features(
+        cls,
+        features: AnyArray,
+        latent_dim: Whole,
+        task_snr: Real,
+        misalignment: Real,
+        latent_noise: Real,
+        *,
+        latent_alignment: Real = 1.0,
+        task_alignment: Real = 1.0,
+        gain: Real = 1.0,
+        recording_noise: Real = 0.0,
+        recording_dim: Whole | None = None,
+        key: PRNGKeyArray | None = None,
+    ) -> Problem:
+        """Inputs of the spectrum that a user's own features have.
+
+        >>> import numpy as np, jaxbrain as jb
+        >>> features = np.random.default_rng(0).normal(size=(300, 8)) / np.arange(1, 9)
+        >>> problem = jb.Problem.from_features(features, 2, 1.0, 0.1, 0.5)
+        >>> problem.input_dim
+        8
+
+        **Arguments**
+
+        - `features`: a row for each stimulus, shape (n, d). Rows should be many times the inputs: the
+          spectrum of few rows is steeper than that of all that could be shown, and of rows no more
+          than inputs some principal components are missing.
+        - others: as in `power_law`.
+
+        **Returns**
+
+        A `Problem` with a `geometry`, of as many inputs as principal components have variance.
+
+        **Raises**
+
+        `ValueError` that names the argument: features that are none, numbers out of their range.
+
+        **Source**
+
+        Ours: docs/theory.md, "Inputs of any covariance".
+        """
+        check_known(features=features)
+        (features,) = as_floats(features=features)
+        check_shape("features", features, ("n", "d"), "one row a stimulus")
+        check_finite("features", features)
+        rows = np.asarray(features)
+        if len(rows) < 3 or not np.any(rows.std(axis=0) > 0):
+            raise ValueError("features must have at least 3 rows that differ")
+        unit = np.max(np.abs(rows))
+        strengths = np.linalg.svd((rows - rows.mean(axis=0)) / unit, compute_uv=False)
+        kept = strengths > strengths[0] * max(rows.shape) * np.finfo(rows.dtype).eps
+        variances = unit**2 * strengths[kept] ** 2 / (len(rows) - 1)
+        check_dimensions(len(variances), latent_dim, recording_dim)
+        return cls._random_directions(
+            jnp.asarray(variances),
+            int(latent_dim),
+            task_snr,
+            misalignment,
+            latent_noise,
+            latent_alignment,
+            task_alignment,
+            gain,
+            recording_noise,
+            recording_dim,
+            key,
+        )
+
+    @classmethod
+    def _random_directions(
+        cls,
+        variances: Array,
+        latent_dim: int,
+        task_snr: Real,
+        misalignment: Real,
+        latent_noise: Real,
+        latent_alignment: Real,
+        task_alignment: Real,
+        gain: Real,
+        recording_noise: Real,
+        recording_dim: Whole | None,
+        key: PRNGKeyArray | None,
+    ) -> Problem:
+        numbers = {
+            "task_snr": task_snr,
+            "misalignment": misalignment,
+            "latent_alignment": latent_alignment,
+            "task_alignment": task_alignment,
+        }
+        checked = as_floats(**numbers)
+        for name, value in zip(numbers, checked, strict=True):
+            check_shape(name, value, (), "one number; map over several with jax.vmap")
+            check_finite(name, value)
+        task_snr, misalignment, latent_alignment, task_alignment = (
+            value.astype(variances.dtype) for value in checked
+        )
+        check_snr(task_snr)
+        check_between("misalignment", misalignment, 0, 1)
+        check_between("latent_alignment", latent_alignment, -10, 10)
+        check_between("task_alignment", task_alignment, -10, 10)
+        if key is not None:
+            check_key(key)
+        directions, weights = _random_geometry(
+            jr.key(0) if key is None else key,
+            variances,
+            misalignment,
+            latent_alignment,
+            task_alignment,
+            latent_dim,
+        )
+        return cls(
+            input_dim=len(variances),
+            latent_dim=latent_dim,
+            recording_dim=recording_dim,
+            latent_noise=latent_noise,
+            gain=gain,
+            recording_noise=recording_noise,
+            aligned_power=jnp.broadcast_to((1 - misalignment) / latent_dim, latent_dim),
+            misaligned_power=misalignment,
+            task_noise=1 / task_snr,
+            geometry=InputGeometry(variances, directions, weights),
+        )
+
     def with_traced_sizes(self) -> TracedProblem:
         """The same problem for a closed form to compile once: sizes are numbers like the others.
 
         Call it after all checks, on the way into `jax.jit`.
+
+        **Raises** `ValueError` where inputs are not white: what calls it knows white inputs alone.
         """
+        if self.geometry is not None:
+            raise ValueError(
+                "problem has inputs that are not white, which this closed form does not know: see "
+                "risk, value, information_value and worth, or simulate by sweep"
+            )
         dtype = self.task_noise.dtype
         channels = self.latent_dim if self.recording_dim is None else self.recording_dim
         latent_noise, gain, aligned_power, counts = _alike(
@@ -362,6 +582,28 @@ class Problem(ProblemNumbers):
             counts=counts,
             directions_are_estimated=channels > self.latent_dim,
         )
+
+
+@partial(jax.jit, static_argnames="latent_dim")
+def _random_geometry(
+    key: PRNGKeyArray,
+    variances: Array,
+    misalignment: Array,
+    latent_alignment: Array,
+    task_alignment: Array,
+    latent_dim: int,
+) -> tuple[Array, Array]:
+    """Directions of the latents, (d, k), and weights of a task of variance 1, (d,)."""
+    d, dtype = len(variances), variances.dtype
+    key_latents, key_task = jr.split(key)
+    logarithms = jnp.log(variances / jnp.max(variances))
+    drawn = jr.normal(key_latents, (d, latent_dim), dtype)
+    directions = jnp.linalg.qr(jnp.exp(latent_alignment * logarithms / 2)[:, None] * drawn)[0]
+    outside = jnp.exp(task_alignment * logarithms / 2) * jr.normal(key_task, (d,), dtype)
+    outside = outside - directions @ (directions.T @ outside)
+    inside = jnp.sum(directions, axis=1) / jnp.sqrt(jnp.asarray(latent_dim, dtype))
+    missed = outside / jnp.linalg.norm(outside)
+    return directions, jnp.sqrt(1 - misalignment) * inside + jnp.sqrt(misalignment) * missed
 
 
 def _alike(noise: Array, gain: Array, power: Array) -> tuple[Array, Array, Array, AnyArray]:
