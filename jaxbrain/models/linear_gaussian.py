@@ -346,7 +346,8 @@ class LinearGaussianModel(eqx.Module):
         if covariance is None:
             return weights
         if covariance.ndim == 1:
-            return (weights.T * jnp.sqrt(covariance)).T
+            root = jnp.sqrt(covariance)
+            return weights * (root if weights.ndim == 1 else root[:, None])
         return jnp.linalg.cholesky(covariance).T @ weights
 
     def _white_gauge(self) -> tuple[Array, Array, Array]:
