@@ -7,7 +7,15 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Array
 
-from ._checks import as_float_like, check_number, check_positive, is_concrete, kind_of
+from ._checks import (
+    as_float_like,
+    check_choice,
+    check_finite,
+    check_number,
+    check_positive,
+    is_concrete,
+    kind_of,
+)
 from ._typing import Real
 from .models import LinearGaussianModel, Problem
 
@@ -64,6 +72,51 @@ def check_n_brain(problem: Problem, n_brain: Real) -> Array:
             "record more, or describe the inputs by fewer components"
         )
     return number
+
+
+def check_recordings(
+    problem: Problem, n_brain: Real, encoding_penalty: Real | str
+) -> tuple[Array, Array | None]:
+    """The number of recordings and the encoding penalty, None for the best one, as arrays.
+
+    Raises on known numbers that leave the encoding stage without a solution.
+    """
+    check_problem(problem)
+    if isinstance(encoding_penalty, str):
+        check_choice("encoding_penalty", encoding_penalty, ("optimal",))
+        penalty = None
+    else:
+        penalty = as_float_like("encoding_penalty", encoding_penalty, problem.task_noise)
+        check_positive("encoding_penalty", penalty, zero_allowed=True)
+        check_finite("encoding_penalty", penalty)
+    if penalty is not None and (not is_concrete(penalty) or not np.all(np.asarray(penalty) > 0)):
+        try:
+            return check_n_brain(problem, n_brain), penalty
+        except ValueError as few:
+            if "greater than" not in str(few) or not is_concrete(penalty):
+                raise
+            raise ValueError(
+                f"{str(few).split(': ')[0]}: record more, or pass an encoding_penalty above 0"
+            ) from few
+    number = as_float_like("n_brain", n_brain, problem.task_noise)
+    check_positive("n_brain", number)
+    _check_range("n_brain", number)
+    if is_concrete(number) and not np.all(np.asarray(number) > problem.latent_dim):
+        raise ValueError(
+            f"n_brain must be greater than latent_dim = {problem.latent_dim}, but it is as low as "
+            f"{float(np.min(np.asarray(number))):g}: fewer recordings cannot tell its latents apart"
+        )
+    return number, penalty
+
+
+def is_white(problem: Problem, encoding_penalty: Array | None) -> bool:
+    """Whether inputs are white and the encoding stage has no penalty: the closed forms of old."""
+    return (
+        problem.geometry is None
+        and encoding_penalty is not None
+        and is_concrete(encoding_penalty)
+        and not np.any(np.asarray(encoding_penalty))
+    )
 
 
 def check_n_task(problem: Problem, n_task: Real) -> Array:

@@ -161,6 +161,71 @@ def _height_and_slope(function: Callable, root: Array, held: tuple) -> tuple[Arr
     return jax.jvp(lambda at: function(at, *held), (root,), (jnp.ones_like(root),))
 
 
+def implicit_roots(
+    function: Callable[[Array], Array], start: Float[Array, " n"], max_steps: int = 60
+) -> Float[Array, " n"]:
+    """Root of a function of a few numbers by Newton's method, with its implicit derivative.
+
+    As `implicit_root`. No step moves a number by more than 1: take logarithms. Steps are taken with
+    the whole Jacobian, by forward derivatives.
+    """
+    converted, held = jax.closure_convert(function, start)
+    return _roots(converted, max_steps, jax.lax.stop_gradient(start), tuple(held))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _roots(function: Callable, max_steps: int, start: Array, held: tuple) -> Array:
+    # Twice as many digits come with each step: the next one would end at rounding.
+    tolerance = jnp.sqrt(jnp.finfo(start.dtype).eps)
+
+    def unfinished(state):
+        _, size, count = state
+        return (count < max_steps) & (size > tolerance)
+
+    def improve(state):
+        root, _, count = state
+        heights, slopes = _heights_and_slopes(function, root, held)
+        step = jnp.linalg.solve(slopes, heights)
+        return root - jnp.clip(step, -1.0, 1.0), jnp.max(jnp.abs(step)), count + 1
+
+    infinite = jnp.full((), jnp.inf, start.dtype)
+    root, size, _ = jax.lax.while_loop(unfinished, improve, (start, infinite, 0))
+    return jnp.where(size <= tolerance, root, jnp.nan)
+
+
+@_roots.defjvp
+def _roots_jvp(function, max_steps, primals, tangents):
+    roots = _roots(function, max_steps, *primals)
+    *_, held = primals
+    *_, changes = tangents
+    _, slopes = _heights_and_slopes(function, roots, held)
+    _, rises = jax.jvp(lambda held: function(roots, *held), (held,), (changes,))
+    return roots, -jnp.linalg.solve(slopes, rises)
+
+
+def _heights_and_slopes(function: Callable, roots: Array, held: tuple) -> tuple[Array, Array]:
+    def along(direction: Array) -> tuple[Array, Array]:
+        return jax.jvp(lambda at: function(at, *held), (roots,), (direction,))
+
+    heights, slopes = jax.vmap(along, out_axes=(None, 1))(jnp.eye(len(roots), dtype=roots.dtype))
+    return heights, slopes
+
+
+@jax.custom_jvp
+def inverse_of_covariance(matrix: Float[Array, "k k"]) -> Float[Array, "k k"]:
+    """Inverse of a positive definite matrix, with derivatives that are products."""
+    return jax.scipy.linalg.cho_solve(
+        jax.scipy.linalg.cho_factor(matrix, lower=True), jnp.eye(len(matrix), dtype=matrix.dtype)
+    )
+
+
+@inverse_of_covariance.defjvp
+def _inverse_jvp(primals, tangents):
+    (matrix,), (change,) = primals, tangents
+    inverse = inverse_of_covariance(matrix)
+    return inverse, -inverse @ change @ inverse
+
+
 def implicit_minimum(function: Callable[[Array], Array], grid: Array) -> tuple[Array, Array]:
     """Where a scalar function is smallest, with the derivative of the implicit function.
 

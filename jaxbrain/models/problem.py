@@ -454,8 +454,8 @@ class Problem(ProblemNumbers):
 
         **Arguments**
 
-        - `features`: a row for each stimulus, shape (n, d). Rows should be many times the inputs: the
-          spectrum of few rows is steeper than that of all that could be shown, and of rows no more
+        - `features`: a row for each stimulus, shape (n, d). Rows should be many times the inputs:
+          the spectrum of few is steeper than that of all that could be shown, and of rows no more
           than inputs some principal components are missing.
         - others: as in `power_law`.
 

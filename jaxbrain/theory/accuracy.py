@@ -76,6 +76,16 @@ def inaccuracy(problem: Problem, numbers: np.ndarray, under_shift: bool) -> str 
     return None
 
 
+def warn_outside_validated_ridge(
+    problem: Problem,
+    n_brain: Array,
+    encoding_penalty: Array | None,
+    estimator: str,
+    stacklevel: int,
+) -> None:
+    """The same for inputs of any covariance, or an encoding stage with a penalty."""
+
+
 def _mean_confusion(problem: Problem, numbers: np.ndarray) -> float:
     """Mean over directions of ε = 1 − α², at most 1 each, for the least number of recordings."""
     n = float(numbers.min())

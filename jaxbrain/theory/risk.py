@@ -8,7 +8,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._arguments import ORDERS, Order, check_n_brain, check_n_task, check_penalty
+from .._arguments import (
+    ORDERS,
+    Order,
+    check_n_task,
+    check_penalty,
+    check_recordings,
+    is_white,
+)
 from .._checks import (
     as_floats,
     check_broadcast,
@@ -24,6 +31,13 @@ from .._typing import AnyArray, Real
 from ..models import Problem
 from ..models.shift import BlockShift, check_shift
 from .accuracy import warn_outside_validated
+from .any_covariance import (
+    check_labels,
+    check_options,
+    checked_cells,
+    least_squares_of,
+    ridge_cells,
+)
 from .brain_stage import SubspaceMoments, brain_stage
 from .task_stage import (
     best_penalty,
@@ -46,6 +60,7 @@ def risk(
     n_task: Real,
     penalty: Real | None = None,
     *,
+    encoding_penalty: Real | str = 0.0,
     shift: BlockShift | None = None,
     order: Order = "finite",
 ) -> Float[Array, "..."]:
@@ -69,6 +84,9 @@ def risk(
     - `penalty`: λ a sample, in (1/n_task)‖y − Xβ‖² + λ‖K̂β‖². `None` takes the one that is best for
       test inputs like those learned from. 0 is ordinary least squares. Infinity confines the
       weights to the learned subspace. The best one under a shift is `optimal_penalty(shift=...)`.
+    - `encoding_penalty`: ridge of the first stage, a sample, as in `encode(..., ridge=)`; it
+      broadcasts too. With one above 0 any n_brain above latent_dim will do. `"optimal"` takes the
+      best one, which is searched for.
     - `shift`: covariance Σ of the test inputs, if it is not that of the inputs learned from. For a
       covariance of any form and one given subspace see `subspace_risk`.
     - `order`: with `"finite"` the task stage is exact up to the resolvent trace (relative error of
@@ -97,9 +115,13 @@ def risk(
     al., arXiv:2605.09243.
     """
     check_choice("order", order, ORDERS)
-    n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
+    n_brain, encoding = check_recordings(problem, n_brain, encoding_penalty)
+    n_task = check_n_task(problem, n_task)
     penalty, shift = check_penalty(problem, penalty), check_shift(problem, shift)
-    check_broadcast(n_brain=n_brain, n_task=n_task, penalty=penalty)
+    check_broadcast(n_brain=n_brain, n_task=n_task, penalty=penalty, encoding_penalty=encoding)
+    if not is_white(problem, encoding):
+        check_options(shift, order)
+        return checked_cells(problem, n_brain, n_task, penalty, None, encoding, "befs").risk
     if order == "finite":
         warn_outside_validated(problem, n_brain, under_shift=shift is not None)
     traced = problem.with_traced_sizes()
@@ -111,6 +133,7 @@ def optimal_penalty(
     n_brain: Real,
     n_task: Real,
     *,
+    encoding_penalty: Real | str = 0.0,
     shift: BlockShift | None = None,
     order: Order = "finite",
 ) -> Float[Array, "..."]:
@@ -123,7 +146,9 @@ def optimal_penalty(
 
     **Arguments**
 
-    - `problem`, `n_brain`, `n_task`: as in `risk`; the numbers broadcast.
+    - `problem`, `n_brain`, `n_task`, `encoding_penalty`: as in `risk`; the numbers broadcast.
+      Where inputs are not white, or the encoding stage has a penalty, the best penalty has no
+      closed form. It is searched for.
     - `shift`: as in `risk`. Under a shift the best penalty has no closed form at finite n_task. It
       is searched for within six decades of the one without shift.
     - `order`: as in `risk`. To first order, and at large n_task, the best penalty under a shift is
@@ -149,9 +174,13 @@ def optimal_penalty(
     the schedule of Lewis et al., arXiv:2605.09243.
     """
     check_choice("order", order, ORDERS)
-    n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
+    n_brain, encoding = check_recordings(problem, n_brain, encoding_penalty)
+    n_task = check_n_task(problem, n_task)
     shift = check_shift(problem, shift)
-    check_broadcast(n_brain=n_brain, n_task=n_task)
+    check_broadcast(n_brain=n_brain, n_task=n_task, encoding_penalty=encoding)
+    if not is_white(problem, encoding):
+        check_options(shift, order)
+        return checked_cells(problem, n_brain, n_task, None, None, encoding, "befs").penalty
     if order == "finite":
         warn_outside_validated(problem, n_brain, under_shift=shift is not None)
     traced = problem.with_traced_sizes()
@@ -293,6 +322,10 @@ def task_only_risk(
     Mean of the inverse of a Wishart matrix; docs/theory.md, "Baselines".
     """
     n_task, shift = check_n_task(problem, n_task), check_shift(problem, shift)
+    if problem.geometry is not None:
+        # Least squares does not notice the covariance.
+        check_options(shift, "finite")
+        return least_squares_of(problem, n_task)
     return _task_only_risk(problem.with_traced_sizes(), n_task, shift)
 
 
@@ -318,7 +351,8 @@ def ridge_risk(
     - `problem`: the study.
     - `n_task`: number of labels. It broadcasts with `penalty`.
     - `penalty`: λ a sample, in (1/n_task)‖y − Xβ‖² + λ‖β‖². `None` takes the one that is best
-      without a shift, σ² d / (n_task ‖β‖²), at which the risk is σ² E tr (XᵀX + n_task λ)⁻¹.
+      without a shift, σ² d / (n_task ‖β‖²), at which the risk is σ² E tr (XᵀX + n_task λ)⁻¹. Where
+      inputs are not white it is searched for.
     - `shift`: as in `risk`.
 
     **Returns**
@@ -339,6 +373,9 @@ def ridge_risk(
     n_task, penalty = check_n_task(problem, n_task), check_penalty(problem, penalty)
     check_broadcast(n_task=n_task, penalty=penalty)
     shift = check_shift(problem, shift)
+    if problem.geometry is not None:
+        check_options(shift, "finite")
+        return ridge_cells(problem, check_labels(n_task), penalty).risk
     return _ridge_risk(problem.with_traced_sizes(), n_task, penalty, shift)
 
 

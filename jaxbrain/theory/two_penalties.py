@@ -10,13 +10,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._arguments import check_n_brain, check_n_task
+from .._arguments import check_n_task, check_recordings, is_white
 from .._checks import as_float_like, check_broadcast, check_positive
 from .._linalg import implicit_root
 from .._typing import Real
 from ..models import Problem
 from ..models.problem import TracedProblem
 from .accuracy import warn_outside_validated
+from .any_covariance import checked_cells
 from .brain_stage import brain_stage
 from .task_stage import TaskStage
 
@@ -43,6 +44,8 @@ def two_penalty_risk(
     n_task: Real,
     penalty: Real | None = None,
     inside_penalty: Real | None = None,
+    *,
+    encoding_penalty: Real | str = 0.0,
 ) -> Float[Array, "..."]:
     """Test error of BEFS that also penalises the weights inside of its subspace: E‖β̂ − β‖².
 
@@ -63,7 +66,9 @@ def two_penalty_risk(
       n_brain is at least input_dim + 2; any number of labels will do, 0 and infinity included.
     - `penalty`: λ_out, at least 0. `None` takes the best one (see `optimal_penalties`).
     - `inside_penalty`: λ_in, at least 0. `None` takes the best one. Infinity keeps the weights out
-      of that part.
+      of that part. Where inputs are not white, or the encoding stage has a penalty, it must lie
+      below λ_out, and so does the best one.
+    - `encoding_penalty`: as in `risk`.
 
     **Returns**
 
@@ -86,7 +91,8 @@ def two_penalty_risk(
     Ours; deterministic equivalent with its first two finite-size terms: docs/theory.md, "Two
     penalties".
     """
-    n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
+    n_brain, encoding = check_recordings(problem, n_brain, encoding_penalty)
+    n_task = check_n_task(problem, n_task)
     penalties = []
     for name, number in (("penalty", penalty), ("inside_penalty", inside_penalty)):
         if number is not None:
@@ -94,14 +100,25 @@ def two_penalty_risk(
             check_positive(name, number, zero_allowed=True)
         penalties.append(number)
     outside, inside = penalties
-    check_broadcast(n_brain=n_brain, n_task=n_task, penalty=outside, inside_penalty=inside)
+    check_broadcast(
+        n_brain=n_brain,
+        n_task=n_task,
+        penalty=outside,
+        inside_penalty=inside,
+        encoding_penalty=encoding,
+    )
+    if not is_white(problem, encoding):
+        cells = problem, n_brain, n_task, outside, inside, encoding
+        return checked_cells(*cells, "befs_two_penalties").risk
     warn_outside_validated(problem, n_brain)
     traced = problem.with_traced_sizes()
     missed = brain_stage(traced, n_brain, None, "finite").misalignment
     return _two_penalty_risk(traced, missed, n_task, outside, inside)
 
 
-def optimal_penalties(problem: Problem, n_brain: Real, n_task: Real) -> Penalties:
+def optimal_penalties(
+    problem: Problem, n_brain: Real, n_task: Real, *, encoding_penalty: Real | str = 0.0
+) -> Penalties:
     """The two penalties that minimise the test error.
 
     λ_out = σ²(d − k)/(n_task E‖K̂β‖²) and λ_in = σ²k/(n_task E‖P̂β‖²): each part is shrunk by its own
@@ -115,7 +132,7 @@ def optimal_penalties(problem: Problem, n_brain: Real, n_task: Real) -> Penaltie
 
     **Arguments**
 
-    - `problem`, `n_brain`, `n_task`: as in `two_penalty_risk`.
+    - `problem`, `n_brain`, `n_task`, `encoding_penalty`: as in `two_penalty_risk`.
 
     **Returns**
 
@@ -129,8 +146,13 @@ def optimal_penalties(problem: Problem, n_brain: Real, n_task: Real) -> Penaltie
 
     docs/theory.md, "Two penalties".
     """
-    n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
-    check_broadcast(n_brain=n_brain, n_task=n_task)
+    n_brain, encoding = check_recordings(problem, n_brain, encoding_penalty)
+    n_task = check_n_task(problem, n_task)
+    check_broadcast(n_brain=n_brain, n_task=n_task, encoding_penalty=encoding)
+    if not is_white(problem, encoding):
+        cells = problem, n_brain, n_task, None, None, encoding
+        found = checked_cells(*cells, "befs_two_penalties")
+        return Penalties(found.penalty, found.second_penalty)
     warn_outside_validated(problem, n_brain)
     traced = problem.with_traced_sizes()
     missed = brain_stage(traced, n_brain, None, "finite").misalignment

@@ -14,17 +14,27 @@ from .._arguments import (
     ORDERS,
     Baseline,
     Order,
-    check_n_brain,
     check_n_task,
     check_penalty,
+    check_recordings,
+    is_white,
 )
 from .._checks import check_broadcast, check_choice
 from .._linalg import implicit_root
-from .._typing import Real
+from .._typing import AnyArray, Real
 from ..models import Problem
 from ..models.problem import TracedProblem
 from ..models.shift import BlockShift, check_shift
 from .accuracy import warn_outside_validated
+from .any_covariance import (
+    check_options,
+    checked_cells,
+    information_of_cells,
+    least_squares_of,
+    ridge_cells,
+    solve_cells,
+    value_of_cells,
+)
 from .brain_stage import brain_stage
 from .resolvent import resolvent
 from .task_stage import TaskStage, best_penalty, least_squares_risk, ridge_stage, task_stage
@@ -38,6 +48,7 @@ def value(
     penalty: Real | None = None,
     *,
     baseline: Baseline = "ridge",
+    encoding_penalty: Real | str = 0.0,
     shift: BlockShift | None = None,
     order: Order = "finite",
 ) -> Float[Array, "..."]:
@@ -56,7 +67,8 @@ def value(
     **Arguments**
 
     - `problem`: the study.
-    - `n_brain`, `n_task`, `penalty`, `order`: as in `risk`; the numbers broadcast.
+    - `n_brain`, `n_task`, `penalty`, `encoding_penalty`, `order`: as in `risk`; the numbers
+      broadcast.
     - `baseline`: what that somebody uses. `"ridge"` is ridge regression at its best penalty. The
       value can then be negative, since BEFS leaves its subspace unpenalised. `"ols"`, ordinary
       least squares, is the paper's. Part of the value is then mere shrinkage, which needs no brain.
@@ -87,7 +99,8 @@ def value(
     Against least squares: Lewis et al., arXiv:2605.09243, at finite samples here. Against ridge:
     ours. docs/theory.md, "Value".
     """
-    return _checked_value(problem, n_brain, n_task, penalty, baseline, shift, order)
+    options = baseline, encoding_penalty, shift, order
+    return _checked_value(problem, n_brain, n_task, penalty, *options)
 
 
 def exchange_rate(
@@ -97,6 +110,7 @@ def exchange_rate(
     penalty: Real | None = None,
     *,
     baseline: Baseline = "ridge",
+    encoding_penalty: Real | str = 0.0,
     shift: BlockShift | None = None,
     order: Order = "finite",
 ) -> Float[Array, "..."]:
@@ -109,7 +123,8 @@ def exchange_rate(
 
     **Arguments**
 
-    - `problem`, `n_brain`, `n_task`, `penalty`, `baseline`, `shift`, `order`: as in `value`.
+    - `problem`, `n_brain`, `n_task`, `penalty`, `baseline`, `encoding_penalty`, `shift`, `order`:
+      as in `value`.
 
     **Returns**
 
@@ -123,8 +138,9 @@ def exchange_rate(
 
     The exchange rate of Lewis et al., arXiv:2605.09243; sources of the value: see `value`.
     """
-    worth = _checked_value(problem, n_brain, n_task, penalty, baseline, shift, order)
-    return worth / check_n_brain(problem, n_brain)
+    options = baseline, encoding_penalty, shift, order
+    worth = _checked_value(problem, n_brain, n_task, penalty, *options)
+    return worth / check_recordings(problem, n_brain, encoding_penalty)[0]
 
 
 def savings(
@@ -134,6 +150,7 @@ def savings(
     penalty: Real | None = None,
     *,
     baseline: Baseline = "ridge",
+    encoding_penalty: Real | str = 0.0,
     shift: BlockShift | None = None,
     order: Order = "finite",
 ) -> Float[Array, "..."]:
@@ -146,7 +163,8 @@ def savings(
 
     **Arguments**
 
-    - `problem`, `n_brain`, `n_task`, `penalty`, `baseline`, `shift`, `order`: as in `value`.
+    - `problem`, `n_brain`, `n_task`, `penalty`, `baseline`, `encoding_penalty`, `shift`, `order`:
+      as in `value`.
 
     **Returns**
 
@@ -162,8 +180,9 @@ def savings(
 
     docs/theory.md, "Value"; sources of the value: see `value`.
     """
-    worth = _checked_value(problem, n_brain, n_task, penalty, baseline, shift, order)
-    return _share(problem.with_traced_sizes(), worth, check_n_task(problem, n_task))
+    options = baseline, encoding_penalty, shift, order
+    worth = _checked_value(problem, n_brain, n_task, penalty, *options)
+    return _share(problem.latent_dim, problem.input_dim, worth, check_n_task(problem, n_task))
 
 
 def _checked_value(
@@ -172,19 +191,25 @@ def _checked_value(
     n_task: Real,
     penalty: Real | None,
     baseline: str,
+    encoding_penalty: Real | str,
     shift: BlockShift | None,
     order: str,
 ) -> Array:
     check_choice("baseline", baseline, BASELINES)
     check_choice("order", order, ORDERS)
-    n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
+    n_brain, encoding = check_recordings(problem, n_brain, encoding_penalty)
+    n_task = check_n_task(problem, n_task)
     penalty, shift = check_penalty(problem, penalty), check_shift(problem, shift)
-    check_broadcast(n_brain=n_brain, n_task=n_task, penalty=penalty)
+    check_broadcast(n_brain=n_brain, n_task=n_task, penalty=penalty, encoding_penalty=encoding)
     if shift is not None and baseline == "ridge":
         raise ValueError(
             "baseline 'ridge' has no value under a shift, where its error need not fall with the "
             "labels: compare risk with ridge_risk, or take baseline 'ols'"
         )
+    if not is_white(problem, encoding):
+        check_options(shift, order)
+        found = checked_cells(problem, n_brain, n_task, penalty, None, encoding, "befs", 5)
+        return value_of_cells(problem, found.risk, n_task, baseline)
     if order == "finite":
         warn_outside_validated(problem, n_brain, under_shift=shift is not None, stacklevel=4)
     traced = problem.with_traced_sizes()
@@ -193,13 +218,13 @@ def _checked_value(
 
 
 @jax.jit
-def _share(problem: TracedProblem, worth: Array, n_task: Array) -> Array:
+def _share(latent_dim: AnyArray, input_dim: AnyArray, worth: Array, n_task: Array) -> Array:
     # Next to unlimited labels a finite value is nothing; an infinite one, where nothing is missed,
     # is that of regression in k dimensions instead of d.
     limited = ~jnp.isinf(n_task)
     unlimited = jnp.where(
         jnp.isinf(worth),
-        jnp.where(worth > 0, 1 - problem.latent_dim / problem.input_dim, -jnp.inf),
+        jnp.where(worth > 0, 1 - latent_dim / input_dim, -jnp.inf),
         0.0,
     )
     return jnp.where(limited, worth / (jnp.where(limited, n_task, 1.0) + worth), unlimited)
@@ -241,7 +266,14 @@ class Worth(NamedTuple):
     worse_than_predicting_zero: Array
 
 
-def worth(problem: Problem, n_brain: Real, n_task: Real, penalty: Real | None = None) -> Worth:
+def worth(
+    problem: Problem,
+    n_brain: Real,
+    n_task: Real,
+    penalty: Real | None = None,
+    *,
+    encoding_penalty: Real | str = 0.0,
+) -> Worth:
     """The whole answer at once: what `n_brain` recordings are worth beside `n_task` labels.
 
     >>> import jaxbrain as jb
@@ -254,7 +286,7 @@ def worth(problem: Problem, n_brain: Real, n_task: Real, penalty: Real | None = 
 
     **Arguments**
 
-    - `problem`, `n_brain`, `n_task`, `penalty`: as in `value`.
+    - `problem`, `n_brain`, `n_task`, `penalty`, `encoding_penalty`: as in `value`.
 
     **Returns**
 
@@ -270,13 +302,43 @@ def worth(problem: Problem, n_brain: Real, n_task: Real, penalty: Real | None = 
 
     Those of `risk`, `task_only_risk`, `ridge_risk`, `value` and `information_value`.
     """
-    n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
+    n_brain, encoding = check_recordings(problem, n_brain, encoding_penalty)
+    n_task = check_n_task(problem, n_task)
     penalty = check_penalty(problem, penalty)
-    check_broadcast(n_brain=n_brain, n_task=n_task, penalty=penalty)
+    check_broadcast(n_brain=n_brain, n_task=n_task, penalty=penalty, encoding_penalty=encoding)
+    if not is_white(problem, encoding):
+        return _worth_of_cells(problem, n_brain, n_task, penalty, encoding)
     warn_outside_validated(problem, n_brain)
     traced = problem.with_traced_sizes()
     subspace = brain_stage(traced, n_brain, None, "finite")
     return _worth(traced, subspace, n_brain, n_task, penalty)
+
+
+def _worth_of_cells(
+    problem: Problem,
+    n_brain: Array,
+    n_task: Array,
+    penalty: Array | None,
+    encoding_penalty: Array | None,
+) -> Worth:
+    cells = problem, n_brain, n_task
+    found = checked_cells(*cells, penalty, None, encoding_penalty, "befs", 4)
+    both = solve_cells(*cells, None, None, encoding_penalty, "befs_two_penalties")
+    against_ols = value_of_cells(problem, found.risk, n_task, "ols")
+    return Worth(
+        n_brain=n_brain,
+        n_task=n_task,
+        penalty=found.penalty,
+        risk=found.risk,
+        task_only_risk=least_squares_of(problem, n_task),
+        ridge_risk=ridge_cells(problem, n_task, None).risk,
+        value=against_ols,
+        value_vs_ridge=value_of_cells(problem, found.risk, n_task, "ridge"),
+        information_value=information_of_cells(problem, both.risk, n_task),
+        exchange_rate=against_ols / n_brain,
+        savings=_share(problem.latent_dim, problem.input_dim, against_ols, n_task),
+        worse_than_predicting_zero=found.risk >= problem.total_power,
+    )
 
 
 @jax.jit
@@ -294,7 +356,7 @@ def _worth(problem, subspace, n_brain, n_task, penalty):
         value_vs_ridge=against_ridge(problem, stage, n_task),
         information_value=information_value_of(problem, subspace.misalignment, n_task),
         exchange_rate=against_ols / n_brain,
-        savings=_share(problem, against_ols, n_task),
+        savings=_share(problem.latent_dim, problem.input_dim, against_ols, n_task),
         worse_than_predicting_zero=stage.risk >= problem.total_power,
     )
 
@@ -309,7 +371,9 @@ def _value(problem, subspace, n_task, penalty, baseline, order):
     return against_ridge(problem, stage, n_task)
 
 
-def information_value(problem: Problem, n_brain: Real, n_task: Real) -> Float[Array, "..."]:
+def information_value(
+    problem: Problem, n_brain: Real, n_task: Real, *, encoding_penalty: Real | str = 0.0
+) -> Float[Array, "..."]:
     """How many extra labels the information in the recordings is worth, shrinkage apart.
 
     Against least squares part of the value of recordings is mere shrinkage. Without a penalty on
@@ -324,7 +388,7 @@ def information_value(problem: Problem, n_brain: Real, n_task: Real) -> Float[Ar
 
     **Arguments**
 
-    - `problem`, `n_brain`, `n_task`: as in `value`.
+    - `problem`, `n_brain`, `n_task`, `encoding_penalty`: as in `value`.
 
     **Returns**
 
@@ -340,8 +404,13 @@ def information_value(problem: Problem, n_brain: Real, n_task: Real) -> Float[Ar
 
     Ours: docs/theory.md, "Two penalties".
     """
-    n_brain, n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
-    check_broadcast(n_brain=n_brain, n_task=n_task)
+    n_brain, encoding = check_recordings(problem, n_brain, encoding_penalty)
+    n_task = check_n_task(problem, n_task)
+    check_broadcast(n_brain=n_brain, n_task=n_task, encoding_penalty=encoding)
+    if not is_white(problem, encoding):
+        cells = problem, n_brain, n_task, None, None, encoding
+        found = checked_cells(*cells, "befs_two_penalties")
+        return information_of_cells(problem, found.risk, n_task)
     warn_outside_validated(problem, n_brain)
     traced = problem.with_traced_sizes()
     missed = brain_stage(traced, n_brain, None, "finite").misalignment

@@ -1,0 +1,239 @@
+"""The brain stage for inputs of any covariance: what a penalty learned from recordings leaves free.
+
+A deterministic equivalent over recordings, for any number of them: docs/theory.md, "Inputs of any
+covariance". Numbers of inputs enter through moments over the spectrum alone.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._linalg import implicit_root, implicit_roots, inverse_of_covariance
+from ..models import Problem
+from ..models.geometry import spectrum_nodes, spectrum_terms
+
+
+class LearnedPrior(NamedTuple):
+    """What a penalty knows of the recordings: moments of the inputs, and noise of the features.
+
+    The features are the k latents, for BEFS, or the k combinations of channels that show them, for
+    banded ridge, which knows their strength and meets `spare` other channels of noise alone.
+    """
+
+    nodes: Float[Array, " terms"]
+    density: Float[Array, " terms"]
+    power: Float[Array, " terms"]
+    aligned: Float[Array, "terms k"]
+    features: Float[Array, "terms k k"]
+    noise: Float[Array, "k k"]
+    spare: Array
+    spare_noise: Array
+
+
+class Freedom(NamedTuple):
+    """What labels can move at one penalty: Σ a over directions, and over the task's power.
+
+    a is x/(C + x), between 0 where the penalty C holds a direction and 1 where it lets it go.
+    """
+
+    directions: Array
+    power: Array
+
+
+def befs_prior(problem: Problem, extra_noise: Array | float = 0.0) -> LearnedPrior:
+    """The subspace that latents span; `extra_noise` is that of directions lost among channels."""
+    geometry = problem.geometry
+    noise = problem.encoding_noise
+    k = problem.latent_dim
+    noise = noise if problem.is_matrix_form else jnp.diag(noise)
+    # Without any noise the equations have a limit, which rounding must not be asked for.
+    least = 1e3 * jnp.finfo(noise.dtype).eps
+    noise = noise + (extra_noise + least) * jnp.eye(k, dtype=noise.dtype)
+    zero = jnp.zeros_like(problem.task_noise)
+    return LearnedPrior(
+        spectrum_nodes(geometry.middle, geometry.width),
+        geometry.density,
+        geometry.power,
+        geometry.aligned,
+        geometry.latents,
+        noise,
+        zero,
+        zero,
+    )
+
+
+def banded_prior(problem: Problem) -> LearnedPrior:
+    """All recordings as features, each by how strongly it shows the inputs."""
+    geometry, k = problem.geometry, problem.latent_dim
+    measured = problem.recording_noise
+    if problem.is_matrix_form:
+        lower = jnp.linalg.cholesky(problem.gain)
+        noise = lower.T @ problem.latent_noise @ lower
+        aligned = geometry.aligned @ lower
+        features = jnp.einsum("ia,tij,jb->tab", lower, geometry.latents, lower)
+    else:
+        root = jnp.sqrt(problem.gain)
+        noise = jnp.diag(problem.latent_noise * problem.gain)
+        aligned = geometry.aligned * root[None, :]
+        features = geometry.latents * (root[:, None] * root[None, :])[None]
+    least = 1e3 * jnp.finfo(noise.dtype).eps * jnp.max(problem.gain)
+    noise = noise + (measured + least) * jnp.eye(k, dtype=noise.dtype)
+    channels = k if problem.recording_dim is None else problem.recording_dim
+    return LearnedPrior(
+        spectrum_nodes(geometry.middle, geometry.width),
+        geometry.density,
+        geometry.power,
+        aligned,
+        features,
+        noise,
+        jnp.asarray(channels - k, noise.dtype),
+        measured,
+    )
+
+
+class _Fields(NamedTuple):
+    """The three scalars of the equivalent, as they enter: see `_unknowns`."""
+
+    q0: Array
+    a: Array
+    held: Array
+    loose: Array
+
+
+def _fields(logarithms: Float[Array, "3"]) -> _Fields:
+    u, v, t = jnp.exp(logarithms)
+    q0 = 1 / (u * v + (1 + t) ** 2)
+    return _Fields(q0, (1 + t) * q0, u * q0, v * q0)
+
+
+def _responses(fields: _Fields, s: Array, e: Array, encoding_penalty: Array):
+    """Functions of a variance s: the determinant, and responses of g, g − α and μ to α."""
+    q0, a, p, r = fields
+    l = encoding_penalty + a * s
+    determinant = e * r * s + p * r * s**2 + l**2
+    stiffness = (e * s * q0 + p * encoding_penalty**2) / determinant
+    learned = s * (p * r * s + l * a) / determinant
+    missed = (e * r * s + l * encoding_penalty) / determinant
+    multiplier = s * (e * a - encoding_penalty * p) / determinant
+    return l, determinant, stiffness, learned, missed, multiplier
+
+
+def _features_inverse(
+    prior: LearnedPrior, fields: _Fields, stiffness: Array, feature_penalty: Array
+) -> tuple[Array, Array]:
+    """K⁻¹, and its product with the moments of the features."""
+    matrix = jnp.tensordot(spectrum_terms(stiffness), prior.features, 1)
+    eye = jnp.eye(len(matrix), dtype=matrix.dtype)
+    inverse = inverse_of_covariance(matrix + fields.held * prior.noise + feature_penalty * eye)
+    return inverse, jnp.tensordot(prior.features, inverse, 2)
+
+
+def _ease(s: Array, z: Array, ratio: Array) -> tuple[Array, Array]:
+    """e, and 1/(1 + z s), in units of the outside penalty."""
+    outside = 1 / (1 + z * s)
+    return (1 - ratio) * (z * s + ratio) * outside, outside
+
+
+def solve_fields(
+    prior: LearnedPrior,
+    n_brain: Array,
+    encoding_penalty: Array,
+    z: Array,
+    ratio: Array,
+    feature_penalty: Array,
+    start: Float[Array, "3"],
+) -> Float[Array, "3"]:
+    """Logarithms of the three scalars at one penalty.
+
+    `z` is x over the outside penalty, `ratio` the inside penalty over the outside one, and
+    `feature_penalty` that of the features over the outside one.
+    """
+    s = prior.nodes
+    e, _ = _ease(s, z, ratio)
+    density = prior.density
+
+    def mismatch(logarithms: Array) -> Array:
+        fields = _fields(logarithms)
+        l, determinant, stiffness, _, missed, multiplier = _responses(
+            fields, s, e, encoding_penalty
+        )
+        inverse, felt = _features_inverse(prior, fields, stiffness, feature_penalty)
+
+        def over_directions(function: Array) -> Array:
+            return spectrum_terms(function) @ density
+
+        def over_features(function: Array) -> Array:
+            return spectrum_terms(function) @ felt
+
+        # Channels of noise alone, if any.
+        some = prior.spare * prior.spare_noise > 0
+        held = fields.held * prior.spare_noise + feature_penalty
+        spare = jnp.where(some, prior.spare * prior.spare_noise / jnp.where(some, held, 1.0), 0.0)
+        u = over_directions(s * (e + fields.held * s) / determinant)
+        v = over_directions(s**2 * fields.loose / determinant)
+        t = over_directions(s * l / determinant)
+        u = u - over_features(multiplier**2)
+        v = v + over_features(missed**2) + jnp.sum(inverse * prior.noise) + spare
+        t = t + over_features(missed * multiplier)
+        # Below the root of the equations u or t can be negative: far from it is far enough.
+        found = jnp.stack([u, v, t]) / n_brain
+        tiny = jnp.finfo(found.dtype).tiny
+        return logarithms - jnp.log(jnp.maximum(found, jnp.exp(logarithms) / 10 + tiny))
+
+    return implicit_roots(mismatch, start)
+
+
+def first_guess(
+    prior: LearnedPrior, n_brain: Array, encoding_penalty: Array, z: Array, ratio: Array
+) -> Float[Array, "3"]:
+    """Logarithms of the scalars where the features are few beside the recordings."""
+    s = prior.nodes
+    e, _ = _ease(s, z, ratio)
+
+    def over_directions(function: Array) -> Array:
+        return spectrum_terms(function) @ prior.density
+
+    # 1/a = 1 + tr Σ(aΣ + λ)⁻¹/n, in t = 1/a − 1.
+    def mismatch(log_t: Array) -> Array:
+        a = 1 / (1 + jnp.exp(log_t))
+        return log_t - jnp.log(over_directions(s / (encoding_penalty + a * s)) / n_brain)
+
+    start = jnp.log(over_directions(s / (encoding_penalty + s)) / n_brain)
+    d = prior.density[0]
+    start = jnp.where(n_brain > d, jnp.maximum(start, jnp.log(d / jnp.abs(n_brain - d))), start)
+    log_t = implicit_root(mismatch, start)
+    log_t = jnp.where(jnp.isfinite(log_t), log_t, start)
+    a = 1 / (1 + jnp.exp(log_t))
+    l = encoding_penalty + a * s
+    u = over_directions(s * e / l**2) / n_brain
+    fields = _Fields(a**2, a, u * a**2, jnp.zeros_like(a))
+    _, _, stiffness, _, missed, _ = _responses(fields, s, e, encoding_penalty)
+    inverse, felt = _features_inverse(prior, fields, stiffness, jnp.zeros_like(a))
+    v = (spectrum_terms(missed**2) @ felt + jnp.sum(inverse * prior.noise)) / n_brain
+    return jnp.log(jnp.stack([u, v, jnp.exp(log_t)]))
+
+
+def freedom(
+    prior: LearnedPrior,
+    encoding_penalty: Array,
+    z: Array,
+    ratio: Array,
+    feature_penalty: Array,
+    logarithms: Float[Array, "3"],
+) -> Freedom:
+    """What labels can move, at the scalars that `solve_fields` has found."""
+    s, fields = prior.nodes, _fields(logarithms)
+    e, outside = _ease(s, z, ratio)
+    _, determinant, stiffness, learned, _, _ = _responses(fields, s, e, encoding_penalty)
+    inverse, felt = _features_inverse(prior, fields, stiffness, feature_penalty)
+    passed = (1 - ratio) * outside
+    own = spectrum_terms(z * s * (outside + passed**2 * fields.loose * s / determinant))
+    through = spectrum_terms(passed * learned)
+    shown = through @ prior.aligned
+    return Freedom(
+        directions=own @ prior.density + z * (spectrum_terms((passed * learned) ** 2) @ felt),
+        power=own @ prior.power + z * (shown @ inverse @ shown),
+    )
