@@ -162,53 +162,70 @@ def _height_and_slope(function: Callable, root: Array, held: tuple) -> tuple[Arr
 
 
 def implicit_roots(
-    function: Callable[[Array], Array], start: Float[Array, " n"], max_steps: int = 60
-) -> Float[Array, " n"]:
-    """Root of a function of a few numbers by Newton's method, with its implicit derivative.
+    function: Callable[[Array], Array],
+    start: Float[Array, " n"],
+    inverse: Float[Array, "n n"],
+    max_steps: int = 400,
+) -> tuple[Float[Array, " n"], Float[Array, "n n"]]:
+    """Root of a function of a few numbers by Broyden's method, with its implicit derivative.
 
-    As `implicit_root`. No step moves a number by more than 1: take logarithms. Steps are taken with
-    the whole Jacobian, by forward derivatives.
+    Write it so that `at − function(at)` comes nearer to the root, if slowly. `inverse` is a guess
+    of the inverse of the Jacobian; what it has become comes with the root, for the next one. No
+    step moves a number by more than 1: take logarithms. NaN where steps have not become small.
     """
     converted, held = jax.closure_convert(function, start)
-    return _roots(converted, max_steps, jax.lax.stop_gradient(start), tuple(held))
+    fixed = jax.lax.stop_gradient((start, inverse))
+    return _roots(converted, max_steps, *fixed, tuple(held))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _roots(function: Callable, max_steps: int, start: Array, held: tuple) -> Array:
-    # Twice as many digits come with each step: the next one would end at rounding.
-    tolerance = jnp.sqrt(jnp.finfo(start.dtype).eps)
+def _roots(
+    function: Callable, max_steps: int, start: Array, inverse: Array, held: tuple
+) -> tuple[Array, Array]:
+    tolerance = jnp.finfo(start.dtype).eps ** 0.6
+
+    eye = jnp.eye(len(start), dtype=start.dtype)
 
     def unfinished(state):
-        _, size, count = state
+        *_, size, count, _ = state
         return (count < max_steps) & (size > tolerance)
 
     def improve(state):
-        root, _, count = state
-        heights, slopes = _heights_and_slopes(function, root, held)
-        step = jnp.linalg.solve(slopes, heights)
-        return root - jnp.clip(step, -1.0, 1.0), jnp.max(jnp.abs(step)), count + 1
+        root, heights, inverse, _, count, forced = state
+        step = jnp.clip(-inverse @ heights, -1.0, 1.0)
+        at = root + step
+        there = function(at, *held)
+        # Where a step leads away, one without the Jacobian comes next, and is taken.
+        taken = forced | (jnp.sum(there**2) < jnp.sum(heights**2))
+        # Sherman and Morrison: the inverse of the Jacobian that explains this step.
+        moved = inverse @ (there - heights)
+        shrunk = step @ moved
+        trusted = jnp.abs(shrunk) > 1e-3 * (step @ step)
+        turn = (step - moved) / jnp.where(trusted, shrunk, 1.0)
+        better = inverse + turn[:, None] * (step @ inverse)[None, :]
+        better = jnp.where(trusted & jnp.all(jnp.isfinite(better)), better, inverse)
+        size = jnp.where(taken, jnp.max(jnp.abs(step)), jnp.inf)
+        kept = (jnp.where(taken, *pair) for pair in ((at, root), (there, heights), (better, eye)))
+        return *kept, size, count + 1, ~taken
 
     infinite = jnp.full((), jnp.inf, start.dtype)
-    root, size, _ = jax.lax.while_loop(unfinished, improve, (start, infinite, 0))
-    return jnp.where(size <= tolerance, root, jnp.nan)
+    state = (start, function(start, *held), inverse, infinite, 0, jnp.ones((), bool))
+    root, _, inverse, size, *_ = jax.lax.while_loop(unfinished, improve, state)
+    return jnp.where(size <= tolerance, root, jnp.nan), inverse
 
 
 @_roots.defjvp
 def _roots_jvp(function, max_steps, primals, tangents):
-    roots = _roots(function, max_steps, *primals)
+    roots, inverse = _roots(function, max_steps, *primals)
     *_, held = primals
     *_, changes = tangents
-    _, slopes = _heights_and_slopes(function, roots, held)
+
+    def along(direction: Array) -> Array:
+        return jax.jvp(lambda at: function(at, *held), (roots,), (direction,))[1]
+
+    slopes = jax.vmap(along, out_axes=1)(jnp.eye(len(roots), dtype=roots.dtype))
     _, rises = jax.jvp(lambda held: function(roots, *held), (held,), (changes,))
-    return roots, -jnp.linalg.solve(slopes, rises)
-
-
-def _heights_and_slopes(function: Callable, roots: Array, held: tuple) -> tuple[Array, Array]:
-    def along(direction: Array) -> tuple[Array, Array]:
-        return jax.jvp(lambda at: function(at, *held), (roots,), (direction,))
-
-    heights, slopes = jax.vmap(along, out_axes=(None, 1))(jnp.eye(len(roots), dtype=roots.dtype))
-    return heights, slopes
+    return (roots, inverse), (-jnp.linalg.solve(slopes, rises), jnp.zeros_like(inverse))
 
 
 @jax.custom_jvp

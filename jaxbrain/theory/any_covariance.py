@@ -1,12 +1,13 @@
-"""Test errors for inputs of any covariance and any number of recordings, cell by cell.
+"""Test errors for inputs of any covariance and any number of recordings.
 
-The brain stage is that of `learned_prior`, the task stage that of `spectral_stage`. What is best is
-searched for here: along the penalty, and along a second one where the estimator has two.
+The brain stage is that of `learned_prior`, the task stage that of `spectral_stage`. Here they meet:
+once for each number of recordings and each penalty of theirs, for all labels and all other
+penalties.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -18,22 +19,22 @@ from jaxtyping import Array, Float
 from .._checks import is_concrete
 from .._linalg import implicit_minimum, implicit_root
 from ..models import Problem
-from ..models.geometry import InputGeometry
+from ..models.geometry import InputGeometry, spectrum_terms
 from .accuracy import warn_outside_validated_ridge
-from .learned_prior import (
-    Freedom,
-    LearnedPrior,
-    banded_prior,
-    befs_prior,
-    first_guess,
-    freedom,
-    solve_fields,
+from .learned_prior import Freedom, LearnedPrior, banded_prior, befs_prior, freedoms, padded_dim
+from .spectral_stage import (
+    Stage,
+    at_best_penalty,
+    at_penalty,
+    ends,
+    labels_for,
+    stage_of,
 )
-from .spectral_stage import Tuned, ridge_stage, stage
 
-# Second penalties and encoding penalties are searched over these many nats, at as many points.
-_SECOND = {"befs_two_penalties": (-9.0, -0.02, 10), "banded_ridge": (-7.0, 7.0, 11)}
-_ENCODING = (-7.0, 5.0, 9)
+# In nats around a natural value, and at so many points, second penalties are searched for: of BEFS
+# as a share of the outside penalty, of banded ridge over the outside one; and encoding penalties.
+_SECOND = {"befs_two_penalties": (-9.0, -0.02, 12), "banded_ridge": (-5.0, 5.0, 13)}
+_ENCODING = (-7.0, 5.0, 12)
 
 
 class Answer(NamedTuple):
@@ -43,6 +44,33 @@ class Answer(NamedTuple):
     penalty: Array
     second_penalty: Array
     encoding_penalty: Array
+
+
+class _Study(NamedTuple):
+    """A problem in shapes that hardly depend on its sizes."""
+
+    prior: LearnedPrior
+    total_power: Array
+    noise: Array
+    input_dim: Array
+    mean_variance: Array
+    mean_gain: Array
+    mean_noise: Array
+    lowest: Array
+    highest: Array
+    channels: Any
+
+
+class _Channels(NamedTuple):
+    """What tells how well directions are estimated among channels: see `lost_directions`."""
+
+    spare: Array
+    latent_dim: Array
+    noise: Array
+    encoding_noise: Array
+    latent_noise: Array
+    gain: Array
+    directions: Array
 
 
 def with_geometry(problem: Problem) -> Problem:
@@ -55,19 +83,58 @@ def with_geometry(problem: Problem) -> Problem:
         # An outer product: any of its columns tells the vector.
         largest = jnp.argmax(jnp.diagonal(aligned))
         size = aligned[largest, largest]
-        known = size > 0
-        inside = jnp.where(known, aligned[largest] / jnp.sqrt(jnp.where(known, size, 1.0)), 0.0)
+        inside = aligned[largest] / _root(jnp.where(size > 0, size, 1.0))
     else:
-        # Square roots have no derivative at 0.
-        some = aligned > 0
-        inside = jnp.where(some, jnp.sqrt(jnp.where(some, aligned, 1.0)), 0.0)
-    missed = problem.misaligned_power
-    some = missed > 0
-    outside = jnp.where(some, jnp.sqrt(jnp.where(some, missed, 1.0)), 0.0)
+        inside = _root(aligned)
+    outside = _root(problem.misaligned_power)
     weights = jnp.zeros(d, inside.dtype).at[:k].set(inside).at[k].set(outside)
     eye = jnp.eye(d, k, dtype=inside.dtype)
     geometry = InputGeometry(jnp.ones(d, inside.dtype), eye, weights)
     return eqx.tree_at(lambda p: p.geometry, problem, geometry, is_leaf=lambda x: x is None)
+
+
+def _root(power: Array) -> Array:
+    """Square roots, whose derivatives at 0 are 0."""
+    some = power > 0
+    return jnp.where(some, jnp.sqrt(jnp.where(some, power, 1.0)), 0.0)
+
+
+@partial(jax.jit, static_argnames="estimator")
+def _study(problem: Problem, estimator: str) -> _Study:
+    geometry, k = problem.geometry, problem.latent_dim
+    banded = estimator == "banded_ridge"
+    prior = banded_prior(problem) if banded else befs_prior(problem)
+    channels = None
+    if not banded and problem.recording_dim is not None and problem.recording_dim > k:
+        more = (0, padded_dim(k) - k)
+        matrices = (problem.encoding_noise, problem.latent_noise, problem.gain)
+        if not problem.is_matrix_form:
+            matrices = tuple(jnp.diag(spectrum) for spectrum in matrices)
+        encoding, latent, gain = (jnp.pad(matrix, (more, more)) for matrix in matrices)
+        channels = _Channels(
+            spare=jnp.asarray(problem.recording_dim - k, encoding.dtype),
+            latent_dim=jnp.asarray(k, encoding.dtype),
+            noise=problem.recording_noise,
+            encoding_noise=encoding,
+            latent_noise=latent,
+            gain=gain + jnp.diag(prior.padding),
+            directions=jnp.trace(geometry.latents, axis1=1, axis2=2) / k,
+        )
+    fixed = jax.lax.stop_gradient(geometry.variances)
+    largest = jnp.max(fixed)
+    lowest, highest = ends(jnp.maximum(jnp.min(fixed), 1e-9 * largest), largest)
+    return _Study(
+        prior,
+        problem.total_power,
+        problem.task_noise,
+        jnp.asarray(problem.input_dim, fixed.dtype),
+        jnp.mean(geometry.variances),
+        problem.trace(problem.gain) / k,
+        problem.trace(problem.encoding_noise) / k,
+        lowest,
+        highest,
+        channels,
+    )
 
 
 def solve_cells(
@@ -80,18 +147,22 @@ def solve_cells(
     estimator: str,
 ) -> Answer:
     """Answers of the shape that all numbers broadcast to; None stands for the best penalty."""
-    given = [x for x in (penalty, second_penalty, encoding_penalty) if x is not None]
-    cells = jnp.broadcast_arrays(n_brain, n_task, *given)
-    shape = cells[0].shape
-    return jax.tree.map(
-        lambda x: x.reshape(shape),
-        _solve_cells(
-            problem,
-            tuple(cell.ravel() for cell in cells),
-            tuple(x is not None for x in (penalty, second_penalty, encoding_penalty)),
-            estimator,
-        ),
-    )
+    study = _study(problem, estimator)
+    # What the brain stage depends on; the task stage is then as good as free.
+    brain = [n_brain] if encoding_penalty is None else [n_brain, encoding_penalty]
+    ratio = None
+    if penalty is not None and second_penalty is not None:
+        ratio = second_penalty / penalty
+        brain.append(ratio)
+    task = [n_task] + [x for x in (penalty, second_penalty) if x is not None]
+    shape = np.broadcast_shapes(*(x.shape for x in (*brain, *task)))
+    brain_shape = np.broadcast_shapes(*(x.shape for x in brain))
+    which = np.broadcast_to(np.arange(int(np.prod(brain_shape))).reshape(brain_shape), shape)
+    brain = tuple(jnp.broadcast_to(x, brain_shape).ravel() for x in brain)
+    task = tuple(jnp.broadcast_to(x, shape).ravel() for x in task)
+    given = tuple(x is not None for x in (penalty, second_penalty, encoding_penalty))
+    found = _solve_cells(study, brain, task, jnp.asarray(which.ravel()), given, estimator)
+    return jax.tree.map(lambda x: x.reshape(shape), found)
 
 
 def checked_cells(
@@ -132,20 +203,26 @@ def check_options(shift: object, order: str) -> None:
         raise ValueError("order 'first' is for white inputs and encoding_penalty = 0")
 
 
-@jax.jit
 def least_squares_of(problem: Problem, n_task: Array) -> Array:
     """σ²d/(n − d − 1), whatever the covariance."""
-    spare = n_task - problem.input_dim - 1
+    return _least_squares(problem.task_noise, problem.input_dim, n_task)
+
+
+@jax.jit
+def _least_squares(noise: Array, d: Any, n_task: Array) -> Array:
+    spare = n_task - d - 1
     known = spare > 0
-    error = problem.task_noise * problem.input_dim / jnp.where(known, spare, 1.0)
-    return jnp.where(known, error, jnp.inf)
+    return jnp.where(known, noise * d / jnp.where(known, spare, 1.0), jnp.inf)
 
 
 def value_of_cells(problem: Problem, risk: Array, n_task: Array, baseline: str) -> Array:
     """Labels that least squares, or ridge at its best penalty, needs beyond n_task."""
     if baseline == "ols":
         return problem.input_dim + 1 + problem.task_noise * problem.input_dim / risk - n_task
-    return labels_of_ridge(with_geometry(problem), risk, n_task) - n_task
+    study = _study(with_geometry(problem), "befs")
+    cells = jnp.broadcast_arrays(risk, n_task)
+    labels = _labels_of_ridge(study, cells[0].ravel()).reshape(cells[0].shape)
+    return labels - n_task
 
 
 def information_of_cells(problem: Problem, risk: Array, n_task: Array) -> Array:
@@ -154,277 +231,280 @@ def information_of_cells(problem: Problem, risk: Array, n_task: Array) -> Array:
     return jnp.where(jnp.broadcast_to(n_task == 0, worth.shape), 0.0, worth)
 
 
-@eqx.filter_jit
-def _solve_cells(problem: Problem, cells: Any, given: tuple[bool, ...], estimator: str) -> Answer:
-    def one(numbers: Any) -> Answer:
-        n_brain, n_task, *penalties = numbers
-        penalties = iter(penalties)
-        penalty, *others = (next(penalties) if known else None for known in given)
-        # More recordings than these teach all there is; without labels and without a penalty
-        # nothing has to be solved.
-        n_brain = jnp.minimum(n_brain, 1e9 * problem.input_dim)
-        labels = jnp.maximum(n_task, 1e-3)
-        free = None if penalty is None else penalty == 0
-        penalty = None if penalty is None else jnp.where(penalty == 0, 1.0, penalty)
-        found = _cell(problem, n_brain, labels, penalty, *others, estimator)
-        risk = jnp.where(n_task > 0, found.risk, problem.total_power)
-        if free is None:
-            return found._replace(risk=risk)
-        return found._replace(
-            risk=jnp.where(free, least_squares_of(problem, n_task), risk),
-            penalty=jnp.where(free, 0.0, found.penalty),
-        )
-
-    return jax.lax.map(one, cells)
+def ridge_risk_of(problem: Problem, n_task: Array, penalty: Array | None) -> Array:
+    """Ridge regression in the same coordinates, at a given penalty or at its best one."""
+    study = _study(problem, "befs")
+    if penalty is None:
+        return _ridge(study, n_task.ravel(), None).reshape(n_task.shape)
+    cells = jnp.broadcast_arrays(n_task, penalty)
+    return _ridge(study, *(cell.ravel() for cell in cells)).reshape(cells[0].shape)
 
 
-def _cell(
-    problem: Problem,
-    n_brain: Array,
-    n_task: Array,
-    penalty: Array | None,
-    second_penalty: Array | None,
-    encoding_penalty: Array | None,
+def _ridge_stage(study: _Study) -> Stage:
+    prior = study.prior
+
+    def free(log_z: Array) -> Freedom:
+        learned = jnp.exp(log_z)[:, None] * prior.nodes[None, :]
+        terms = spectrum_terms(learned / (1 + learned))
+        return Freedom(terms @ prior.density, terms @ prior.power)
+
+    return stage_of(free, study.lowest, study.highest, study.total_power, study.noise)
+
+
+@jax.jit
+def _ridge(study: _Study, n_task: Array, penalty: Array | None) -> Array:
+    stage = _ridge_stage(study)
+    labels = jnp.maximum(n_task, 1e-3)
+    if penalty is None:
+        risk = jax.vmap(lambda n: at_best_penalty(stage, n).risk)(labels)
+    else:
+        free = penalty == 0
+        held = jnp.where(free, 1.0, penalty)
+        risk = jax.vmap(lambda n, held: at_penalty(stage, n, held).risk)(labels, held)
+        risk = jnp.where(free, _least_squares(study.noise, study.input_dim, n_task), risk)
+    return jnp.where(n_task > 0, risk, study.total_power)
+
+
+@jax.jit
+def _labels_of_ridge(study: _Study, risk: Array) -> Array:
+    stage = _ridge_stage(study)
+    return jax.lax.map(lambda one: labels_for(stage, one), risk)
+
+
+@partial(jax.jit, static_argnames=("given", "estimator"))
+def _solve_cells(
+    study: _Study,
+    brain: tuple[Array, ...],
+    task: tuple[Array, ...],
+    which: Array,
+    given: tuple[bool, bool, bool],
     estimator: str,
 ) -> Answer:
-    def at_encoding(encoding: Array) -> Answer:
-        return _at_encoding_penalty(
-            problem, n_brain, n_task, penalty, second_penalty, encoding, estimator
+    search = _Search(study, *given, estimator)
+    stages = jax.lax.map(search.stages, brain)
+
+    def one(cell: tuple[Array, tuple[Array, ...]]) -> Answer:
+        which, task = cell
+        return search.answer(jax.tree.map(lambda x: x[which], stages), *task)
+
+    return jax.lax.map(one, (which, task))
+
+
+class _Stages(NamedTuple):
+    """Stages at some encoding penalties and some second penalties; those axes come first."""
+
+    stage: Stage
+    encoding: Array
+    """The encoding penalty, or the ends of those searched, in logarithms."""
+    second: Array
+    """The ends of the second penalties searched, in logarithms, over the outside penalty."""
+
+
+class _Search(NamedTuple):
+    """Which penalties are given, and how the others are searched for."""
+
+    study: _Study
+    has_penalty: bool
+    has_second: bool
+    has_encoding: bool
+    estimator: str
+
+    def stages(self, brain: tuple[Array, ...]) -> _Stages:
+        """All that the recordings decide."""
+        study, (n_brain, *others) = self.study, brain
+        # More recordings than these teach all there is.
+        n_brain = jnp.minimum(n_brain, 1e9 * study.input_dim)
+        ratio = others.pop() if self.has_penalty and self.has_second else None
+        if self.has_encoding:
+            encoding = others.pop()
+            stage, second = self._at_encoding(n_brain, encoding, ratio)
+            return _Stages(stage, encoding, second)
+        # Ridge regression of one latent alone would take σ²d/n of a mean variance.
+        natural = study.mean_variance * (study.mean_noise + 0.1) * study.input_dim / n_brain
+        low, high, count = _ENCODING
+        limits = jax.lax.stop_gradient(jnp.log(natural)) + jnp.asarray([low, high], n_brain.dtype)
+        stage, second = jax.lax.map(
+            lambda u: self._at_encoding(n_brain, jnp.exp(u), ratio), _points(limits, count)
+        )
+        return _Stages(stage, limits, jax.tree.map(lambda x: x[0], second))
+
+    def _at_encoding(
+        self, n_brain: Array, encoding: Array, ratio: Array | None
+    ) -> tuple[Stage, Array]:
+        study, zero = self.study, jnp.zeros_like(n_brain)
+        prior = study.prior
+        if study.channels is not None:
+            lost = lost_directions(prior, study.channels, n_brain, encoding)
+            prior = prior._replace(noise=prior.noise + lost.noise)
+
+        def at(log_second: Array) -> Stage:
+            second = jnp.exp(log_second)
+            pair = (zero, second) if self.estimator == "banded_ridge" else (second, zero)
+            return stage_of(
+                partial(freedoms, prior, n_brain, encoding, *pair),
+                study.lowest,
+                study.highest,
+                study.total_power,
+                study.noise,
+            )
+
+        if self.estimator == "befs":
+            return at(jnp.full_like(n_brain, -jnp.inf)), jnp.zeros(2, n_brain.dtype)
+        if ratio is not None:
+            return at(jnp.log(ratio)), jnp.zeros(2, n_brain.dtype)
+        limits = self._second_limits(n_brain.dtype)
+        return jax.lax.map(at, _points(limits, _SECOND[self.estimator][2])), limits
+
+    def _second_limits(self, dtype: Any) -> Array:
+        low, high, _ = _SECOND[self.estimator]
+        limits = jnp.asarray([low, high], dtype)
+        if self.estimator == "banded_ridge":
+            # Of this size the prior variance of what latents show is that of the rest.
+            natural = self.study.mean_gain / self.study.mean_variance
+            limits = limits + jax.lax.stop_gradient(jnp.log(natural))
+        return limits
+
+    def answer(self, stages: _Stages, n_task: Array, *penalties: Array) -> Answer:
+        """The answer at one number of labels."""
+        left = list(penalties)
+        penalty = left.pop(0) if self.has_penalty else None
+        second = left.pop(0) if self.has_second else None
+        # Without labels and without a penalty there is nothing to solve.
+        labels = jnp.maximum(n_task, 1e-3)
+        free = jnp.zeros((), bool) if penalty is None else penalty == 0
+        held = None if penalty is None else jnp.where(free, 1.0, penalty)
+        stage, encoding = stages.stage, stages.encoding
+        if not self.has_encoding:
+            limits, count = stages.encoding, _ENCODING[2]
+            risks = jax.lax.map(
+                lambda one: self._at_second(one, stages.second, labels, held, second)[0], stage
+            )
+            best = _least(risks, limits)
+            stage, encoding = _between(stage, limits, best, count), jnp.exp(best)
+        risk, used, beside = self._at_second(stage, stages.second, labels, held, second)
+        risk = jnp.where(n_task > 0, risk, self.study.total_power)
+        least_squares = _least_squares(self.study.noise, self.study.input_dim, n_task)
+        return Answer(
+            jnp.where(free, least_squares, risk), jnp.where(free, 0.0, used), beside, encoding
         )
 
-    if encoding_penalty is not None:
-        return at_encoding(encoding_penalty)
-    # Ridge regression of one latent alone would take σ²d/n of a mean variance.
-    geometry = problem.geometry
-    noise = problem.trace(problem.encoding_noise) / problem.latent_dim
-    centre = jnp.log(jnp.mean(geometry.variances) * (noise + 0.1) * geometry.input_dim / n_brain)
-    low, high, count = _ENCODING
-    best = best_along(lambda u: at_encoding(jnp.exp(u)).risk, centre + low, centre + high, count)
-    return at_encoding(jnp.exp(best))
+    def _at_second(
+        self,
+        stage: Stage,
+        limits: Array,
+        n_task: Array,
+        penalty: Array | None,
+        second: Array | None,
+    ) -> tuple[Array, Array, Array]:
+        """Test error, outside penalty and second penalty, at the best of those not given."""
+
+        def at(stage: Stage) -> Any:
+            if penalty is None:
+                return at_best_penalty(stage, n_task)
+            return at_penalty(stage, n_task, penalty)
+
+        if self.estimator == "befs":
+            found = at(stage)
+            return found.risk, found.penalty, jnp.zeros_like(n_task)
+        if penalty is not None and second is not None:
+            found = at(stage)
+            return found.risk, found.penalty, second
+        count = _SECOND[self.estimator][2]
+        if second is None:
+            best = _least(jax.lax.map(lambda one: at(one).risk, stage), limits)
+            found = at(_between(stage, limits, best, count))
+            return found.risk, found.penalty, found.penalty * jnp.exp(best)
+
+        # The second penalty alone: of each outside penalty the share follows.
+        def beside(log_penalty: Array) -> Any:
+            share = jnp.log(second) - log_penalty
+            kept = jnp.clip(share, limits[0], limits[1])
+            return at_penalty(_between(stage, limits, kept, count), n_task, jnp.exp(log_penalty))
+
+        searched = jnp.log(second) - limits[::-1]
+        points = _points(searched, count)
+        best = _least(jax.lax.map(lambda one: beside(one).risk, points), searched)
+        return beside(best).risk, jnp.exp(best), second
 
 
-def best_along(risk: Callable[[Array], Array], low: Array, high: Array, count: int) -> Array:
-    """Where a smooth function of one number is least, from its values at a few points.
+def _points(limits: Array, count: int) -> Array:
+    """Where a polynomial between two limits is to be known."""
+    points = jnp.asarray(np.cos(np.pi * np.arange(count) / (count - 1)), limits.dtype)
+    return (limits[0] + limits[1]) / 2 + (limits[1] - limits[0]) / 2 * points
 
-    In between it is the polynomial through them; at equal values the derivative is still that of an
-    implicit function.
-    """
+
+def _weights(limits: Array, at: Array, count: int) -> Array:
+    """Weights of the values at the points in that of their polynomial."""
     points = np.cos(np.pi * np.arange(count) / (count - 1))
-    middle, half = (low + high) / 2, (high - low) / 2
-    at = middle + half * jnp.asarray(points, middle.dtype)
-    values = jax.lax.map(risk, at)
-    basis = np.linalg.inv(np.polynomial.chebyshev.chebvander(points, count - 1))
-    terms = jnp.asarray(basis, middle.dtype) @ values
+    to_terms = np.linalg.inv(np.polynomial.chebyshev.chebvander(points, count - 1))
+    scaled = (2 * at - limits[0] - limits[1]) / (limits[1] - limits[0])
+    scaled = jnp.clip(scaled, -0.999999, 0.999999)
+    values = jnp.cos(jnp.arccos(scaled) * jnp.arange(count, dtype=at.dtype))
+    return values @ jnp.asarray(to_terms, at.dtype)
 
-    def polynomial(u: Array) -> Array:
-        scaled = (u - middle) / half
-        previous, current = jnp.ones_like(scaled), scaled
-        total = terms[0] + terms[1] * current
-        for term in terms[2:]:
-            previous, current = current, 2 * scaled * current - previous
-            total = total + term * current
-        return total
 
-    grid = middle + half * jnp.linspace(-1.0, 1.0, 65, dtype=middle.dtype)
+def _between(stages: Stage, limits: Array, at: Array, count: int) -> Stage:
+    """The stage between those at the points."""
+    terms = jnp.tensordot(_weights(limits, at, count), stages.terms, 1)
+    return Stage(terms, *(x[0] for x in stages[1:]))
+
+
+def _least(risks: Array, limits: Array) -> Array:
+    """Where the polynomial through these values is least."""
+    count = len(risks)
+
+    def polynomial(at: Array) -> Array:
+        return _weights(limits, at, count) @ risks
+
+    grid = limits[0] + (limits[1] - limits[0]) * jnp.linspace(0.0, 1.0, 65, dtype=risks.dtype)
     return implicit_minimum(polynomial, grid)[0]
 
 
-def _at_encoding_penalty(
-    problem: Problem,
-    n_brain: Array,
-    n_task: Array,
-    penalty: Array | None,
-    second_penalty: Array | None,
-    encoding_penalty: Array,
-    estimator: str,
-) -> Answer:
-    geometry = problem.geometry
-    noise, total = problem.task_noise, problem.total_power
-    if estimator == "banded_ridge":
-        prior = banded_prior(problem)
-    else:
-        prior = befs_prior(problem, lost_directions(problem, n_brain, encoding_penalty).noise)
-    fixed = jax.lax.stop_gradient(geometry.variances)
-    lowest, highest = -jnp.log(jnp.max(fixed)) - 14.0, -jnp.log(jnp.min(fixed)) + 9.0
-    # A Bayesian's penalty on all weights, and what is left of the labels.
-    scale = jax.lax.stop_gradient(noise * geometry.total_variance / total)
-    guess = jnp.log(jnp.maximum(n_task, 1.0) / 2 / scale)
-
-    def along(ratio: Array, features: Array, outside: Array | None) -> Tuned:
-        freedoms = _freedoms(prior, n_brain, encoding_penalty, ratio, features)
-        return stage(freedoms, total, noise, n_task, outside, guess, lowest, highest)
-
-    zero = jnp.zeros_like(noise)
-    if estimator == "befs":
-        found = along(zero, zero, penalty)
-        return Answer(found.risk, found.penalty, zero, encoding_penalty)
-    low, high, count = _SECOND[estimator]
-    if estimator == "befs_two_penalties":
-
-        def at(log_ratio: Array, outside: Array | None) -> Tuned:
-            return along(jnp.exp(log_ratio), zero, outside)
-
-        centre = zero
-    else:
-
-        def at(log_ratio: Array, outside: Array | None) -> Tuned:
-            return along(zero, jnp.exp(log_ratio), outside)
-
-        # Of this size the prior variance of what latents show is that of the rest.
-        shown = problem.trace(problem.gain) / problem.latent_dim
-        centre = jax.lax.stop_gradient(jnp.log(shown / jnp.mean(geometry.variances)))
-    if second_penalty is None:
-        if penalty is None:
-            best = best_along(lambda u: at(u, None).risk, centre + low, centre + high, count)
-        else:
-            best = best_along(lambda u: at(u, penalty).risk, centre + low, centre + high, count)
-        found = at(best, penalty)
-    elif penalty is None:
-        # The ratio follows the outside penalty, of which the best one is wanted.
-        def at_outside(log_outside: Array) -> Array:
-            outside = jnp.exp(log_outside)
-            return at(jnp.log(second_penalty / outside), outside).risk
-
-        middle = jnp.log(scale / jnp.maximum(n_task, 1.0))
-        log_outside = best_along(at_outside, middle - 6.0, middle + 6.0, 11)
-        penalty = jnp.exp(log_outside)
-        best = jnp.log(second_penalty / penalty)
-        found = at(best, penalty)
-    else:
-        best = jnp.log(second_penalty / penalty)
-        found = at(best, penalty)
-    return Answer(found.risk, found.penalty, found.penalty * jnp.exp(best), encoding_penalty)
-
-
-def _freedoms(
-    prior: LearnedPrior, n_brain: Array, encoding_penalty: Array, ratio: Array, features: Array
-) -> Callable[[Array], Freedom]:
-    def freedoms(log_z: Float[Array, " points"]) -> Freedom:
-        """Both sums at ascending penalties, each solved from where the ones before point."""
-
-        def solve(state: tuple[Array, Array], log_z: Array) -> tuple[tuple[Array, Array], Freedom]:
-            start, change = state
-            z = jnp.exp(log_z)
-            found = solve_fields(
-                prior, n_brain, encoding_penalty, z, ratio, features, start + change
-            )
-            fixed = jax.lax.stop_gradient(found)
-            learned = freedom(prior, encoding_penalty, z, ratio, features, found)
-            return (fixed, fixed - start), learned
-
-        first = first_guess(prior, n_brain, encoding_penalty, jnp.exp(log_z[0]), ratio)
-        first = jax.lax.stop_gradient(first)
-        return jax.lax.scan(solve, (first, jnp.zeros_like(first)), log_z)[1]
-
-    return freedoms
-
-
 class LostDirections(NamedTuple):
-    """What is lost where directions are estimated among noisy channels, (k,) or (k, k)."""
+    """What is lost where directions are estimated among noisy channels."""
 
-    noise: Array
+    noise: Float[Array, "k k"]
     """As encoding noise beside that of the latents."""
     share: Array
     """The mean share of a direction that lies among channels of noise alone."""
 
 
-def lost_directions(problem: Problem, n_brain: Array, encoding_penalty: Array) -> LostDirections:
-    """Noise of latents that stands for directions lost among channels: docs/theory.md, (12e)."""
-    k, channels = problem.latent_dim, problem.recording_dim
-    zero = jnp.zeros((), problem.task_noise.dtype)
-    if channels is None or channels <= k:
-        return LostDirections(zero, zero)
-    geometry = problem.geometry
-    s = jnp.exp(jnp.log(geometry.variances))
+def lost_directions(
+    prior: LearnedPrior, channels: _Channels, n_brain: Array, encoding_penalty: Array
+) -> LostDirections:
+    """Noise of latents that stands for directions lost among channels: docs/theory.md, (39)."""
+    s, penalty = prior.nodes, encoding_penalty
 
-    # Of ridge encoding: a, and the means of Γ, of SW⁻¹S and of SW⁻¹SW⁻¹S over n.
+    def over(function: Array) -> Array:
+        return spectrum_terms(function) @ prior.density
+
+    # Of ridge encoding: a, and the means of SW⁻¹S and SW⁻¹SW⁻¹S over n.
     def mismatch(log_t: Array) -> Array:
         a = 1 / (1 + jnp.exp(log_t))
-        return log_t - jnp.log(jnp.sum(s / (encoding_penalty + a * s)) / n_brain)
+        return log_t - jnp.log(over(s / (penalty + a * s)) / n_brain)
 
-    start = jnp.log(jnp.sum(s / (encoding_penalty + s)) / n_brain)
-    d = geometry.input_dim
+    start, d = jnp.log(over(s / (penalty + s)) / n_brain), prior.density[0]
     start = jnp.where(n_brain > d, jnp.maximum(start, jnp.log(d / jnp.abs(n_brain - d))), start)
     a = 1 / (1 + jnp.exp(implicit_root(mismatch, start)))
-    q = 1 / (a * s + encoding_penalty)
-    # The mean of Q1Q, Q the resolvent: docs/theory.md, (37).
-    eta = a**2 * jnp.sum((s * q) ** 2) / n_brain
-    twice = q**2 + s * q**2 * a**2 * jnp.sum(s * q**2) / (n_brain * (1 - eta))
-    degrees = jnp.sum(1 - encoding_penalty * q)
-    kept = 1 - encoding_penalty * a * q
-    kept_twice = 1 - 2 * encoding_penalty * (1 - encoding_penalty * q) / s
-    kept_twice = kept_twice + encoding_penalty**2 * (q - encoding_penalty * twice) / s
-    shares = jnp.sum(geometry.directions**2, axis=1) / k
-    seen, slope = shares @ kept, shares @ kept_twice / (shares @ kept)
-    strength = n_brain * seen
-    spare = (channels - k) * problem.recording_noise**2
-    if problem.is_matrix_form:
-        eye = jnp.eye(k, dtype=s.dtype)
-        signal = (strength * eye + degrees * problem.latent_noise) @ problem.gain
-        inverse = jnp.linalg.inv(signal)
-        lost = degrees * slope * spare * inverse @ inverse
-        share = jnp.minimum(jnp.trace(lost) / k, 1.0)
-        lost = lost / (1 - jnp.minimum(share, 0.95))
-        noise = lost @ (strength / degrees * eye + problem.encoding_noise)
-        return LostDirections((noise + noise.T) / 2, share)
-    signal = (strength + degrees * problem.latent_noise) * problem.gain
-    lost = jnp.minimum(degrees * slope * spare / signal**2, 0.95)
-    noise = lost / (1 - lost) * (strength / degrees + problem.encoding_noise)
-    return LostDirections(jnp.diag(noise), jnp.mean(lost))
-
-
-@eqx.filter_jit
-def ridge_cells(problem: Problem, n_task: Array, penalty: Array | None) -> Tuned:
-    """Ridge regression in the same coordinates, at a given penalty or its best one."""
-    geometry = problem.geometry
-    variances, power = geometry.variances, geometry.weights**2
-    cells = (n_task,) if penalty is None else tuple(jnp.broadcast_arrays(n_task, penalty))
-
-    def one(numbers: tuple[Array, ...]) -> Tuned:
-        return ridge_stage(
-            variances, power, problem.task_noise, numbers[0], *numbers[1:] or (None,)
-        )
-
-    found = jax.lax.map(one, tuple(cell.ravel() for cell in cells))
-    return jax.tree.map(lambda x: x.reshape(cells[0].shape), found)
-
-
-@jax.jit
-def labels_of_ridge(problem: Problem, risk: Array, n_task: Array) -> Array:
-    """How many labels ridge at its best penalty needs for this test error.
-
-    `n_task` is where the search begins. 0 where predicting 0 is as good.
-    """
-    geometry = problem.geometry
-    variances, power, noise = geometry.variances, geometry.weights**2, problem.task_noise
-    total = jnp.sum(power)
-
-    def risk_at(log_labels: Array) -> Array:
-        return ridge_stage(variances, power, noise, jnp.exp(log_labels), None).risk
-
-    def one(cell: tuple[Array, Array]) -> Array:
-        wanted, start = cell
-        hopeless = ~(wanted < total)
-        wanted = jnp.where(hopeless, total / 2, wanted)
-
-        def widen(step, bracket):
-            low, high = bracket
-            width = 2.0**step
-            low = jnp.where(risk_at(low) < wanted, low - width, low)
-            return low, jnp.where(risk_at(high) > wanted, high + width, high)
-
-        begin = jnp.log(jnp.maximum(start, 1.0))
-        low, high = jax.lax.fori_loop(0, 5, widen, (begin - 0.5, begin + 0.5))
-
-        def halve(_, bracket):
-            low, high = bracket
-            middle = (low + high) / 2
-            more = risk_at(middle) > wanted
-            return jnp.where(more, middle, low), jnp.where(more, high, middle)
-
-        low, high = jax.lax.stop_gradient(jax.lax.fori_loop(0, 12, halve, (low, high)))
-        found = implicit_root(lambda at: risk_at(at) - wanted, (low + high) / 2)
-        return jnp.where(hopeless, 0.0, jnp.exp(found))
-
-    cells = jnp.broadcast_arrays(risk, n_task)
-    return jax.lax.map(one, tuple(x.ravel() for x in cells)).reshape(cells[0].shape)
+    q = 1 / (a * s + penalty)
+    eta = a**2 * over((s * q) ** 2) / n_brain
+    twice = q**2 + s * q**2 * a**2 * over(s * q**2) / (n_brain * (1 - eta))
+    degrees = over(1 - penalty * q)
+    kept = 1 - penalty * a * q
+    # 1 − 2λQ + λ²⟨QQ⟩, over s: written so that λ = 0 is a number like others.
+    kept_twice = 1 - 2 * penalty * a * q + penalty**2 * (q - penalty * twice) / s
+    seen = spectrum_terms(kept) @ channels.directions
+    slope = spectrum_terms(kept_twice) @ channels.directions / seen
+    strength, spare = n_brain * seen, channels.spare * channels.noise**2
+    eye = jnp.eye(len(channels.gain), dtype=s.dtype)
+    signal = (strength * eye + degrees * channels.latent_noise) @ channels.gain
+    inverse = jnp.linalg.inv(signal)
+    real = 1 - prior.padding
+    lost = degrees * slope * spare * (inverse @ inverse) * (real[:, None] * real[None, :])
+    # A direction can be lost but once.
+    lost = lost @ jnp.linalg.inv(eye + lost / 0.95)
+    share = jnp.trace(lost) / channels.latent_dim
+    noise = jnp.linalg.solve(eye - lost, lost) @ (
+        strength / degrees * eye + channels.encoding_noise
+    )
+    return LostDirections((noise + noise.T) / 2, share)

@@ -6,8 +6,10 @@ covariance". Numbers of inputs enter through moments over the spectrum alone.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -20,7 +22,8 @@ class LearnedPrior(NamedTuple):
     """What a penalty knows of the recordings: moments of the inputs, and noise of the features.
 
     The features are the k latents, for BEFS, or the k combinations of channels that show them, for
-    banded ridge, which knows their strength and meets `spare` other channels of noise alone.
+    banded ridge, which knows their strength and meets `spare` other channels of noise alone. Their
+    number is rounded up, so that few programs serve all: `padding` is 1 for those that are none.
     """
 
     nodes: Float[Array, " terms"]
@@ -29,12 +32,13 @@ class LearnedPrior(NamedTuple):
     aligned: Float[Array, "terms k"]
     features: Float[Array, "terms k k"]
     noise: Float[Array, "k k"]
+    padding: Float[Array, " k"]
     spare: Array
     spare_noise: Array
 
 
 class Freedom(NamedTuple):
-    """What labels can move at one penalty: Σ a over directions, and over the task's power.
+    """What labels can move at some penalties: Σ a over directions, and over the task's power.
 
     a is x/(C + x), between 0 where the penalty C holds a direction and 1 where it lets it go.
     """
@@ -43,32 +47,18 @@ class Freedom(NamedTuple):
     power: Array
 
 
-def befs_prior(problem: Problem, extra_noise: Array | float = 0.0) -> LearnedPrior:
-    """The subspace that latents span; `extra_noise` is that of directions lost among channels."""
-    geometry = problem.geometry
+def befs_prior(problem: Problem) -> LearnedPrior:
+    """The subspace that latents span."""
     noise = problem.encoding_noise
-    k = problem.latent_dim
     noise = noise if problem.is_matrix_form else jnp.diag(noise)
-    # Without any noise the equations have a limit, which rounding must not be asked for.
-    least = 1e3 * jnp.finfo(noise.dtype).eps
-    noise = noise + (extra_noise + least) * jnp.eye(k, dtype=noise.dtype)
+    geometry = problem.geometry
     zero = jnp.zeros_like(problem.task_noise)
-    return LearnedPrior(
-        spectrum_nodes(geometry.middle, geometry.width),
-        geometry.density,
-        geometry.power,
-        geometry.aligned,
-        geometry.latents,
-        noise,
-        zero,
-        zero,
-    )
+    return _padded(problem, geometry.aligned, geometry.latents, noise, zero, zero)
 
 
 def banded_prior(problem: Problem) -> LearnedPrior:
     """All recordings as features, each by how strongly it shows the inputs."""
     geometry, k = problem.geometry, problem.latent_dim
-    measured = problem.recording_noise
     if problem.is_matrix_form:
         lower = jnp.linalg.cholesky(problem.gain)
         noise = lower.T @ problem.latent_noise @ lower
@@ -79,18 +69,41 @@ def banded_prior(problem: Problem) -> LearnedPrior:
         noise = jnp.diag(problem.latent_noise * problem.gain)
         aligned = geometry.aligned * root[None, :]
         features = geometry.latents * (root[:, None] * root[None, :])[None]
-    least = 1e3 * jnp.finfo(noise.dtype).eps * jnp.max(problem.gain)
-    noise = noise + (measured + least) * jnp.eye(k, dtype=noise.dtype)
+    noise = noise + problem.recording_noise * jnp.eye(k, dtype=noise.dtype)
     channels = k if problem.recording_dim is None else problem.recording_dim
+    spare = jnp.asarray(channels - k, noise.dtype)
+    return _padded(problem, aligned, features, noise, spare, problem.recording_noise)
+
+
+def padded_dim(k: int) -> int:
+    """The number of features that k are rounded up to."""
+    step = 8 if k <= 64 else 64
+    return -(-k // step) * step
+
+
+def _padded(
+    problem: Problem,
+    aligned: Array,
+    features: Array,
+    noise: Array,
+    spare: Array,
+    spare_noise: Array,
+) -> LearnedPrior:
+    geometry, k = problem.geometry, problem.latent_dim
+    more = (0, padded_dim(k) - k)
+    # Without any noise the equations have a limit, which rounding must not be asked for.
+    least = 1e3 * jnp.finfo(noise.dtype).eps * jnp.max(jnp.abs(features[0]))
+    noise = noise + least * jnp.eye(k, dtype=noise.dtype)
     return LearnedPrior(
         spectrum_nodes(geometry.middle, geometry.width),
         geometry.density,
         geometry.power,
-        aligned,
-        features,
-        noise,
-        jnp.asarray(channels - k, noise.dtype),
-        measured,
+        jnp.pad(aligned, ((0, 0), more)),
+        jnp.pad(features, ((0, 0), more, more)),
+        jnp.pad(noise, (more, more)),
+        jnp.pad(jnp.zeros(k, noise.dtype), more, constant_values=1.0),
+        spare,
+        spare_noise,
     )
 
 
@@ -126,9 +139,16 @@ def _features_inverse(
 ) -> tuple[Array, Array]:
     """K⁻¹, and its product with the moments of the features."""
     matrix = jnp.tensordot(spectrum_terms(stiffness), prior.features, 1)
-    eye = jnp.eye(len(matrix), dtype=matrix.dtype)
-    inverse = inverse_of_covariance(matrix + fields.held * prior.noise + feature_penalty * eye)
+    own = jnp.diag(feature_penalty + prior.padding)
+    inverse = inverse_of_covariance(matrix + fields.held * prior.noise + own)
     return inverse, jnp.tensordot(prior.features, inverse, 2)
+
+
+def _spare_channels(prior: LearnedPrior, fields: _Fields, feature_penalty: Array) -> Array:
+    """tr Σ K⁻¹ of channels of noise alone, if there are any."""
+    some = prior.spare * prior.spare_noise > 0
+    held = fields.held * prior.spare_noise + feature_penalty
+    return jnp.where(some, prior.spare * prior.spare_noise / jnp.where(some, held, 1.0), 0.0)
 
 
 def _ease(s: Array, z: Array, ratio: Array) -> tuple[Array, Array]:
@@ -137,57 +157,78 @@ def _ease(s: Array, z: Array, ratio: Array) -> tuple[Array, Array]:
     return (1 - ratio) * (z * s + ratio) * outside, outside
 
 
-def solve_fields(
+def freedoms(
+    prior: LearnedPrior,
+    n_brain: Array,
+    encoding_penalty: Array,
+    ratio: Array,
+    feature_penalty: Array,
+    log_z: Float[Array, " points"],
+) -> Freedom:
+    """What labels can move at ascending penalties.
+
+    `log_z` holds logarithms of x over the outside penalty. `ratio` is the inside penalty over the
+    outside one, and `feature_penalty` that of the features over the outside one.
+    """
+    numbers = prior, n_brain, encoding_penalty
+
+    def solve(state: Any, log_z: Array) -> tuple[Any, Freedom]:
+        start, change, inverse = state
+        z = jnp.exp(log_z)
+        found, inverse = implicit_roots(
+            partial(_mismatch, *numbers, z, ratio, feature_penalty), start + change, inverse
+        )
+        fixed = jax.lax.stop_gradient(found)
+        learned = _freedom(prior, encoding_penalty, z, ratio, feature_penalty, found)
+        return (fixed, fixed - start, inverse), learned
+
+    first = jax.lax.stop_gradient(_first_guess(*numbers, jnp.exp(log_z[0]), ratio, feature_penalty))
+    state = first, jnp.zeros_like(first), jnp.eye(3, dtype=first.dtype)
+    return jax.lax.scan(solve, state, log_z)[1]
+
+
+def _mismatch(
     prior: LearnedPrior,
     n_brain: Array,
     encoding_penalty: Array,
     z: Array,
     ratio: Array,
     feature_penalty: Array,
-    start: Float[Array, "3"],
+    logarithms: Float[Array, "3"],
 ) -> Float[Array, "3"]:
-    """Logarithms of the three scalars at one penalty.
-
-    `z` is x over the outside penalty, `ratio` the inside penalty over the outside one, and
-    `feature_penalty` that of the features over the outside one.
-    """
+    """Zero where the three scalars, in logarithms, are what they say of each other."""
     s = prior.nodes
     e, _ = _ease(s, z, ratio)
-    density = prior.density
+    fields = _fields(logarithms)
+    l, determinant, stiffness, _, missed, multiplier = _responses(fields, s, e, encoding_penalty)
+    inverse, felt = _features_inverse(prior, fields, stiffness, feature_penalty)
 
-    def mismatch(logarithms: Array) -> Array:
-        fields = _fields(logarithms)
-        l, determinant, stiffness, _, missed, multiplier = _responses(
-            fields, s, e, encoding_penalty
-        )
-        inverse, felt = _features_inverse(prior, fields, stiffness, feature_penalty)
+    def over_directions(function: Array) -> Array:
+        return spectrum_terms(function) @ prior.density
 
-        def over_directions(function: Array) -> Array:
-            return spectrum_terms(function) @ density
+    def over_features(function: Array) -> Array:
+        return spectrum_terms(function) @ felt
 
-        def over_features(function: Array) -> Array:
-            return spectrum_terms(function) @ felt
-
-        # Channels of noise alone, if any.
-        some = prior.spare * prior.spare_noise > 0
-        held = fields.held * prior.spare_noise + feature_penalty
-        spare = jnp.where(some, prior.spare * prior.spare_noise / jnp.where(some, held, 1.0), 0.0)
-        u = over_directions(s * (e + fields.held * s) / determinant)
-        v = over_directions(s**2 * fields.loose / determinant)
-        t = over_directions(s * l / determinant)
-        u = u - over_features(multiplier**2)
-        v = v + over_features(missed**2) + jnp.sum(inverse * prior.noise) + spare
-        t = t + over_features(missed * multiplier)
-        # Below the root of the equations u or t can be negative: far from it is far enough.
-        found = jnp.stack([u, v, t]) / n_brain
-        tiny = jnp.finfo(found.dtype).tiny
-        return logarithms - jnp.log(jnp.maximum(found, jnp.exp(logarithms) / 10 + tiny))
-
-    return implicit_roots(mismatch, start)
+    spare = _spare_channels(prior, fields, feature_penalty)
+    u = over_directions(s * (e + fields.held * s) / determinant)
+    v = over_directions(s**2 * fields.loose / determinant)
+    t = over_directions(s * l / determinant)
+    u = u - over_features(multiplier**2)
+    v = v + over_features(missed**2) + jnp.sum(inverse * prior.noise) + spare
+    t = t + over_features(missed * multiplier)
+    # Below the root of the equations u or t can be negative: far from it is far enough.
+    found = jnp.stack([u, v, t]) / n_brain
+    tiny = jnp.finfo(found.dtype).tiny
+    return logarithms - jnp.log(jnp.maximum(found, jnp.exp(logarithms) / 10 + tiny))
 
 
-def first_guess(
-    prior: LearnedPrior, n_brain: Array, encoding_penalty: Array, z: Array, ratio: Array
+def _first_guess(
+    prior: LearnedPrior,
+    n_brain: Array,
+    encoding_penalty: Array,
+    z: Array,
+    ratio: Array,
+    feature_penalty: Array,
 ) -> Float[Array, "3"]:
     """Logarithms of the scalars where the features are few beside the recordings."""
     s = prior.nodes
@@ -211,12 +252,13 @@ def first_guess(
     u = over_directions(s * e / l**2) / n_brain
     fields = _Fields(a**2, a, u * a**2, jnp.zeros_like(a))
     _, _, stiffness, _, missed, _ = _responses(fields, s, e, encoding_penalty)
-    inverse, felt = _features_inverse(prior, fields, stiffness, jnp.zeros_like(a))
-    v = (spectrum_terms(missed**2) @ felt + jnp.sum(inverse * prior.noise)) / n_brain
+    inverse, felt = _features_inverse(prior, fields, stiffness, feature_penalty)
+    v = spectrum_terms(missed**2) @ felt + jnp.sum(inverse * prior.noise)
+    v = (v + _spare_channels(prior, fields, feature_penalty)) / n_brain
     return jnp.log(jnp.stack([u, v, jnp.exp(log_t)]))
 
 
-def freedom(
+def _freedom(
     prior: LearnedPrior,
     encoding_penalty: Array,
     z: Array,
@@ -224,7 +266,7 @@ def freedom(
     feature_penalty: Array,
     logarithms: Float[Array, "3"],
 ) -> Freedom:
-    """What labels can move, at the scalars that `solve_fields` has found."""
+    """What labels can move, at the scalars that solve `_mismatch`."""
     s, fields = prior.nodes, _fields(logarithms)
     e, outside = _ease(s, z, ratio)
     _, determinant, stiffness, learned, _, _ = _responses(fields, s, e, encoding_penalty)

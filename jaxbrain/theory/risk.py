@@ -36,7 +36,7 @@ from .any_covariance import (
     check_options,
     checked_cells,
     least_squares_of,
-    ridge_cells,
+    ridge_risk_of,
 )
 from .brain_stage import SubspaceMoments, brain_stage
 from .task_stage import (
@@ -375,7 +375,7 @@ def ridge_risk(
     shift = check_shift(problem, shift)
     if problem.geometry is not None:
         check_options(shift, "finite")
-        return ridge_cells(problem, check_labels(n_task), penalty).risk
+        return ridge_risk_of(problem, check_labels(n_task), penalty)
     return _ridge_risk(problem.with_traced_sizes(), n_task, penalty, shift)
 
 

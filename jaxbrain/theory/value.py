@@ -31,9 +31,10 @@ from .any_covariance import (
     checked_cells,
     information_of_cells,
     least_squares_of,
-    ridge_cells,
+    ridge_risk_of,
     solve_cells,
     value_of_cells,
+    with_geometry,
 )
 from .brain_stage import brain_stage
 from .resolvent import resolvent
@@ -323,7 +324,9 @@ def _worth_of_cells(
 ) -> Worth:
     cells = problem, n_brain, n_task
     found = checked_cells(*cells, penalty, None, encoding_penalty, "befs", 4)
-    both = solve_cells(*cells, None, None, encoding_penalty, "befs_two_penalties")
+    both = solve_cells(
+        with_geometry(problem), n_brain, n_task, None, None, encoding_penalty, "befs_two_penalties"
+    )
     against_ols = value_of_cells(problem, found.risk, n_task, "ols")
     return Worth(
         n_brain=n_brain,
@@ -331,7 +334,7 @@ def _worth_of_cells(
         penalty=found.penalty,
         risk=found.risk,
         task_only_risk=least_squares_of(problem, n_task),
-        ridge_risk=ridge_cells(problem, n_task, None).risk,
+        ridge_risk=ridge_risk_of(with_geometry(problem), n_task, None),
         value=against_ols,
         value_vs_ridge=value_of_cells(problem, found.risk, n_task, "ridge"),
         information_value=information_of_cells(problem, both.risk, n_task),
