@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -162,20 +163,22 @@ def _height_and_slope(function: Callable, root: Array, held: tuple) -> tuple[Arr
 
 
 def implicit_roots(
-    function: Callable[[Array], Array],
+    function: Callable[..., Array],
     start: Float[Array, " n"],
     inverse: Float[Array, "n n"],
+    *arguments: Any,
     max_steps: int = 400,
 ) -> tuple[Float[Array, " n"], Float[Array, "n n"]]:
     """Root of a function of a few numbers by Broyden's method, with its implicit derivative.
+
+    The function closes over nothing: `arguments` come after the numbers.
 
     Write it so that `at − function(at)` comes nearer to the root, if slowly. `inverse` is a guess
     of the inverse of the Jacobian; what it has become comes with the root, for the next one. No
     step moves a number by more than 1: take logarithms. NaN where steps have not become small.
     """
-    converted, held = jax.closure_convert(function, start)
     fixed = jax.lax.stop_gradient((start, inverse))
-    return _roots(converted, max_steps, *fixed, tuple(held))
+    return _roots(function, max_steps, *fixed, arguments)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))

@@ -94,7 +94,8 @@ def _moments(variances: Array, directions: Array, weights: Array) -> tuple[Array
     """Chebyshev moments of all directions, task, task and latents, latents; middle and width."""
     fixed = jax.lax.stop_gradient(variances)
     highest = jnp.log(jnp.max(fixed))
-    lowest = jnp.maximum(jnp.log(jnp.min(fixed)), highest + np.log(_LEAST))
+    # Below the least one: of two equal numbers the larger has half a derivative.
+    lowest = jnp.maximum(jnp.log(jnp.min(fixed)) - 1e-3, highest + np.log(_LEAST))
     middle, width = (highest + lowest) / 2, (highest - lowest) / 2
     # Ends lie within, where the polynomials have derivatives, and white inputs have a width too.
     width = 1.05 * width + 0.5

@@ -268,7 +268,7 @@ def _ridge(study: _Study, n_task: Array, penalty: Array | None) -> Array:
 @jax.jit
 def _labels_of_ridge(study: _Study, risk: Array) -> Array:
     stage = _ridge_stage(study)
-    return jax.lax.map(lambda one: labels_for(stage, one), risk)
+    return jax.vmap(lambda one: labels_for(stage, one))(risk)
 
 
 @partial(jax.jit, static_argnames=("given", "estimator"))
@@ -287,7 +287,7 @@ def _solve_cells(
         which, task = cell
         return search.answer(jax.tree.map(lambda x: x[which], stages), *task)
 
-    return jax.lax.map(one, (which, task))
+    return jax.vmap(one)((which, task))
 
 
 class _Stages(NamedTuple):
@@ -376,9 +376,9 @@ class _Search(NamedTuple):
         stage, encoding = stages.stage, stages.encoding
         if not self.has_encoding:
             limits, count = stages.encoding, _ENCODING[2]
-            risks = jax.lax.map(
-                lambda one: self._at_second(one, stages.second, labels, held, second)[0], stage
-            )
+            risks = jax.vmap(
+                lambda one: self._at_second(one, stages.second, labels, held, second)[0]
+            )(stage)
             best = _least(risks, limits)
             stage, encoding = _between(stage, limits, best, count), jnp.exp(best)
         risk, used, beside = self._at_second(stage, stages.second, labels, held, second)
@@ -411,7 +411,7 @@ class _Search(NamedTuple):
             return found.risk, found.penalty, second
         count = _SECOND[self.estimator][2]
         if second is None:
-            best = _least(jax.lax.map(lambda one: at(one).risk, stage), limits)
+            best = _least(jax.vmap(lambda one: at(one).risk)(stage), limits)
             found = at(_between(stage, limits, best, count))
             return found.risk, found.penalty, found.penalty * jnp.exp(best)
 
@@ -423,7 +423,7 @@ class _Search(NamedTuple):
 
         searched = jnp.log(second) - limits[::-1]
         points = _points(searched, count)
-        best = _least(jax.lax.map(lambda one: beside(one).risk, points), searched)
+        best = _least(jax.vmap(lambda one: beside(one).risk)(points), searched)
         return beside(best).risk, jnp.exp(best), second
 
 
@@ -485,7 +485,7 @@ def lost_directions(
 
     start, d = jnp.log(over(s / (penalty + s)) / n_brain), prior.density[0]
     start = jnp.where(n_brain > d, jnp.maximum(start, jnp.log(d / jnp.abs(n_brain - d))), start)
-    a = 1 / (1 + jnp.exp(implicit_root(mismatch, start)))
+    a = 1 / (1 + jnp.exp(implicit_root(mismatch, start, scale=1.0)))
     q = 1 / (a * s + penalty)
     eta = a**2 * over((s * q) ** 2) / n_brain
     twice = q**2 + s * q**2 * a**2 * over(s * q**2) / (n_brain * (1 - eta))

@@ -6,7 +6,6 @@ covariance". Numbers of inputs enter through moments over the spectrum alone.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -176,7 +175,7 @@ def freedoms(
         start, change, inverse = state
         z = jnp.exp(log_z)
         found, inverse = implicit_roots(
-            partial(_mismatch, *numbers, z, ratio, feature_penalty), start + change, inverse
+            _mismatch, start + change, inverse, *numbers, z, ratio, feature_penalty
         )
         fixed = jax.lax.stop_gradient(found)
         learned = _freedom(prior, encoding_penalty, z, ratio, feature_penalty, found)
@@ -188,13 +187,13 @@ def freedoms(
 
 
 def _mismatch(
+    logarithms: Float[Array, "3"],
     prior: LearnedPrior,
     n_brain: Array,
     encoding_penalty: Array,
     z: Array,
     ratio: Array,
     feature_penalty: Array,
-    logarithms: Float[Array, "3"],
 ) -> Float[Array, "3"]:
     """Zero where the three scalars, in logarithms, are what they say of each other."""
     s = prior.nodes
@@ -245,7 +244,7 @@ def _first_guess(
     start = jnp.log(over_directions(s / (encoding_penalty + s)) / n_brain)
     d = prior.density[0]
     start = jnp.where(n_brain > d, jnp.maximum(start, jnp.log(d / jnp.abs(n_brain - d))), start)
-    log_t = implicit_root(mismatch, start)
+    log_t = implicit_root(mismatch, start, scale=1.0)
     log_t = jnp.where(jnp.isfinite(log_t), log_t, start)
     a = 1 / (1 + jnp.exp(log_t))
     l = encoding_penalty + a * s

@@ -157,16 +157,17 @@ def at_penalty(stage: Stage, n_task: Array, penalty: Array) -> AtPenalty:
     log_z, moments = jax.lax.stop_gradient(stage.grid())
     above = _log_penalty(moments[0], log_z, n_task) > target
     above = jnp.where(hard, 0, jnp.sum(above))
-    inside = (above > 0) & (above < _GRID)
+    # As a number: closures that are differentiated hold no truth values.
+    inside = ((above > 0) & (above < _GRID)).astype(n_task.dtype)
     low = log_z[jnp.clip(above - 1, 0, _GRID - 1)]
     high = log_z[jnp.clip(above, 0, _GRID - 1)]
 
     def mismatch(at: Array) -> Array:
         # At an end there is no root, and nothing to differentiate.
-        known = jnp.where(inside, stage.log_penalty(at, n_task) - target, at - low)
+        known = jnp.where(inside > 0, stage.log_penalty(at, n_task) - target, at - low)
         return jnp.where(jnp.isfinite(known), known, at - low)
 
-    found = implicit_root(mismatch, (low + high) / 2)
+    found = implicit_root(mismatch, (low + high) / 2, scale=1.0)
     found = jnp.where(jnp.isfinite(found), found, (low + high) / 2)
     found = jnp.clip(found, stage.lowest, stage.highest)
     return AtPenalty(stage.risk(found, n_task), penalty, found)
@@ -192,12 +193,13 @@ def labels_for(stage: Stage, risk: Array) -> Array:
     low, high = jax.lax.fori_loop(0, 16, lambda _, bracket: enough(bracket), ends)
     at_one = at_best_penalty(stage, jnp.ones_like(wanted)).risk
     few = wanted >= at_one
+    beyond = jnp.where(few, 0.0, 1.0)
     start = jnp.where(few, 1.0, (low + high) / 2)
 
     def excess(log_labels: Array) -> Array:
         there = at_best_penalty(stage, jnp.exp(log_labels)).risk / wanted - 1
-        return jnp.where(few, log_labels - start, there)
+        return jnp.where(beyond > 0, there, log_labels - start)
 
-    found = jnp.exp(implicit_root(excess, start))
+    found = jnp.exp(implicit_root(excess, start, scale=1.0))
     share = (stage.total_power - wanted) / jnp.where(few, stage.total_power - at_one, 1.0)
     return jnp.where(hopeless, 0.0, jnp.where(few, share, found))

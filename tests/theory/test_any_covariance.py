@@ -1,0 +1,233 @@
+"""Closed forms for inputs of any covariance and few recordings, against plain NumPy."""
+
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxbrain as jb
+from jaxbrain.models.geometry import InputGeometry
+from jaxbrain.theory.any_covariance import solve_cells, with_geometry
+from tests.helpers.real_inputs import Penalties, Setting, model_of, simulated_risks
+
+# Few recordings, many, more than inputs; steep, flat, and one large eigenvalue; few and many
+# channels; latents along strong, along weak directions; almost as many as recordings.
+SETTINGS = {
+    "white, few recordings": Setting(40, 3, 6, 0.0, 1.0, 20, 0.3, 30),
+    "steep, no ridge": Setting(40, 3, 6, 1.5, 1.0, 120, 0.0, 30),
+    "noisy channels": Setting(40, 3, 30, 1.0, 1.0, 30, 0.2, 30, recording_noise=0.05),
+    "weak directions": Setting(40, 3, 6, 0.7, -1.0, 60, 0.02, 30),
+    "many latents": Setting(40, 8, 8, 0.5, 1.0, 24, 0.1, 50),
+    "one large eigenvalue": Setting(40, 3, 6, "one", 1.0, 30, 0.1, 30),
+}
+MORE = {
+    f"{spectrum}, {latents} latents, {n_brain} recordings, {ridge}": Setting(
+        60, latents, 2 * latents, spectrum, alignment, n_brain, ridge, 50, recording_noise=0.02
+    )
+    for spectrum, alignment in ((0.5, 1.0), (1.0, 0.0), (1.0, 2.0), (2.0, 1.0))
+    for latents, n_brain, ridge in ((1, 12, 1.0), (4, 30, 0.1), (8, 150, 0.001), (20, 600, 0.0))
+}
+
+
+def answers(setting: Setting) -> tuple[Penalties, dict[str, float]]:
+    """Penalties near the best ones, and what closed forms say there."""
+    problem = model_of(setting).problem()
+    study = problem, setting.n_brain, setting.n_task
+    encoding = setting.encoding_penalty
+    both = jb.optimal_penalties(*study, encoding_penalty=encoding)
+    befs = jb.optimal_penalty(*study, encoding_penalty=encoding)
+    numbers = (float(setting.n_brain), float(setting.n_task))
+    cells = with_geometry(problem), *map(jnp.asarray, numbers), None, None, jnp.asarray(encoding)
+    banded = solve_cells(*cells, "banded_ridge")
+    penalties = Penalties(
+        befs=float(befs),
+        outside=float(both.outside),
+        inside=float(both.inside),
+        banded=float(banded.penalty),
+        features=float(banded.second_penalty),
+    )
+    return penalties, {
+        "befs": float(jb.risk(*study, befs, encoding_penalty=encoding)),
+        "befs_two_penalties": float(
+            jb.two_penalty_risk(*study, both.outside, both.inside, encoding_penalty=encoding)
+        ),
+        "banded_ridge": float(banded.risk),
+        "ridge": float(jb.ridge_risk(problem, setting.n_task, both.outside)),
+    }
+
+
+def compare(setting: Setting, trials: int) -> None:
+    """Each closed form within its standard errors, the error of the theory itself allowed for."""
+    penalties, said = answers(setting)
+    seen, errors = simulated_risks(setting, penalties, trials, seed=0)
+    for name, value in said.items():
+        # Four standard errors, and 2 %, which is what the issue of finite sizes may take.
+        bound = 4 * errors[name] + 0.02 * seen[name]
+        assert abs(value - seen[name]) < bound, (name, value, seen[name], errors[name])
+
+
+@pytest.mark.filterwarnings("ignore::jaxbrain.AccuracyWarning")
+@pytest.mark.parametrize("name", SETTINGS)
+def test_raw_data_agree(name):
+    compare(SETTINGS[name], trials=400)
+
+
+@pytest.mark.study
+@pytest.mark.filterwarnings("ignore::jaxbrain.AccuracyWarning")
+@pytest.mark.parametrize("name", MORE)
+def test_raw_data_agree_in_more_settings(name):
+    compare(MORE[name], trials=1_500)
+
+
+def test_the_data_tell_wrong_theories_apart():
+    """What ignores the spectrum, or the noise of the subspace, is many standard errors off."""
+    for name in ("many latents", "weak directions"):
+        setting = SETTINGS[name]
+        penalties, _ = answers(setting)
+        seen, errors = simulated_risks(setting, penalties, 400, seed=0)
+        problem = model_of(setting).problem()
+        study, encoding = (setting.n_task, penalties.befs), setting.encoding_penalty
+        if name == "many latents":
+            wrong = jb.risk(problem, 1e9, *study, encoding_penalty=encoding)
+        else:
+            turned = InputGeometry(
+                problem.geometry.variances[::-1],
+                problem.geometry.directions,
+                problem.geometry.weights,
+            )
+            turned = eqx.tree_at(lambda p: p.geometry, problem, turned)
+            wrong = jb.risk(turned, setting.n_brain, *study, encoding_penalty=encoding)
+        assert abs(float(wrong) - seen["befs"]) > 4 * errors["befs"] + 0.02 * seen["befs"]
+
+
+def test_white_inputs_agree_with_their_own_closed_forms():
+    """At leading order both say the same; the rest is of order 1/n_brain."""
+    gaps = []
+    for scale in (1, 4):
+        problem = jb.Problem.isotropic(50 * scale, 4, 1.0, 0.2, 0.5)
+        study = 200 * scale, 60 * scale
+        general = jb.risk(problem, *study, encoding_penalty=1e-9)
+        gaps.append(abs(float(general / jb.risk(problem, *study)) - 1))
+        two = jb.two_penalty_risk(problem, *study, encoding_penalty=1e-9)
+        assert float(two) == pytest.approx(float(jb.two_penalty_risk(problem, *study)), rel=0.01)
+    assert gaps[0] < 0.01
+    assert gaps[1] < 0.003
+
+
+def test_identity_covariance_is_white():
+    model = jb.presets.small(task_snr=1.0)
+    parts = (model.encoder, model.readout, model.latent_noise, model.recording_noise)
+    parts = (*parts, model.task_weights, model.task_noise)
+    white = model.problem()
+    for covariance in (np.ones(64), np.eye(64)):
+        other = jb.LinearGaussianModel(*parts, input_covariance=covariance).problem()
+        assert other.geometry is None
+        assert float(jb.value(other, 200, 80)) == pytest.approx(
+            float(jb.value(white, 200, 80)), rel=1e-9
+        )
+
+
+def test_axes_and_units_do_not_matter():
+    """Rotated inputs are the same study; in another unit penalties are, too."""
+    setting = SETTINGS["weak directions"]
+    model = model_of(setting)
+    rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(40, 40)))[0]
+    rotated = jb.LinearGaussianModel(
+        rotation @ model.encoder,
+        model.readout,
+        model.latent_noise,
+        model.recording_noise,
+        rotation @ model.task_weights,
+        model.task_noise,
+        input_covariance=(rotation * np.asarray(model.input_covariance)) @ rotation.T,
+    )
+    larger = jb.LinearGaussianModel(
+        model.encoder / 10,
+        model.readout,
+        model.latent_noise,
+        model.recording_noise,
+        model.task_weights / 10,
+        model.task_noise,
+        input_covariance=100 * model.input_covariance,
+    )
+    study = setting.n_brain, setting.n_task
+    expected = jb.risk(model.problem(), *study, 1.0, encoding_penalty=0.02)
+    for other, unit in ((rotated, 1.0), (larger, 100.0)):
+        found = jb.risk(other.problem(), *study, unit, encoding_penalty=0.02 * unit)
+        assert float(found) == pytest.approx(float(expected), rel=1e-6)
+        assert float(other.problem().task_snr) == pytest.approx(float(model.task_snr))
+
+
+def test_derivatives_are_those_of_differences():
+    def risk(numbers):
+        exponent, alignment, n_brain, n_task, encoding = numbers
+        problem = jb.Problem.power_law(
+            30, exponent, 3, 1.0, 0.2, 0.5, latent_alignment=alignment, task_alignment=0.5
+        )
+        return jb.risk(problem, n_brain, n_task, 1.0, encoding_penalty=encoding)
+
+    at = jnp.array([1.0, 0.7, 25.0, 30.0, 0.1])
+    value = jax.jit(risk)
+    for slopes in (jax.jit(jax.grad(risk))(at), jax.jit(jax.jacfwd(risk))(at)):
+        for number, slope in enumerate(slopes):
+            step = 1e-4 * float(at[number])
+            change = value(at.at[number].add(step)) - value(at.at[number].add(-step))
+            # Polynomials move their points with the spectrum: 1e-5 of the value is theirs.
+            assert float(slope) == pytest.approx(float(change) / 2 / step, rel=2e-3, abs=1e-4)
+
+
+def test_numbers_do_not_compile_anew():
+    problem = jb.Problem.power_law(40, 1.0, 3, 1.0, 0.2, 0.5)
+    worth = partial(jb.risk, encoding_penalty=0.1)
+    worth(problem, 20.0, 30.0, 1.0)
+    with jax.log_compiles(), pytest.MonkeyPatch.context() as patch:
+        compiled = []
+        patch.setattr(
+            "jax._src.interpreters.pxla.logger.log", lambda *a, **k: compiled.append(a[2:])
+        )
+        worth(problem, 25.0, 31.0, 2.0, encoding_penalty=0.3)
+    assert not compiled
+
+
+def test_best_penalties_are_best():
+    problem = jb.Problem.power_law(40, 1.0, 3, 1.0, 0.2, 0.5)
+    study = problem, 30, 40
+    best = jb.optimal_penalty(*study, encoding_penalty=0.1)
+    least = float(jb.risk(*study, encoding_penalty=0.1))
+    for factor in (0.8, 1.25):
+        assert float(jb.risk(*study, factor * best, encoding_penalty=0.1)) > least
+    chosen = jb.risk(*study, encoding_penalty="optimal")
+    for encoding in (0.01, 0.1, 1.0, 10.0):
+        assert float(chosen) < float(jb.risk(*study, encoding_penalty=encoding)) + 1e-4
+    # Two penalties are never worse than one, and never worse than ridge.
+    both = float(jb.two_penalty_risk(*study, encoding_penalty=0.1))
+    assert both < least + 1e-4
+    assert both < float(jb.ridge_risk(problem, 40)) * 1.001
+
+
+def test_value_is_read_off_the_learning_curve_of_ridge():
+    problem = jb.Problem.power_law(40, 1.0, 3, 1.0, 0.2, 0.5)
+    worth = jb.information_value(problem, 60, 40, encoding_penalty=0.1)
+    assert float(worth) > 5
+    both = jb.two_penalty_risk(problem, 60, 40, encoding_penalty=0.1)
+    assert float(jb.ridge_risk(problem, 40 + worth)) == pytest.approx(float(both), rel=1e-4)
+    answer = jb.worth(problem, 60, 40, encoding_penalty=0.1)
+    assert float(answer.information_value) == pytest.approx(float(worth), rel=1e-6)
+    assert float(answer.task_only_risk) == np.inf
+
+
+def test_too_few_recordings_are_refused_by_name():
+    problem = jb.Problem.power_law(40, 1.0, 3, 1.0, 0.2, 0.5)
+    for call, name in (
+        (lambda: jb.risk(problem, 20, 30), "encoding_penalty"),
+        (lambda: jb.risk(problem, 3, 30, encoding_penalty=0.1), "n_brain"),
+        (lambda: jb.risk(problem, 20, 30, encoding_penalty=-1.0), "encoding_penalty"),
+        (lambda: jb.risk(problem, 20, 30, encoding_penalty="best"), "encoding_penalty"),
+        (lambda: jb.risk(problem, 20, np.inf, encoding_penalty=0.1), "n_task"),
+        (lambda: jb.elasticities(problem, 60, 30), "problem"),
+    ):
+        with pytest.raises(ValueError, match=name):
+            call()
