@@ -472,7 +472,7 @@ class LostDirections(NamedTuple):
 def lost_directions(
     prior: LearnedPrior, channels: _Channels, n_brain: Array, encoding_penalty: Array
 ) -> LostDirections:
-    """Noise of latents that stands for directions lost among channels: docs/theory.md, (39)."""
+    """Noise of latents that stands for directions lost among channels: docs/theory.md, (38)."""
     s, penalty = prior.nodes, encoding_penalty
 
     def over(function: Array) -> Array:
