@@ -1,6 +1,7 @@
 """Closed forms: what recordings are worth, without any data."""
 
 from .accuracy import AccuracyWarning
+from .banded import banded_ridge_risk
 from .brain_stage import expected_misalignment
 from .resolvent import wishart_resolvent_trace
 from .risk import optimal_penalty, ridge_risk, risk, subspace_risk, task_only_risk
@@ -13,6 +14,7 @@ __all__ = [
     "Elasticities",
     "Penalties",
     "Worth",
+    "banded_ridge_risk",
     "elasticities",
     "exchange_rate",
     "expected_misalignment",

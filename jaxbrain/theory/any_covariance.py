@@ -17,11 +17,19 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._checks import is_concrete
-from .._linalg import implicit_minimum, implicit_root
+from .._linalg import implicit_minimum
 from ..models import Problem
 from ..models.geometry import InputGeometry, spectrum_terms
 from .accuracy import warn_outside_validated_ridge
-from .learned_prior import Freedom, LearnedPrior, banded_prior, befs_prior, freedoms, padded_dim
+from .learned_prior import (
+    Freedom,
+    LearnedPrior,
+    banded_prior,
+    befs_prior,
+    freedoms,
+    padded_dim,
+    ridge_encoding,
+)
 from .spectral_stage import (
     Stage,
     at_best_penalty,
@@ -474,24 +482,10 @@ def lost_directions(
 ) -> LostDirections:
     """Noise of latents that stands for directions lost among channels: docs/theory.md, (38)."""
     s, penalty = prior.nodes, encoding_penalty
-
-    def over(function: Array) -> Array:
-        return spectrum_terms(function) @ prior.density
-
-    # Of ridge encoding: a, and the means of SW⁻¹S and SW⁻¹SW⁻¹S over n.
-    def mismatch(log_t: Array) -> Array:
-        a = 1 / (1 + jnp.exp(log_t))
-        return log_t - jnp.log(over(s / (penalty + a * s)) / n_brain)
-
-    start, d = jnp.log(over(s / (penalty + s)) / n_brain), prior.density[0]
-    start = jnp.where(n_brain > d, jnp.maximum(start, jnp.log(d / jnp.abs(n_brain - d))), start)
-    a = 1 / (1 + jnp.exp(implicit_root(mismatch, start, scale=1.0)))
-    q = 1 / (a * s + penalty)
-    eta = a**2 * over((s * q) ** 2) / n_brain
-    twice = q**2 + s * q**2 * a**2 * over(s * q**2) / (n_brain * (1 - eta))
-    degrees = over(1 - penalty * q)
+    found = ridge_encoding(prior, n_brain, penalty)
+    a, q, twice = found.a, found.q, found.twice
+    degrees = found.over_directions(1 - penalty * q)
     kept = 1 - penalty * a * q
-    # 1 − 2λQ + λ²⟨QQ⟩, over s: written so that λ = 0 is a number like others.
     kept_twice = 1 - 2 * penalty * a * q + penalty**2 * (q - penalty * twice) / s
     seen = spectrum_terms(kept) @ channels.directions
     slope = spectrum_terms(kept_twice) @ channels.directions / seen

@@ -221,6 +221,45 @@ def _mismatch(
     return logarithms - jnp.log(jnp.maximum(found, jnp.exp(logarithms) / 10 + tiny))
 
 
+class RidgeEncoding(NamedTuple):
+    """The resolvent of the encoding stage as a function of a variance: docs/theory.md, (37)."""
+
+    a: Array
+    q: Float[Array, " terms"]
+    twice: Float[Array, " terms"]
+    density: Float[Array, " terms"]
+
+    def over_directions(self, function: Array) -> Array:
+        """The sum of a function, known at the nodes, over all directions of the inputs."""
+        return spectrum_terms(function) @ self.density
+
+    def over_latents(self, function: Array, moments: Float[Array, "terms k k"]) -> Array:
+        """The trace of a function over latents or features."""
+        return spectrum_terms(function) @ jnp.trace(moments, axis1=1, axis2=2)
+
+
+def ridge_encoding(prior: LearnedPrior, n_brain: Array, encoding_penalty: Array) -> RidgeEncoding:
+    """What ridge regression on recorded inputs makes of them, in the mean."""
+    s, penalty = prior.nodes, encoding_penalty
+
+    def over(function: Array) -> Array:
+        return spectrum_terms(function) @ prior.density
+
+    # 1/a = 1 + tr Σ(aΣ + λ)⁻¹/n, in t = 1/a − 1.
+    def mismatch(log_t: Array) -> Array:
+        a = 1 / (1 + jnp.exp(log_t))
+        return log_t - jnp.log(over(s / (penalty + a * s)) / n_brain)
+
+    start, d = jnp.log(over(s / (penalty + s)) / n_brain), prior.density[0]
+    start = jnp.where(n_brain > d, jnp.maximum(start, jnp.log(d / jnp.abs(n_brain - d))), start)
+    log_t = implicit_root(mismatch, start, scale=1.0)
+    a = 1 / (1 + jnp.exp(jnp.where(jnp.isfinite(log_t), log_t, start)))
+    q = 1 / (a * s + penalty)
+    eta = a**2 * over((s * q) ** 2) / n_brain
+    twice = q**2 + s * q**2 * a**2 * over(s * q**2) / (n_brain * (1 - eta))
+    return RidgeEncoding(a, q, twice, prior.density)
+
+
 def _first_guess(
     prior: LearnedPrior,
     n_brain: Array,
@@ -233,20 +272,8 @@ def _first_guess(
     s = prior.nodes
     e, _ = _ease(s, z, ratio)
 
-    def over_directions(function: Array) -> Array:
-        return spectrum_terms(function) @ prior.density
-
-    # 1/a = 1 + tr Σ(aΣ + λ)⁻¹/n, in t = 1/a − 1.
-    def mismatch(log_t: Array) -> Array:
-        a = 1 / (1 + jnp.exp(log_t))
-        return log_t - jnp.log(over_directions(s / (encoding_penalty + a * s)) / n_brain)
-
-    start = jnp.log(over_directions(s / (encoding_penalty + s)) / n_brain)
-    d = prior.density[0]
-    start = jnp.where(n_brain > d, jnp.maximum(start, jnp.log(d / jnp.abs(n_brain - d))), start)
-    log_t = implicit_root(mismatch, start, scale=1.0)
-    log_t = jnp.where(jnp.isfinite(log_t), log_t, start)
-    a = 1 / (1 + jnp.exp(log_t))
+    found = ridge_encoding(prior, n_brain, encoding_penalty)
+    a, over_directions = found.a, found.over_directions
     l = encoding_penalty + a * s
     u = over_directions(s * e / l**2) / n_brain
     fields = _Fields(a**2, a, u * a**2, jnp.zeros_like(a))
@@ -254,7 +281,7 @@ def _first_guess(
     inverse, felt = _features_inverse(prior, fields, stiffness, feature_penalty)
     v = spectrum_terms(missed**2) @ felt + jnp.sum(inverse * prior.noise)
     v = (v + _spare_channels(prior, fields, feature_penalty)) / n_brain
-    return jnp.log(jnp.stack([u, v, jnp.exp(log_t)]))
+    return jnp.log(jnp.stack([u, v, 1 / a - 1]))
 
 
 def _freedom(

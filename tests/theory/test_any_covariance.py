@@ -179,6 +179,27 @@ def test_derivatives_are_those_of_differences():
             assert float(slope) == pytest.approx(float(change) / 2 / step, rel=2e-3, abs=1e-4)
 
 
+def test_banded_penalties_are_those_of_the_estimator():
+    """In the unit of `banded_ridge`, where the encoder has as large a square as inputs are many."""
+    setting = SETTINGS["noisy channels"]
+    model = model_of(setting)
+    study = model.problem(), setting.n_brain, setting.n_task
+    encoding = setting.encoding_penalty
+    said = float(jb.banded_ridge_risk(*study, 0.5, 0.2, encoding_penalty=encoding))
+    wrong = float(jb.banded_ridge_risk(*study, 0.5, 0.1, encoding_penalty=encoding))
+    errors = []
+    for key in jax.random.split(jax.random.key(0), 300):
+        key_brain, key_task = jax.random.split(key)
+        inputs, recordings = model.sample_brain(key_brain, setting.n_brain)
+        seen, targets = model.sample_task(key_task, setting.n_task)
+        encoder = jb.ridge(inputs, recordings, encoding)
+        off = jb.banded_ridge(seen, targets, encoder, 0.5, 0.2) - model.task_weights
+        errors.append(float(off**2 @ model.input_covariance))
+    mean, error = np.mean(errors), np.std(errors) / np.sqrt(len(errors))
+    assert abs(said - mean) < 4 * error + 0.02 * mean
+    assert abs(wrong - said) > 0.02 * mean
+
+
 def test_numbers_do_not_compile_anew():
     problem = jb.Problem.power_law(40, 1.0, 3, 1.0, 0.2, 0.5)
     worth = partial(jb.risk, encoding_penalty=0.1)
