@@ -183,6 +183,10 @@ def on_arrays(jb: Any, models: dict[str, Any]) -> dict[str, Callable]:
         "sample_brain": lambda: small.sample_brain(key, 9),
         "sample_task": lambda: small.sample_task(key, 9),
         "encode": lambda: span(jb.encode(seen, recordings, 3, ridge=0.1)),
+        "encode, ridge chosen": lambda: span(
+            jb.encode(seen[:6], recordings[:6], 3, ridge="leave_one_out")
+        ),
+        "fit_encoder": lambda: jb.fit_encoder(seen[:6], recordings[:6], penalty="k_fold", folds=3),
         "random_subspace": lambda: span(jb.random_subspace(key, 8, 3)),
         "oracle_subspace": lambda: span(jb.oracle_subspace(small)),
         "shuffle_recordings": lambda: jb.shuffle_recordings(key, recordings),

@@ -21,10 +21,12 @@ from .budget import (
     worth_collecting,
 )
 from .estimators import (
+    Encoder,
     banded_ridge,
     befs,
     befs_path,
     encode,
+    fit_encoder,
     oracle_subspace,
     random_subspace,
     ridge,
@@ -80,6 +82,7 @@ __all__ = [
     "ClosedFormRisk",
     "Collecting",
     "Elasticities",
+    "Encoder",
     "EmpiricalAllocation",
     "Frontier",
     "GeneralizedCrossValidation",
@@ -108,6 +111,7 @@ __all__ = [
     "exchange_rate",
     "expected_misalignment",
     "favourability",
+    "fit_encoder",
     "information_value",
     "models",
     "optimal_allocation",

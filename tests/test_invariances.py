@@ -135,6 +135,9 @@ ENTRIES = {
     "encode": Entry(
         lambda d: projector_of(jb.encode(d.inputs, d.recordings, 2)), axes="ii", centres=False
     ),
+    "fit_encoder": Entry(
+        lambda d: jb.fit_encoder(d.inputs, d.recordings, 3e3 * d.unit**2).weights, (-1, 0, 1), "ic"
+    ),
     "shuffle_recordings": Entry(shuffled, (0, 0, 1), ".c", by_row=True, centres=False),
     "LeaveOneOut": Entry(objective("LeaveOneOut")),
     "GeneralizedCrossValidation": Entry(objective("GeneralizedCrossValidation")),

@@ -1,18 +1,27 @@
 """Estimators as pure functions of arrays: encoding stage, task stage, controls, a list of them."""
 
 from .banded import banded_ridge
-from .encoding import encode, oracle_subspace, random_subspace, shuffle_recordings
+from .encoding import (
+    Encoder,
+    encode,
+    fit_encoder,
+    oracle_subspace,
+    random_subspace,
+    shuffle_recordings,
+)
 from .registry import VARIANTS, Variant, find_variant
 from .task import befs, befs_path, ridge, task_only
 
 __all__ = [
     "VARIANTS",
+    "Encoder",
     "Variant",
     "banded_ridge",
     "befs",
     "befs_path",
     "encode",
     "find_variant",
+    "fit_encoder",
     "oracle_subspace",
     "random_subspace",
     "ridge",

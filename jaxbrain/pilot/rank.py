@@ -24,7 +24,7 @@ from .._checks import (
 from .._linalg import map_factorisations
 from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Whole
-from ..tuning.folds import Split, fold_of_groups, splits_of
+from ..estimators.folds import Split, fold_of_groups, splits_of
 from .recordings import PilotData, PilotError, check_data
 from .splits import _FOLDS, SplitSizes, _draw_rows, _fold_size, rows_together
 

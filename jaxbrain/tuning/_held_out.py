@@ -27,7 +27,7 @@ from ..estimators.banded import with_predicted_recordings
 from ..estimators.task import checked_arrays
 from ..theory import Penalties
 from ._regressions import OnLearnedRows, Regression, TwoPenaltiesOfFewRows, prepare
-from .folds import Split, fold_of_groups, fold_of_rows, splits_of
+from ..estimators.folds import Split, fold_of_groups, fold_of_rows, splits_of
 from .penalty import PenaltyObjective
 
 

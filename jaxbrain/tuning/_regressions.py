@@ -20,7 +20,7 @@ from ..estimators.predictions import (
     solve_by_rows,
 )
 from ..estimators.task import penalty_path
-from .folds import Split
+from ..estimators.folds import Split
 
 
 class OnLearnedRows(eqx.Module):
