@@ -7,7 +7,6 @@ are missed by (1 − H)_ff⁻¹ times what is left of them: no refitting for any
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.numpy as jnp

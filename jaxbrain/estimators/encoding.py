@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._arguments import ENCODING_CRITERIA, EncodingCriterion
 from .._checks import (
     as_float_like,
     as_floats,
@@ -21,7 +22,6 @@ from .._checks import (
     is_concrete,
     kind_of,
 )
-from .._arguments import ENCODING_CRITERIA, EncodingCriterion
 from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Real, Whole
 from ..models import LinearGaussianModel

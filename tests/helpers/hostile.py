@@ -169,7 +169,8 @@ CALLS = {
 RECORDS = {
     "AccuracyWarning", "Allocation", "AsymptoticAllocation", "Collecting", "Design", "Elasticities",
     "EmpiricalAllocation", "Encoder", "Evaluation", "Frontier", "Penalties", "PenaltyObjective",
-    "PilotData", "PilotError", "SplitSizes", "Summary", "TunedAllocation", "TunedPenalty", "Variant", "Worth",
+    "PilotData", "PilotError", "SplitSizes", "Summary", "TunedAllocation", "TunedPenalty",
+    "Variant", "Worth",
 }  # fmt: skip
 VALUES = {
     "None": None,
