@@ -333,9 +333,8 @@ def main() -> None:
                 *(float(x) for x in (errors.mean(), gains.mean())),
                 float(gains.std(ddof=1) / np.sqrt(REPEATS)),
             ]
-            print(
-                f"{name:24} {each:36} {table[each][0]:.4f} {table[each][1]:+.4f} ± {table[each][2]:.4f}"
-            )
+            mean, gain, error = table[each]
+            print(f"{name:24} {each:32} {mean:.4f} {gain:+.4f} ± {error:.4f}")
         results["recordings"][name] = table
         results["seconds"][name] = time.perf_counter() - start
     for name, study in STUDIES.items():

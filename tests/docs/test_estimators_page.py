@@ -19,8 +19,8 @@ HEAD = ("name", "what it does", "control of", "functions", "penalties", "fit", "
 # The rivals that see no recordings, by what `baseline` calls them.
 RIVALS = {"ols": "task_only", "ridge": "ridge"}
 FUNCTIONS = {
-    *("encode", "oracle_subspace", "random_subspace", "shuffle_recordings"),
-    *("befs", "ridge", "task_only"),
+    *("encode", "fit_encoder", "oracle_subspace", "random_subspace", "shuffle_recordings"),
+    *("banded_ridge", "befs", "ridge", "task_only"),
 }
 
 
@@ -34,13 +34,13 @@ def call(variant, monkeypatch):
         def called_instead(*arguments):
             called.append(name)
             passed.extend(x for x in arguments if isinstance(x, float) and x != 0)
-            return basis
+            return (basis, 1.0) if name == "fit_encoder" else basis
 
         return called_instead
 
     for name in FUNCTIONS:
         monkeypatch.setattr(registry, name, note(name))
-    found = variant.subspace(jr.key(0), 2, inputs=inputs, recordings=inputs, model=model)
+    found = variant.learned(jr.key(0), 2, inputs=inputs, recordings=inputs, model=model)
     variant.weights(inputs, targets, found, 0.3, 0.2)
     return called, len(passed)
 
