@@ -87,7 +87,15 @@ def fitted(estimator, **of_data):
 
 
 def fitted_befs(d):
-    model = sklearn.BEFS(rank=2, penalty=3e3 * d.unit**2)
+    model = sklearn.BEFS(rank=2, penalty=3e3 * d.unit**2, encoding_ridge=0.0)
+    return np.transpose(model.fit(d.inputs, d.targets, recordings=d.recordings).coef_)
+
+
+def fitted_banded(d):
+    unit = d.unit**2
+    model = sklearn.BandedRidge(
+        penalty=3e3 * unit, encoder_penalty=1e3 * unit, encoding_ridge=3e3 * unit
+    )
     return np.transpose(model.fit(d.inputs, d.targets, recordings=d.recordings).coef_)
 
 
@@ -151,6 +159,9 @@ ENTRIES = {
         fitted(lambda d: sklearn.RidgeBaseline(penalty=3e3 * d.unit**2)), (-1, 1, 0), "it"
     ),
     "sklearn.BEFS": Entry(fitted_befs, (-1, 1, 0), "it"),
+    "sklearn.BandedRidge": Entry(
+        fitted_banded, (-1, 1, 0), "it"
+    ),
     "encoding_rank": Entry(lambda d: pilot.encoding_rank(d.inputs, d.recordings), data=STUDY),
     "choose_rank": Entry(rank_of_study, **OF_STUDY),
     "evaluate": Entry(evaluated, axes="..t", **OF_STUDY),
