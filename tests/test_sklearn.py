@@ -44,7 +44,13 @@ def test_checks_of_scikit_learn(estimator, check):
 # penalty that is best.
 @pytest.mark.study
 @pytest.mark.filterwarnings("ignore:the penalty has not converged")
-@parametrize_with_checks([RidgeBaseline(), BEFS(), BandedRidge()])
+@parametrize_with_checks(
+    [RidgeBaseline(), BEFS(), BandedRidge()],
+    expected_failed_checks=lambda _: {
+        "check_sample_weight_equivalence_on_dense_data": "two equal rows are left out one by one, "
+        "a row of weight 2 with all its weight"
+    },
+)
 def test_checks_of_scikit_learn_with_tuned_penalties(estimator, check):
     check(estimator)
 
