@@ -140,6 +140,13 @@ ENTRIES = {
         lambda d: jb.befs_path(d.inputs, d.targets, d.basis, np.array([3e3 * d.unit**2]))[0],
         **WEIGHTS,
     ),
+    "logistic": Entry(
+        lambda d: jb.logistic(
+            d.inputs, np.asarray(d.targets).sum(axis=1) > 0, 3e3 * d.unit**2,
+            basis=d.basis, inside_penalty=3e2 * d.unit**2,
+        ).weights,
+        units=(-1, 0, 0), axes="i",
+    ),
     "encode": Entry(
         lambda d: projector_of(jb.encode(d.inputs, d.recordings, 2)), axes="ii", centres=False
     ),

@@ -9,12 +9,14 @@ from .encoding import (
     random_subspace,
     shuffle_recordings,
 )
+from .logistic import Logistic, logistic
 from .registry import VARIANTS, Variant, find_variant
 from .task import befs, befs_path, ridge, task_only
 
 __all__ = [
     "VARIANTS",
     "Encoder",
+    "Logistic",
     "Variant",
     "banded_ridge",
     "befs",
@@ -22,6 +24,7 @@ __all__ = [
     "encode",
     "find_variant",
     "fit_encoder",
+    "logistic",
     "oracle_subspace",
     "random_subspace",
     "ridge",
