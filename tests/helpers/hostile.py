@@ -173,8 +173,8 @@ CALLS = {
 RECORDS = {
     "AccuracyWarning", "Allocation", "AsymptoticAllocation", "Collecting", "Design", "Elasticities",
     "EmpiricalAllocation", "Encoder", "Evaluation", "Frontier", "Logistic", "Penalties",
-    "PenaltyObjective", "PilotData", "PilotError", "SplitSizes", "Summary", "TunedAllocation", "TunedPenalty",
-    "Variant", "Worth",
+    "PenaltyObjective", "PilotData", "PilotError", "SplitSizes", "Summary", "TunedAllocation",
+    "TunedPenalty", "Variant", "Worth",
 }  # fmt: skip
 VALUES = {
     "None": None,
