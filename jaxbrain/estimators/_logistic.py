@@ -196,5 +196,5 @@ def _newton(frame: _Frame, hot: Array) -> tuple[Array, Array]:
     state = _State(start, value_of(start), jnp.asarray(jnp.inf, dtype), jnp.asarray(0))
     end = jax.lax.while_loop(unfinished, step, state)
     good = end.moved < eps**0.25
-    answer = end.at.intercept, logits_of(end.at)
-    return tuple(jnp.where(good, x, jnp.nan) for x in answer)
+    intercept, logits = end.at.intercept, logits_of(end.at)
+    return jnp.where(good, intercept, jnp.nan), jnp.where(good, logits, jnp.nan)

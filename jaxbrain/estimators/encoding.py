@@ -155,11 +155,9 @@ def fit_encoder(
     """
     inputs, recordings = checked_recordings(inputs, recordings)
     penalty = checked_penalty("penalty", penalty, inputs, recordings, folds, groups)
-    centred = [array - jnp.mean(array, axis=0, keepdims=True) for array in (inputs, recordings)]
-    weights = checked_solution(
-        solve(*centred, None, penalty, penalty), inputs=inputs, recordings=recordings
-    )
-    return Encoder(weights, penalty)
+    x, r = (array - jnp.mean(array, axis=0, keepdims=True) for array in (inputs, recordings))
+    weights = solve(x, r, None, penalty, penalty)
+    return Encoder(checked_solution(weights, inputs=inputs, recordings=recordings), penalty)
 
 
 def checked_recordings(inputs: AnyArray, recordings: AnyArray) -> list[Array]:

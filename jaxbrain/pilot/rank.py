@@ -159,7 +159,7 @@ def encoding_rank(
     inputs = inputs / of_inputs
     if n < d:
         # Ridge regression is the same in coordinates of the rows, which are fewer.
-        inputs = np.linalg.qr(inputs.T, mode="r").T
+        inputs = np.asarray(np.linalg.qr(inputs.T, mode="r")).T
     arrays = jnp.asarray(inputs), jnp.asarray(recordings / of_recordings)
     shrinkage = jnp.asarray(float(ridge) / of_inputs / of_inputs, arrays[0].dtype)
     if splits is not None:
