@@ -193,6 +193,9 @@ def on_arrays(jb: Any, models: dict[str, Any]) -> dict[str, Callable]:
         "task_only": lambda: jb.task_only(x, y),
         "ridge": lambda: jb.ridge(x, y, 0.4),
         "banded_ridge": lambda: jb.banded_ridge(x, y, basis, 0.4, 0.1),
+        "banded_ridge_path": lambda: jb.banded_ridge_path(
+            x, y, basis, np.array([0.1, 1.0, np.inf]), 0.1
+        ),
         "logistic": lambda: jb.logistic(
             x, np.arange(len(x)) % 3, 0.4, basis=basis, inside_penalty=0.1, n_classes=3
         ),

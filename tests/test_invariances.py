@@ -146,6 +146,12 @@ ENTRIES = {
         lambda d: jb.befs_path(d.inputs, d.targets, d.basis, np.array([3e3 * d.unit**2]))[0],
         **WEIGHTS,
     ),
+    "banded_ridge_path": Entry(
+        lambda d: jb.banded_ridge_path(
+            d.inputs, d.targets, d.basis, np.array([3e3 * d.unit**2]), 3e2 * d.unit**2
+        )[0],
+        **WEIGHTS,
+    ),
     "logistic": Entry(
         lambda d: jb.logistic(
             d.inputs, above_the_middle(d), 3e3 * d.unit**2,

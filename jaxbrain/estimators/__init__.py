@@ -1,6 +1,6 @@
 """Estimators as pure functions of arrays: encoding stage, task stage, controls, a list of them."""
 
-from .banded import banded_ridge
+from .banded import banded_ridge, banded_ridge_path
 from .encoding import (
     Encoder,
     encode,
@@ -19,6 +19,7 @@ __all__ = [
     "Logistic",
     "Variant",
     "banded_ridge",
+    "banded_ridge_path",
     "befs",
     "befs_path",
     "encode",

@@ -47,6 +47,22 @@ def test_weights_are_those_of_the_learned_prior(n, penalties):
         assert np.max(abs(found - wrong)) > 1e-4
 
 
+@pytest.mark.parametrize("n", [8, 40])
+def test_a_path_is_banded_ridge_of_each_penalty(n):
+    inputs, targets, encoder = study(n)
+    penalties = np.array([1e-4, 0.3, 5.0, np.inf])
+    for learned in (targets, targets[:, 0]):
+        found = jb.banded_ridge_path(inputs, learned, encoder, penalties, 0.02)
+        for weights, penalty in zip(found, penalties, strict=True):
+            expected = jb.banded_ridge(inputs, learned, encoder, penalty, 0.02)
+            np.testing.assert_allclose(weights, expected, rtol=1e-7, atol=1e-9)
+    with pytest.raises(ValueError, match="banded_ridge takes one"):
+        jb.banded_ridge_path(inputs, targets, encoder, np.array(0.3), 0.02)
+    if n < D:
+        with pytest.raises(ValueError, match="penalties > 0"):
+            jb.banded_ridge_path(inputs, targets, encoder, np.zeros(1), 0.02)
+
+
 def test_limits():
     inputs, targets, encoder = study(40)
     inf = float("inf")

@@ -74,6 +74,10 @@ CALLS = {
     jb.banded_ridge: dict(
         inputs=X, targets=Y, encoder=np.ones((X.shape[1], 2)), penalty=1.0, encoder_penalty=1.0
     ),
+    jb.banded_ridge_path: dict(
+        inputs=X, targets=Y, encoder=np.ones((X.shape[1], 2)), penalties=[1.0, 2.0],
+        encoder_penalty=1.0,
+    ),
     jb.logistic: dict(
         inputs=X, targets=np.arange(40) % 3, penalty=1.0, basis=BASIS, inside_penalty=0.1,
         encoder=None, encoder_penalty=None, n_classes=3,
