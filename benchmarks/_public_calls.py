@@ -204,6 +204,9 @@ def on_arrays(jb: Any, models: dict[str, Any]) -> dict[str, Callable]:
         "tune_penalty": lambda: jb.tune_penalty(objectives["LeaveOneOut"], tolerance=1e-10),
         "sklearn.TaskOnly": lambda: fitted(sklearn.TaskOnly()),
         "sklearn.RidgeBaseline": lambda: fitted(sklearn.RidgeBaseline(penalty=0.3)),
+        "sklearn.BandedRidge": lambda: fitted(
+            sklearn.BandedRidge(penalty=0.3, encoder_penalty=0.1, encoding_ridge=0.2), **brain
+        ),
         "sklearn.BEFS": lambda: fitted(
             sklearn.BEFS(rank=3, penalty=0.3, inside_penalty=0.0, encoding_ridge=0.0), **brain
         ),
