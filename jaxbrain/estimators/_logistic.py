@@ -34,6 +34,8 @@ class _Frame(NamedTuple):
 
     rows: Float[Array, "n r"]
     strengths: Float[Array, " r"]
+    vectors: Float[Array, "m r"] | None
+    """Back to the features; None where rows are few, which give the weights themselves."""
 
 
 def log_probabilities(logits: Float[Array, "n c"]) -> Float[Array, "n k"]:
@@ -68,8 +70,10 @@ def fit_logits(features: Float[Array, "n m"], codes: Array, n_classes: int) -> L
 @jax.custom_jvp
 def _minimum(features: Array, hot: Array) -> Logits:
     frame = _frame_of(features)
-    intercept, logits = _newton(frame, hot)
-    return Logits(-features.T @ (_probabilities(logits, hot) - hot) / len(hot), intercept)
+    at, logits = _newton(frame, hot)
+    if frame.vectors is not None:
+        return Logits(frame.vectors @ at.weights, at.intercept)
+    return Logits(-features.T @ (_probabilities(logits, hot) - hot) / len(hot), at.intercept)
 
 
 @_minimum.defjvp
@@ -125,9 +129,9 @@ def _frame_of(features: Array) -> _Frame:
     if n <= m:
         strengths, vectors = jnp.linalg.eigh(features @ features.T)
         strengths = jnp.maximum(strengths, 0.0)
-        return _Frame(vectors * jnp.sqrt(strengths)[None, :], strengths)
+        return _Frame(vectors * jnp.sqrt(strengths)[None, :], strengths, None)
     strengths, vectors = jnp.linalg.eigh(features.T @ features)
-    return _Frame(features @ vectors, jnp.maximum(strengths, 0.0))
+    return _Frame(features @ vectors, jnp.maximum(strengths, 0.0), vectors)
 
 
 class _State(NamedTuple):
@@ -138,9 +142,9 @@ class _State(NamedTuple):
     steps: Array
 
 
-def _newton(frame: _Frame, hot: Array) -> tuple[Array, Array]:
-    """Intercept, and logits of the rows; NaN where it has not converged."""
-    rows, strengths = frame
+def _newton(frame: _Frame, hot: Array) -> tuple[Logits, Array]:
+    """The minimum in the frame, and logits of the rows; NaN where it has not converged."""
+    rows, strengths, _ = frame
     (n, r), c, dtype = rows.shape, hot.shape[1], rows.dtype
     eps = float(jnp.finfo(dtype).eps)
     unseen = jnp.zeros((1, c), bool) if c == 1 else ~jnp.any(hot > 0, axis=0, keepdims=True)
@@ -153,10 +157,13 @@ def _newton(frame: _Frame, hot: Array) -> tuple[Array, Array]:
         log_p = log_probabilities(jnp.where(unseen, _NEVER, logits_of(at)))
         return jnp.sum(at.weights**2) / 2 - jnp.sum(seen * log_p) / n
 
+    def slope_of(at: Logits, p: Array) -> Logits:
+        return _with_penalty(rows.T @ (p - hot) / n, jnp.sum(p - hot, axis=0), at, n)
+
     def step(state: _State) -> _State:
         at = state.at
         p = _probabilities(logits_of(at), hot)
-        slope = _with_penalty(rows.T @ (p - hot) / n, jnp.sum(p - hot, axis=0), at, n)
+        slope = slope_of(at, p)
         spread = jnp.mean(p * (1 - p), axis=0) + eps
 
         def precondition(of: Logits) -> Logits:
@@ -195,6 +202,9 @@ def _newton(frame: _Frame, hot: Array) -> tuple[Array, Array]:
     start = Logits(jnp.zeros((r, c), dtype), jnp.zeros(c, dtype))
     state = _State(start, value_of(start), jnp.asarray(jnp.inf, dtype), jnp.asarray(0))
     end = jax.lax.while_loop(unfinished, step, state)
-    good = end.moved < eps**0.25
-    intercept, logits = end.at.intercept, logits_of(end.at)
-    return jnp.where(good, intercept, jnp.nan), jnp.where(good, logits, jnp.nan)
+    logits = logits_of(end.at)
+    slope = slope_of(end.at, _probabilities(logits, hot)).weights
+    # A penalty that is lost in rounding leaves a slope beside which weights are none.
+    small = jnp.max(jnp.abs(slope)) <= eps**0.25 * jnp.max(jnp.abs(end.at.weights)) + eps**0.5
+    good = (end.moved < eps**0.25) & small
+    return jax.tree.map(lambda x: jnp.where(good, x, jnp.nan), (end.at, logits))

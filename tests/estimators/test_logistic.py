@@ -146,6 +146,9 @@ def test_it_maps_over_penalties_and_in_single_precision():
     single = jb.logistic(np.float32(inputs), targets, np.float32(0.1))
     assert single.weights.dtype == jnp.float32
     np.testing.assert_allclose(single.weights, many.weights[1], atol=2e-4)
+    # Of a penalty that is lost in rounding no weights are made up.
+    with pytest.raises(ValueError, match="larger penalty"):
+        jb.logistic(np.float32(inputs[:10]), targets[:10], np.float32(1e-12))
 
 
 @pytest.mark.parametrize(
