@@ -36,13 +36,14 @@ def banded_ridge(
     features of their own, with a penalty of their own. M is the encoder in the unit in which
     tr M Mᵀ = d, so that the unit of recordings does not matter.
 
-    In other words, weights have the prior covariance I/penalty + M Mᵀ/encoder_penalty, learned from
-    recordings: directions count by how strongly the brain responds to them.
+    In other words, weights have the prior covariance I/penalty + M Mᵀ/encoder_penalty. This is
+    empirical Bayes with a covariance learned from recordings: directions count by how strongly the
+    brain responds to them.
 
     >>> import jax, jaxbrain as jb
     >>> model = jb.presets.small(task_snr=1.0)
     >>> brain_inputs, recordings = model.sample_brain(jax.random.key(0), 2_000)
-    >>> encoder = jb.ridge(brain_inputs, recordings, penalty=0.1)
+    >>> encoder = jb.fit_encoder(brain_inputs, recordings).weights
     >>> inputs, targets = model.sample_task(jax.random.key(1), 100)
     >>> with_brain = jb.banded_ridge(inputs, targets, encoder, 10.0, 0.3)
     >>> without = jb.ridge(inputs, targets, 1.0)
@@ -55,7 +56,7 @@ def banded_ridge(
     - `inputs`: a row for each label, shape (n, d).
     - `targets`: labels, shape (n,), or (n, t) for t tasks at once.
     - `encoder`: weights that predict p channels from the inputs, shape (d, p), as from
-      `ridge(brain_inputs, recordings, penalty)`. A channel counts by the variance that is
+      `fit_encoder(brain_inputs, recordings)`. A channel counts by the variance that is
       predicted of it: divide recordings by their standard deviations where units differ.
     - `penalty`: of all weights alike, a sample. 0 is ordinary least squares (n >= d). Infinity
       leaves the predicted recordings alone as features.
