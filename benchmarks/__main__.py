@@ -7,7 +7,8 @@ import argparse
 import subprocess
 import sys
 
-# Those of accuracy are made by hand, since they write documentation and take most of an hour.
+# Those of accuracy are made by hand, since they write documentation and take most of an hour; so
+# is that of weightings, which docs/estimators.md shows.
 NAMES = (
     "closed_forms",
     "allocations",

@@ -183,18 +183,33 @@ def on_arrays(jb: Any, models: dict[str, Any]) -> dict[str, Callable]:
         "sample_brain": lambda: small.sample_brain(key, 9),
         "sample_task": lambda: small.sample_task(key, 9),
         "encode": lambda: span(jb.encode(seen, recordings, 3, ridge=0.1)),
+        "encode, ridge chosen": lambda: span(
+            jb.encode(seen[:6], recordings[:6], 3, ridge="leave_one_out")
+        ),
+        "fit_encoder": lambda: jb.fit_encoder(seen[:6], recordings[:6], penalty="k_fold", folds=3),
         "random_subspace": lambda: span(jb.random_subspace(key, 8, 3)),
         "oracle_subspace": lambda: span(jb.oracle_subspace(small)),
         "shuffle_recordings": lambda: jb.shuffle_recordings(key, recordings),
         "task_only": lambda: jb.task_only(x, y),
         "ridge": lambda: jb.ridge(x, y, 0.4),
         "banded_ridge": lambda: jb.banded_ridge(x, y, basis, 0.4, 0.1),
+        "banded_ridge_path": lambda: jb.banded_ridge_path(
+            x, y, basis, np.array([0.1, 1.0, np.inf]), 0.1
+        ),
+        "logistic": lambda: jb.logistic(
+            x, np.arange(len(x)) % 3, 0.4, basis=basis, inside_penalty=0.1, n_classes=3
+        ),
         "befs": lambda: jb.befs(x, y, basis, 0.4, inside_penalty=0.1),
         "befs_path": lambda: jb.befs_path(x, y, basis, np.array([0.0, 1.0, np.inf])),
         "tune_penalty": lambda: jb.tune_penalty(objectives["LeaveOneOut"], tolerance=1e-10),
         "sklearn.TaskOnly": lambda: fitted(sklearn.TaskOnly()),
         "sklearn.RidgeBaseline": lambda: fitted(sklearn.RidgeBaseline(penalty=0.3)),
-        "sklearn.BEFS": lambda: fitted(sklearn.BEFS(rank=3, penalty=0.3), **brain),
+        "sklearn.BandedRidge": lambda: fitted(
+            sklearn.BandedRidge(penalty=0.3, encoder_penalty=0.1, encoding_ridge=0.2), **brain
+        ),
+        "sklearn.BEFS": lambda: fitted(
+            sklearn.BEFS(rank=3, penalty=0.3, inside_penalty=0.0, encoding_ridge=0.0), **brain
+        ),
     }
 
 

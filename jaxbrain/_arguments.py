@@ -22,10 +22,12 @@ from .models import LinearGaussianModel, Problem
 Order = Literal["finite", "first"]
 Baseline = Literal["ols", "ridge"]
 Estimator = Literal["befs", "befs_two_penalties"]
+EncodingCriterion = Literal["leave_one_out", "k_fold"]
 
 ORDERS: tuple[Order, ...] = get_args(Order)
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
+ENCODING_CRITERIA: tuple[EncodingCriterion, ...] = get_args(EncodingCriterion)
 
 
 def _check_range(name: str, number: Array) -> None:

@@ -87,7 +87,21 @@ def fitted(estimator, **of_data):
 
 
 def fitted_befs(d):
-    model = sklearn.BEFS(rank=2, penalty=3e3 * d.unit**2)
+    model = sklearn.BEFS(rank=2, penalty=3e3 * d.unit**2, encoding_ridge=0.0)
+    return np.transpose(model.fit(d.inputs, d.targets, recordings=d.recordings).coef_)
+
+
+def above_the_middle(d):
+    """Two classes, whatever the unit, the offset and the order of targets."""
+    sums = np.asarray(d.targets, float).sum(axis=1)
+    return sums > np.median(sums)
+
+
+def fitted_banded(d):
+    unit = d.unit**2
+    model = sklearn.BandedRidge(
+        penalty=3e3 * unit, encoder_penalty=1e3 * unit, encoding_ridge=3e3 * unit
+    )
     return np.transpose(model.fit(d.inputs, d.targets, recordings=d.recordings).coef_)
 
 
@@ -132,8 +146,24 @@ ENTRIES = {
         lambda d: jb.befs_path(d.inputs, d.targets, d.basis, np.array([3e3 * d.unit**2]))[0],
         **WEIGHTS,
     ),
+    "banded_ridge_path": Entry(
+        lambda d: jb.banded_ridge_path(
+            d.inputs, d.targets, d.basis, np.array([3e3 * d.unit**2]), 3e2 * d.unit**2
+        )[0],
+        **WEIGHTS,
+    ),
+    "logistic": Entry(
+        lambda d: jb.logistic(
+            d.inputs, above_the_middle(d), 3e3 * d.unit**2,
+            basis=d.basis, inside_penalty=3e2 * d.unit**2,
+        ).weights,
+        units=(-1, 0, 0), axes="i",
+    ),
     "encode": Entry(
         lambda d: projector_of(jb.encode(d.inputs, d.recordings, 2)), axes="ii", centres=False
+    ),
+    "fit_encoder": Entry(
+        lambda d: jb.fit_encoder(d.inputs, d.recordings, 3e3 * d.unit**2).weights, (-1, 0, 1), "ic"
     ),
     "shuffle_recordings": Entry(shuffled, (0, 0, 1), ".c", by_row=True, centres=False),
     "LeaveOneOut": Entry(objective("LeaveOneOut")),
@@ -148,6 +178,9 @@ ENTRIES = {
         fitted(lambda d: sklearn.RidgeBaseline(penalty=3e3 * d.unit**2)), (-1, 1, 0), "it"
     ),
     "sklearn.BEFS": Entry(fitted_befs, (-1, 1, 0), "it"),
+    "sklearn.BandedRidge": Entry(
+        fitted_banded, (-1, 1, 0), "it"
+    ),
     "encoding_rank": Entry(lambda d: pilot.encoding_rank(d.inputs, d.recordings), data=STUDY),
     "choose_rank": Entry(rank_of_study, **OF_STUDY),
     "evaluate": Entry(evaluated, axes="..t", **OF_STUDY),

@@ -3,19 +3,21 @@
 import jax
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.base import clone
+from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import jaxbrain as jb
 from jaxbrain.estimators.task import weights_of_each_target
 from jaxbrain.pilot import encoding_rank
-from jaxbrain.sklearn import BEFS, RidgeBaseline, TaskOnly
+from jaxbrain.sklearn import BEFS, BandedRidge, RidgeBaseline, TaskOnly
 
-pytestmark = pytest.mark.filterwarnings("ignore:neither recordings nor a basis:UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:neither recordings nor an? :UserWarning")
 
 
 def refused(estimator):
@@ -26,7 +28,13 @@ def refused(estimator):
 
 
 @parametrize_with_checks(
-    [TaskOnly(), RidgeBaseline(penalty=1.0), BEFS(penalty=1.0)], expected_failed_checks=refused
+    [
+        TaskOnly(),
+        RidgeBaseline(penalty=1.0),
+        BEFS(penalty=1.0),
+        BandedRidge(penalty=1.0, encoder_penalty=1.0),
+    ],
+    expected_failed_checks=refused,
 )
 def test_checks_of_scikit_learn(estimator, check):
     check(estimator)
@@ -36,7 +44,13 @@ def test_checks_of_scikit_learn(estimator, check):
 # penalty that is best.
 @pytest.mark.study
 @pytest.mark.filterwarnings("ignore:the penalty has not converged")
-@parametrize_with_checks([RidgeBaseline(), BEFS()])
+@parametrize_with_checks(
+    [RidgeBaseline(), BEFS(), BandedRidge()],
+    expected_failed_checks=lambda _: {
+        "check_sample_weight_equivalence_on_dense_data": "two equal rows are left out one by one, "
+        "a row of weight 2 with all its weight"
+    },
+)
 def test_checks_of_scikit_learn_with_tuned_penalties(estimator, check):
     check(estimator)
 
@@ -52,13 +66,15 @@ def study(seed=0, snr=0.3):
 
 def test_befs_is_that_of_the_library():
     _, seen, recordings, X, y, new, _ = study()
-    fitted = BEFS(rank=6).fit(X, y, recordings=recordings, recorded_inputs=seen)
+    fitted = BEFS(rank=6, inside_penalty=0.0).fit(X, y, recordings, seen)
     centred = X - X.mean(0), y - y.mean()
-    basis = jb.encode(seen - seen.mean(0), recordings - recordings.mean(0), 6)
-    np.testing.assert_allclose(fitted.basis_ @ fitted.basis_.T, basis @ basis.T, atol=1e-10)
+    ridge = jb.fit_encoder(seen, recordings).penalty
+    assert fitted.encoding_ridge_ == pytest.approx(float(ridge), rel=1e-3)
+    basis = jb.encode(seen - seen.mean(0), recordings - recordings.mean(0), 6, ridge)
+    np.testing.assert_allclose(fitted.basis_ @ fitted.basis_.T, basis @ basis.T, atol=1e-6)
     tuned = jb.tune_penalty(jb.LeaveOneOut(X, y, basis))
-    assert fitted.penalty_ == pytest.approx(float(tuned.penalty), rel=1e-6)
-    weights = jb.befs(*centred, basis, tuned.penalty)
+    assert fitted.penalty_ == pytest.approx(float(tuned.penalty), rel=1e-4)
+    weights = jb.befs(*centred, fitted.basis_, fitted.penalty_)
     np.testing.assert_allclose(fitted.coef_, weights, atol=1e-8)
     np.testing.assert_allclose(
         fitted.predict(new), (new - X.mean(0)) @ weights + y.mean(), atol=1e-7
@@ -69,13 +85,16 @@ def test_recordings_help_and_shuffled_ones_do_not():
     model, seen, recordings, X, y, new, truth = study()
     scores = {
         "befs": BEFS(rank=6).fit(X, y, recordings, seen).score(new, truth),
+        "banded": BandedRidge().fit(X, y, recordings, seen).score(new, truth),
         "shuffled": BEFS(rank=6).fit(X, y, recordings[::-1], seen).score(new, truth),
+        "shuffled banded": BandedRidge().fit(X, y, recordings[::-1], seen).score(new, truth),
         "ridge": RidgeBaseline().fit(X, y).score(new, truth),
         "ols": TaskOnly().fit(X, y).score(new, truth),
         "oracle": BEFS(basis=np.asarray(model.encoder)).fit(X, y).score(new, truth),
     }
     assert scores["oracle"] > scores["befs"] - 0.02
-    assert scores["befs"] > max(scores["shuffled"], scores["ridge"], scores["ols"]) + 0.02
+    names = "shuffled", "shuffled banded", "ridge", "ols"
+    assert min(scores["befs"], scores["banded"]) > max(scores[name] for name in names) + 0.02
 
 
 class Asked(Exception):
@@ -103,7 +122,9 @@ def test_the_criterion_and_its_options_say_what_is_tuned(criterion, kind, monkey
     for estimator, both, per_target in (
         (RidgeBaseline(criterion=criterion), False, False),
         (RidgeBaseline(criterion=criterion, per_target=True), False, True),
-        (BEFS(basis=basis, criterion=criterion, inside_penalty="auto"), True, False),
+        (BEFS(basis=basis, criterion=criterion), True, False),
+        (BEFS(basis=basis, criterion=criterion, inside_penalty=0.1), False, False),
+        (BandedRidge(encoder=basis, criterion=criterion), True, False),
         (BEFS(basis=basis, criterion=criterion, per_target=True), False, True),
     ):
         with pytest.raises(Asked) as caught:
@@ -151,6 +172,45 @@ def test_works_in_cross_validation_pipelines_and_searches():
     assert clone(BEFS(rank=3)).get_params()["rank"] == 3
 
 
+def test_nothing_need_be_given_where_recorded_rows_are_fewer_than_inputs():
+    """Also behind a PCA, which the inputs of the recordings go through too."""
+    _, seen, recordings, X, y, new, truth = study(seed=1, snr=1.0)
+    seen, recordings = seen[:60], recordings[:60]
+    fitted = BEFS().fit(X, y, recordings=recordings, recorded_inputs=seen)
+    assert fitted.encoding_ridge_ > 0
+    assert fitted.inside_penalty_ > 0
+    assert fitted.score(new, truth) > RidgeBaseline().fit(X, y).score(new, truth)
+    with config_context(enable_metadata_routing=True):
+        for estimator in (
+            BEFS(rank=3, penalty=1.0, inside_penalty=0.1),
+            BandedRidge(penalty=1.0, encoder_penalty=0.1),
+        ):
+            estimator.set_fit_request(recordings=True, recorded_inputs=True)
+            steps = [("pca", PCA(20)), ("learn", estimator)]
+            behind = Pipeline(steps, transform_input=["recorded_inputs"])
+            behind.fit(X, y, recordings=recordings, recorded_inputs=seen)
+            describe = PCA(20).fit(X).transform
+            alone = clone(estimator).fit(describe(X), y, recordings, describe(seen))
+            np.testing.assert_allclose(behind.predict(new), alone.predict(describe(new)), atol=1e-9)
+
+
+def test_banded_ridge_is_that_of_the_library():
+    _, seen, recordings, X, y, new, _ = study()
+    fitted = BandedRidge(penalty=2.0, encoder_penalty=0.3).fit(X, y, recordings, seen)
+    encoder = jb.fit_encoder(seen, recordings, fitted.encoding_ridge_).weights
+    np.testing.assert_allclose(fitted.encoder_, encoder, atol=1e-10)
+    weights = jb.banded_ridge(X - X.mean(0), y - y.mean(), encoder, 2.0, 0.3)
+    np.testing.assert_allclose(
+        fitted.predict(new), (new - X.mean(0)) @ weights + y.mean(), atol=1e-9
+    )
+    known = BandedRidge(penalty=2.0, encoder_penalty=0.3, encoder=encoder).fit(X, y)
+    np.testing.assert_allclose(known.coef_, fitted.coef_, atol=1e-12)
+    counts = np.random.default_rng(0).integers(0, 4, len(X))
+    weighted = clone(known).fit(X, y, sample_weight=counts).coef_
+    repeated = clone(known).fit(np.repeat(X, counts, axis=0), np.repeat(y, counts)).coef_
+    np.testing.assert_allclose(weighted, repeated, rtol=1e-8)
+
+
 def test_rank_is_chosen_by_the_recordings():
     _, seen, recordings, X, y, *_ = study()
     fitted = BEFS(penalty=1.0).fit(X, y, recordings=recordings, recorded_inputs=seen)
@@ -172,8 +232,18 @@ def test_wrong_arguments_are_named():
         BEFS(rank=2).fit(X, y, recordings=recordings)
     with pytest.raises(ValueError, match="but no recordings"):
         BEFS(rank=2).fit(X, y, recorded_inputs=seen)
-    with pytest.raises(ValueError, match="pass penalty='auto'"):
-        BEFS(penalty=1.0, inside_penalty="auto", basis=np.eye(64)[:, :2]).fit(X, y)
+    assert BEFS(penalty=1.0, basis=np.eye(64)[:, :2]).fit(X, y).inside_penalty_ == 0.0
+    with pytest.raises(ValueError, match="'auto' tunes both"):
+        BandedRidge(penalty=1.0, encoder=np.eye(64)[:, :2]).fit(X, y)
+    with pytest.raises(ValueError, match="both an encoder and recordings"):
+        BandedRidge(encoder=np.eye(64)[:, :2]).fit(X, y, recordings, seen)
+    with pytest.raises(ValueError, match=r"transform_input=\['recorded_inputs'\]"):
+        BEFS(rank=2).fit(X[:, :9], y, recordings, seen)
+    for wrong in (True, "best", None):
+        with pytest.raises(ValueError, match="encoding_ridge must be 'auto' or one number"):
+            BEFS(rank=2, encoding_ridge=wrong).fit(X, y, recordings, seen)
+    with pytest.raises(ValueError, match="ridge > 0"):
+        BEFS(rank=2, encoding_ridge=0.0).fit(X, y, recordings[:40], seen[:40])
     with pytest.raises(ValueError, match="criterion must be"):
         RidgeBaseline(criterion="aic").fit(X, y)
     with pytest.raises(ValueError, match="penalty must be 'auto' or one number"):
@@ -192,7 +262,7 @@ def test_what_rows_do_not_determine_is_refused_or_warned_of():
     with pytest.raises(ValueError, match="do not determine 9 weights"):
         TaskOnly().fit(np.c_[X, X[:, 0]], y)
     with pytest.raises(ValueError, match="basis: 2 rows to learn from do not determine 3 weights"):
-        BEFS(basis=basis).fit(X[:3], y[:3])
+        BEFS(basis=basis, inside_penalty=0.0).fit(X[:3], y[:3])
     with pytest.warns(ConvergenceWarning, match="2 samples may be too few"):
         RidgeBaseline().fit(X[:2], y[:2])
 

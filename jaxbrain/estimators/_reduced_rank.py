@@ -48,7 +48,11 @@ def _basis_jvp(rank, primals, tangents):
     basis = _basis(*primals, rank)
 
     def by_moments(inputs, recordings, kept):
-        matrix, lift, _ = _moments(inputs, recordings, kept)
+        of_rows = len(inputs) < inputs.shape[1] > recordings.shape[1]
+        if of_rows:
+            matrix, lift = _moments_of_few_rows(inputs, recordings, kept)
+        else:
+            matrix, lift, _ = _moments(inputs, recordings, kept)
         return orthonormal(lift(leading_eigenspace(matrix, rank)))
 
     same, change = jax.jvp(by_moments, primals, tangents)
@@ -89,6 +93,18 @@ def _moments(
     moments = moments / power_of_two(moments)
     matrix = solve(solve(moments @ moments.T).T)
     return matrix, lambda leading: solve(leading, trans="T"), lost
+
+
+def _moments_of_few_rows(
+    inputs: Array, recordings: Array, kept: Array
+) -> tuple[Array, Callable[[Array], Array]]:
+    """FᵀF = RᵀG⁻¹XXᵀR with G = XXᵀ + nκ, and the span Xᵀ G⁻¹R U_k: nothing of size d x d."""
+    n = len(inputs)
+    gram = inputs @ inputs.T
+    factor = jax.scipy.linalg.cho_factor(gram + n * kept * jnp.eye(n, dtype=inputs.dtype))
+    solved = jax.scipy.linalg.cho_solve(factor, recordings)
+    matrix = recordings.T @ (gram @ solved)
+    return (matrix + matrix.T) / 2, lambda leading: inputs.T @ (solved @ leading)
 
 
 def _by_rows(inputs: Array, recordings: Array, kept: Array, rank: int) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -14,10 +15,11 @@ from .._checks import (
     check_shape,
     is_concrete,
 )
+from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Real
 from ._regression import solve
 from .encoding import check_positive_for, checked_solution
-from .task import checked_arrays
+from .task import checked_arrays, path_weights
 
 
 def banded_ridge(
@@ -34,13 +36,14 @@ def banded_ridge(
     features of their own, with a penalty of their own. M is the encoder in the unit in which
     tr M Mᵀ = d, so that the unit of recordings does not matter.
 
-    In other words, weights have the prior covariance I/penalty + M Mᵀ/encoder_penalty, learned from
-    recordings: directions count by how strongly the brain responds to them.
+    In other words, weights have the prior covariance I/penalty + M Mᵀ/encoder_penalty. This is
+    empirical Bayes with a covariance learned from recordings: directions count by how strongly the
+    brain responds to them.
 
     >>> import jax, jaxbrain as jb
     >>> model = jb.presets.small(task_snr=1.0)
     >>> brain_inputs, recordings = model.sample_brain(jax.random.key(0), 2_000)
-    >>> encoder = jb.ridge(brain_inputs, recordings, penalty=0.1)
+    >>> encoder = jb.fit_encoder(brain_inputs, recordings).weights
     >>> inputs, targets = model.sample_task(jax.random.key(1), 100)
     >>> with_brain = jb.banded_ridge(inputs, targets, encoder, 10.0, 0.3)
     >>> without = jb.ridge(inputs, targets, 1.0)
@@ -53,7 +56,7 @@ def banded_ridge(
     - `inputs`: a row for each label, shape (n, d).
     - `targets`: labels, shape (n,), or (n, t) for t tasks at once.
     - `encoder`: weights that predict p channels from the inputs, shape (d, p), as from
-      `ridge(brain_inputs, recordings, penalty)`. A channel counts by the variance that is
+      `fit_encoder(brain_inputs, recordings)`. A channel counts by the variance that is
       predicted of it: divide recordings by their standard deviations where units differ.
     - `penalty`: of all weights alike, a sample. 0 is ordinary least squares (n >= d). Infinity
       leaves the predicted recordings alone as features.
@@ -77,24 +80,91 @@ def banded_ridge(
     band: ours.
     """
     inputs, targets = checked_arrays(inputs, targets)
+    stacked, basis, encoder = with_predicted_recordings(inputs, encoder)
+    d = inputs.shape[1]
+    penalty, encoder_penalty = _checked_penalties(
+        inputs, encoder, "penalty", penalty, encoder_penalty
+    )
+    check_shape("penalty", penalty, (), "one number; banded_ridge_path takes several")
+    weights = solve(stacked, targets, basis, penalty, encoder_penalty)
+    weights = _checked_weights(weights, inputs, targets)
+    return weights[:d] + encoder @ weights[d:]
+
+
+@with_one_blas_thread
+def banded_ridge_path(
+    inputs: AnyArray,
+    targets: AnyArray,
+    encoder: AnyArray,
+    penalties: AnyArray,
+    encoder_penalty: Real,
+) -> Float[Array, "l d *t"]:
+    """Learn a task by `banded_ridge` for many penalties, at the cost of one factorisation.
+
+    >>> import jax, jax.numpy as jnp, jaxbrain as jb
+    >>> model = jb.presets.small()
+    >>> inputs, targets = model.sample_task(jax.random.key(1), 100)
+    >>> jb.banded_ridge_path(inputs, targets, model.encoder, jnp.logspace(-2, 2, 9), 0.1).shape
+    (9, 64)
+
+    **Arguments**
+
+    - `inputs`, `targets`, `encoder`, `encoder_penalty`: as in `banded_ridge`.
+    - `penalties`: of all weights alike, shape (l,). 0 and infinity are allowed as in
+      `banded_ridge`.
+
+    **Returns**
+
+    Weights of shape (l, d) or (l, d, t). Differentiable in the penalties and the targets. For
+    derivatives in inputs and encoder use `banded_ridge`.
+
+    **Raises**
+
+    `ValueError` as `banded_ridge` does.
+
+    **Source**
+
+    As `banded_ridge`; one diagonalisation of the regression for all penalties as in `befs_path`.
+    """
+    inputs, targets = checked_arrays(inputs, targets)
+    stacked, basis, encoder = with_predicted_recordings(inputs, encoder)
+    penalties, encoder_penalty = _checked_penalties(
+        inputs, encoder, "penalties", penalties, encoder_penalty
+    )
+    check_shape("penalties", penalties, ("l",), "a list of penalties; banded_ridge takes one")
+    weights = path_weights(stacked, targets, basis, penalties, encoder_penalty)
+    weights, d = _checked_weights(weights, inputs, targets), inputs.shape[1]
+    return weights[:, :d] + jax.vmap(lambda each: encoder @ each)(weights[:, d:])
+
+
+def _checked_penalties(
+    inputs: Array, encoder: Array, name: str, penalty: AnyArray | Real, encoder_penalty: Real
+) -> tuple[Array, Array]:
+    """Both penalties as arrays; raises where rows leave weights undetermined."""
     penalty, encoder_penalty = (
         value.astype(inputs.dtype)
-        for value in as_floats(penalty=penalty, encoder_penalty=encoder_penalty)
+        for value in as_floats(**{name: penalty, "encoder_penalty": encoder_penalty})
     )
-    for name, value in (("penalty", penalty), ("encoder_penalty", encoder_penalty)):
-        check_shape(name, value, (), "one number; map over several with jax.vmap")
-        check_positive(name, value, zero_allowed=True)
-    stacked, basis, encoder = with_predicted_recordings(inputs, encoder)
+    check_shape(
+        "encoder_penalty", encoder_penalty, (), "one number; map over several with jax.vmap"
+    )
+    check_positive(name, penalty, zero_allowed=True)
+    check_positive("encoder_penalty", encoder_penalty, zero_allowed=True)
     n, d = inputs.shape
     if n < d:
-        reason = f"n_task = {n} rows of inputs leave {d} weights undetermined"
-        check_positive_for(reason, "penalty", penalty)
+        check_positive_for(
+            f"n_task = {n} rows of inputs leave {d} weights undetermined", name, penalty
+        )
     if n < encoder.shape[1]:
         reason = f"n_task = {n} rows of inputs leave {encoder.shape[1]} channels undetermined"
         check_positive_for(reason, "encoder_penalty", encoder_penalty)
-    weights = solve(stacked, targets, basis, penalty, encoder_penalty)
+    return penalty, encoder_penalty
+
+
+def _checked_weights(weights: Array, inputs: Array, targets: Array) -> Array:
+    """The weights; raises where the rows leave them undetermined."""
     try:
-        weights = checked_solution(weights, inputs=inputs, targets=targets)
+        return checked_solution(weights, inputs=inputs, targets=targets)
     except ValueError as problem:
         if "undetermined" not in str(problem):
             raise
@@ -102,7 +172,6 @@ def banded_ridge(
             f"{problem}. Where predicted recordings are collinear it is encoder_penalty that must "
             "be larger"
         ) from problem
-    return weights[:d] + encoder @ weights[d:]
 
 
 def with_predicted_recordings(

@@ -7,15 +7,26 @@ from typing import Literal, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._arguments import EncodingCriterion
 from .._checks import check_choice
 from .._typing import AnyArray, Real
 from ..models import LinearGaussianModel
-from .encoding import encode, oracle_subspace, random_subspace, shuffle_recordings
+from .banded import banded_ridge
+from .encoding import (
+    encode,
+    fit_encoder,
+    oracle_subspace,
+    random_subspace,
+    shuffle_recordings,
+)
 from .task import befs, ridge, task_only
 
 Source = Literal["recordings", "shuffled recordings", "chance", "inputs", "model"]
 """Where a subspace comes from: learned from recordings, or from recordings in the order of other
 rows; drawn at random; the leading components of the inputs; or the true one of a model."""
+
+Learned = Literal["subspace", "encoder"]
+"""What recordings teach: the directions that they respond to, or weights that predict them."""
 
 
 class Variant(NamedTuple):
@@ -31,6 +42,8 @@ class Variant(NamedTuple):
     - `n_penalties`: 0, 1 (all weights, or those outside of the subspace), or 2 (outside, and
       inside).
     - `control_of`: the estimator whose gain this one must not show; None for what is no control.
+    - `learns`: what its first stage learns, a `"subspace"` or an `"encoder"`. With an encoder the
+      two penalties are those of `banded_ridge`.
 
     **Source**
 
@@ -42,13 +55,14 @@ class Variant(NamedTuple):
     source: Source | None = None
     n_penalties: int = 0
     control_of: str | None = None
+    learns: Learned = "subspace"
 
     @property
     def takes_recordings(self) -> bool:
-        """Whether its subspace is learned from recordings, in their own order or another."""
+        """Whether its first stage learns from recordings, in their own order or another."""
         return self.source in ("recordings", "shuffled recordings")
 
-    def subspace(
+    def learned(
         self,
         key: PRNGKeyArray,
         rank: int,
@@ -56,20 +70,24 @@ class Variant(NamedTuple):
         inputs: AnyArray | None = None,
         recordings: AnyArray | None = None,
         model: LinearGaussianModel | None = None,
+        ridge: Real | EncodingCriterion | None = None,
     ) -> Float[Array, "d k"] | None:
-        """Find the subspace of this estimator: an orthonormal basis, or None where it has none.
+        """Run the first stage: find the subspace, or the encoder; None where there is neither.
 
         **Arguments**
 
         - `key`: of the random subspace, or of the shuffled rows.
-        - `rank`: dimension of the subspace.
+        - `rank`: dimension of the subspace. An encoder has none.
         - `inputs`, `recordings`: of the brain stage, row by row, where the source is recordings; a
           random subspace takes its number of inputs from either `inputs` or `model`.
         - `model`: holds the true subspace, where that is the source.
+        - `ridge`: penalty of the first stage, as in `encode` and `fit_encoder`. By default 0 for a
+          subspace, which needs as many rows as inputs, and `"leave_one_out"` for an encoder.
 
         **Returns**
 
-        An orthonormal basis, shape (d, rank); the true subspace has the rank of the model.
+        An orthonormal basis, shape (d, rank); the true subspace has the rank of the model. Or the
+        weights of an encoder, shape (d, p).
 
         **Raises**
 
@@ -77,7 +95,7 @@ class Variant(NamedTuple):
 
         **Source**
 
-        `encode`, `shuffle_recordings`, `random_subspace`, `oracle_subspace`.
+        `encode`, `fit_encoder`, `shuffle_recordings`, `random_subspace`, `oracle_subspace`.
         """
         if self.source is None:
             return None
@@ -95,13 +113,15 @@ class Variant(NamedTuple):
             raise ValueError(f"inputs and recordings must be given: {self.name} learns from them")
         if self.source == "shuffled recordings":
             recordings = shuffle_recordings(key, recordings)
-        return encode(inputs, recordings, rank)
+        if self.learns == "encoder":
+            return fit_encoder(inputs, recordings, "leave_one_out" if ridge is None else ridge)[0]
+        return encode(inputs, recordings, rank, 0.0 if ridge is None else ridge)
 
     def weights(
         self,
         inputs: AnyArray,
         targets: AnyArray,
-        basis: AnyArray | None = None,
+        learned: AnyArray | None = None,
         penalty: Real = 0.0,
         inside_penalty: Real = 0.0,
     ) -> Float[Array, "d *t"]:
@@ -110,8 +130,9 @@ class Variant(NamedTuple):
         **Arguments**
 
         - `inputs`, `targets`: of the task stage, as in `befs`.
-        - `basis`: the subspace; an estimator without one ignores it.
+        - `learned`: the subspace or the encoder; an estimator without either ignores it.
         - `penalty`, `inside_penalty`: a sample; the first two penalties, or one, or none are used.
+          With an encoder the second is its own.
 
         **Returns**
 
@@ -119,21 +140,23 @@ class Variant(NamedTuple):
 
         **Raises**
 
-        `ValueError` as `task_only`, `ridge` and `befs` do.
+        `ValueError` as `task_only`, `ridge`, `befs` and `banded_ridge` do.
 
         **Source**
 
-        `task_only`, `ridge`, `befs`.
+        `task_only`, `ridge`, `befs`, `banded_ridge`.
         """
         if self.source is None:
             if self.n_penalties == 0:
                 return task_only(inputs, targets)
             return ridge(inputs, targets, penalty)
-        if basis is None:
-            raise ValueError(f"basis must be given: {self.name} takes a subspace")
+        if learned is None:
+            raise ValueError(f"learned must be given: {self.name} takes a {self.learns}")
+        if self.learns == "encoder":
+            return banded_ridge(inputs, targets, learned, penalty, inside_penalty)
         if self.n_penalties == 1:
-            return befs(inputs, targets, basis, penalty)
-        return befs(inputs, targets, basis, penalty, inside_penalty)
+            return befs(inputs, targets, learned, penalty)
+        return befs(inputs, targets, learned, penalty, inside_penalty)
 
 
 VARIANTS = (
@@ -184,6 +207,21 @@ VARIANTS = (
         "shuffled recordings",
         2,
         "befs_two_penalties",
+    ),
+    Variant(
+        "banded_ridge",
+        "Takes predicted recordings as features with a penalty of their own.",
+        "recordings",
+        2,
+        learns="encoder",
+    ),
+    Variant(
+        "shuffled_recordings_banded_ridge",
+        "Takes predictions of shuffled recordings as features with a penalty of their own.",
+        "shuffled recordings",
+        2,
+        "banded_ridge",
+        "encoder",
     ),
 )
 """All estimators, in the order of every table."""

@@ -211,7 +211,7 @@ def befs_path(
     check_shape("penalties", penalties, ("l",), "a list of penalties; befs takes a single one")
     _check_penalties(inputs, basis, "penalties", penalties, inside_penalty)
     return checked_solution(
-        _path_weights(inputs, targets, basis, penalties, inside_penalty),
+        path_weights(inputs, targets, basis, penalties, inside_penalty),
         inputs=inputs,
         targets=targets,
     )
@@ -291,9 +291,10 @@ def _inside_solve(inside: Array, penalty: Array) -> Array:
 
 
 @jax.jit
-def _path_weights(
+def path_weights(
     inputs: Array, targets: Array, basis: Array, penalties: Array, inside_penalty: Array
 ) -> Array:
+    """Weights for each outside penalty, in any units; NaN where one is lost in rounding."""
     columns = targets.reshape(targets.shape[0], -1)
     unit, of_targets = power_of_two(inputs), power_of_two(columns, axis=0)[None, None, :]
     penalties, inside_penalty = (x / unit / unit for x in (penalties, inside_penalty))

@@ -36,7 +36,7 @@ from .splits import (
 # No recordings of a user's hold the true subspace of a model.
 # What the inputs' own spectrum does, their leading components show.
 _COMPARED = (
-    *(variant for variant in VARIANTS if variant.source != "model"),
+    *(v for v in VARIANTS if v.source != "model" and v.learns == "subspace"),
     Variant(
         "leading_components",
         "Shrinks the weights outside of the leading principal components of the inputs.",

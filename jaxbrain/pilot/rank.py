@@ -11,6 +11,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._arguments import EncodingCriterion
 from .._checks import (
     as_floats,
     as_integer,
@@ -23,8 +24,9 @@ from .._checks import (
 )
 from .._linalg import map_factorisations
 from .._threads import with_one_blas_thread
-from .._typing import AnyArray, Whole
-from ..tuning.folds import Split, fold_of_groups, splits_of
+from .._typing import AnyArray, Real, Whole
+from ..estimators import fit_encoder
+from ..estimators.folds import Split, fold_of_groups, splits_of
 from .recordings import PilotData, PilotError, check_data
 from .splits import _FOLDS, SplitSizes, _draw_rows, _fold_size, rows_together
 
@@ -88,7 +90,10 @@ def choose_rank(
 
 @with_one_blas_thread
 def encoding_rank(
-    inputs: AnyArray, recordings: AnyArray, ridge: float = 0.0, groups: Any = None
+    inputs: AnyArray,
+    recordings: AnyArray,
+    ridge: Real | EncodingCriterion = 0.0,
+    groups: Any = None,
 ) -> int:
     """Choose the rank of `encode` for rows that need no splitting.
 
@@ -106,7 +111,8 @@ def encoding_rank(
 
     - `inputs`: of the brain stage, shape (n, d).
     - `recordings`: row by row with them, shape (n, p).
-    - `ridge`: penalty a sample, at least 0, as in `encode`. Needed where few rows are left a fold.
+    - `ridge`: penalty a sample, as in `encode`, at least 0. Needed where few rows are left a fold.
+      `"leave_one_out"` or `"k_fold"` choose it on all rows, with the groups, as `fit_encoder` does.
     - `groups`: names of groups whose rows stay together, shape (n,).
 
     **Returns**
@@ -130,6 +136,9 @@ def encoding_rank(
     inputs, recordings = np.asarray(inputs, float), np.asarray(recordings, float)
     for name, array in (("inputs", inputs), ("recordings", recordings)):
         check_finite(name, array)
+    if isinstance(ridge, str):
+        of_folds = groups if ridge == "k_fold" else None
+        ridge = float(fit_encoder(inputs, recordings, ridge, groups=of_folds).penalty)
     check_finite("ridge", ridge)
     ridge = as_number("ridge", ridge, zero_allowed=True)
     splits, fold = None, n - _fold_size(n)
@@ -147,7 +156,11 @@ def encoding_rank(
     if largest < 1:
         raise ValueError(f"inputs: {n} rows of {d} leave no rank to choose from: pass more")
     of_inputs, of_recordings = (_unit(rows) for rows in (inputs, recordings))
-    arrays = jnp.asarray(inputs / of_inputs), jnp.asarray(recordings / of_recordings)
+    inputs = inputs / of_inputs
+    if n < d:
+        # Ridge regression is the same in coordinates of the rows, which are fewer.
+        inputs = np.asarray(np.linalg.qr(inputs.T, mode="r")).T
+    arrays = jnp.asarray(inputs), jnp.asarray(recordings / of_recordings)
     shrinkage = jnp.asarray(float(ridge) / of_inputs / of_inputs, arrays[0].dtype)
     if splits is not None:
         return _best(_errors_of_folds(*arrays, shrinkage, splits, largest))

@@ -70,7 +70,7 @@ def brain_trial(
         rows = dict(
             zip(("inputs", "recordings"), model.sample_brain(key_data, sizes.n), strict=True)
         )
-    basis = variant.subspace(key_control, k, model=model, **rows)
+    basis = variant.learned(key_control, k, model=model, **rows)
     basis = jnp.asarray(basis, weights.dtype)
     return basis, jnp.sum((weights - basis @ (basis.T @ weights)) ** 2)
 

@@ -12,6 +12,6 @@ except ImportError as missing:
     ) from missing
 
 from ._baselines import RidgeBaseline, TaskOnly
-from ._befs import BEFS
+from ._befs import BEFS, BandedRidge
 
-__all__ = ["BEFS", "RidgeBaseline", "TaskOnly"]
+__all__ = ["BEFS", "BandedRidge", "RidgeBaseline", "TaskOnly"]

@@ -24,10 +24,10 @@ from .._checks import (
 from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Real, Whole
 from ..estimators.banded import with_predicted_recordings
+from ..estimators.folds import Split, fold_of_groups, fold_of_rows, splits_of
 from ..estimators.task import checked_arrays
 from ..theory import Penalties
 from ._regressions import OnLearnedRows, Regression, TwoPenaltiesOfFewRows, prepare
-from .folds import Split, fold_of_groups, fold_of_rows, splits_of
 from .penalty import PenaltyObjective
 
 

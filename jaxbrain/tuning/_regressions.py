@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from .._linalg import map_factorisations, power_of_two
 from .._threads import with_one_blas_thread
+from ..estimators.folds import Split
 from ..estimators.predictions import (
     ByRows,
     outside_of,
@@ -20,7 +21,6 @@ from ..estimators.predictions import (
     solve_by_rows,
 )
 from ..estimators.task import penalty_path
-from .folds import Split
 
 
 class OnLearnedRows(eqx.Module):

@@ -12,7 +12,7 @@ import jaxbrain.pilot
 import jaxbrain.sklearn
 
 DOCS = Path(__file__).parents[2] / "docs"
-ESTIMATORS = ("BEFS", "RidgeBaseline", "TaskOnly")
+ESTIMATORS = ("BEFS", "BandedRidge", "RidgeBaseline", "TaskOnly")
 SOURCED = tuple(
     f"jaxbrain.{part}"
     for part in ("theory", "estimators", "simulation", "tuning", "budget", "pilot")

@@ -1,5 +1,6 @@
 """The page on estimators: its table is that of the registry, and says what is called and where."""
 
+import json
 import re
 from pathlib import Path
 
@@ -19,8 +20,8 @@ HEAD = ("name", "what it does", "control of", "functions", "penalties", "fit", "
 # The rivals that see no recordings, by what `baseline` calls them.
 RIVALS = {"ols": "task_only", "ridge": "ridge"}
 FUNCTIONS = {
-    *("encode", "oracle_subspace", "random_subspace", "shuffle_recordings"),
-    *("befs", "ridge", "task_only"),
+    *("encode", "fit_encoder", "oracle_subspace", "random_subspace", "shuffle_recordings"),
+    *("banded_ridge", "befs", "ridge", "task_only"),
 }
 
 
@@ -34,13 +35,13 @@ def call(variant, monkeypatch):
         def called_instead(*arguments):
             called.append(name)
             passed.extend(x for x in arguments if isinstance(x, float) and x != 0)
-            return basis
+            return (basis, 1.0) if name == "fit_encoder" else basis
 
         return called_instead
 
     for name in FUNCTIONS:
         monkeypatch.setattr(registry, name, note(name))
-    found = variant.subspace(jr.key(0), 2, inputs=inputs, recordings=inputs, model=model)
+    found = variant.learned(jr.key(0), 2, inputs=inputs, recordings=inputs, model=model)
     variant.weights(inputs, targets, found, 0.3, 0.2)
     return called, len(passed)
 
@@ -71,6 +72,25 @@ def test_the_table_is_that_of_the_registry(monkeypatch):
     found = TABLE.search(PAGE.read_text())
     assert found is not None
     assert found[1] == expected_table(monkeypatch)
+
+
+def test_the_table_of_weightings_is_that_of_the_benchmark():
+    results = json.loads((PAGE.parents[1] / "benchmarks/results/weightings.json").read_text())
+    recordings, simulated = (results["results"][name] for name in ("recordings", "simulated"))
+    head = ("prior", *recordings, *simulated)
+    lines = [head, ("---",) * len(head)]
+    tables = *recordings.values(), *simulated.values()
+    names = dict.fromkeys(name for table in tables for name in table)
+    for name in names:
+        gains = [f"{table[name][1]:+.3f}" if name in table else "" for table in recordings.values()]
+        risks = [f"{table[name][0]:.3f}" if name in table else "" for table in simulated.values()]
+        if name == "ridge":
+            gains = [f"{table[name][0]:.3f}" for table in recordings.values()]
+        lines.append((name, *gains, *risks))
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    found = re.search(r"<!-- weightings -->\n\n(.*?)\n*<!-- end -->", PAGE.read_text(), re.DOTALL)
+    assert found is not None
+    assert found[1] == table
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)

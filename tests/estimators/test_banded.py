@@ -47,6 +47,22 @@ def test_weights_are_those_of_the_learned_prior(n, penalties):
         assert np.max(abs(found - wrong)) > 1e-4
 
 
+@pytest.mark.parametrize("n", [8, 40])
+def test_a_path_is_banded_ridge_of_each_penalty(n):
+    inputs, targets, encoder = study(n)
+    penalties = np.array([1e-4, 0.3, 5.0, np.inf])
+    for learned in (targets, targets[:, 0]):
+        found = jb.banded_ridge_path(inputs, learned, encoder, penalties, 0.02)
+        for weights, penalty in zip(found, penalties, strict=True):
+            expected = jb.banded_ridge(inputs, learned, encoder, penalty, 0.02)
+            np.testing.assert_allclose(weights, expected, rtol=1e-7, atol=1e-9)
+    with pytest.raises(ValueError, match="banded_ridge takes one"):
+        jb.banded_ridge_path(inputs, targets, encoder, np.array(0.3), 0.02)
+    if n < D:
+        with pytest.raises(ValueError, match="penalties > 0"):
+            jb.banded_ridge_path(inputs, targets, encoder, np.zeros(1), 0.02)
+
+
 def test_limits():
     inputs, targets, encoder = study(40)
     inf = float("inf")
@@ -156,9 +172,7 @@ def test_encoder_and_basis_are_one_or_the_other():
 
 def split_error(brain, recordings, rows, labels, learned):
     """Of ridge and of the banded regression on the rows that were not learned from."""
-    brain, recordings = brain - brain.mean(0), recordings - recordings.mean(0)
-    scale = jb.tune_penalty(jb.LeaveOneOut(brain, recordings)).penalty
-    encoder = jb.ridge(brain, recordings, scale)
+    encoder = jb.fit_encoder(brain, recordings).weights
     mean, level = rows[:learned].mean(0), labels[:learned].mean(0)
     x, y = rows[:learned] - mean, labels[:learned] - level
     new, unseen = rows[learned:] - mean, labels[learned:]

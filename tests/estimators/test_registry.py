@@ -12,6 +12,7 @@ from tests.helpers.regressions import (
     befs_oracle,
     normal_equations_accuracy,
     orthonormal,
+    projector_of,
     relative_error,
     task_data,
 )
@@ -28,7 +29,10 @@ def test_weights_are_least_squares_with_the_penalties_of_the_estimator(variant):
     found = variant.weights(inputs, targets, basis, OUTSIDE, INSIDE)
     assert found.shape == (12,)
     own = (OUTSIDE, OUTSIDE) if variant.name == "ridge" else PENALTIES[variant.n_penalties]
-    for penalties in {(OUTSIDE, OUTSIDE), *PENALTIES.values()}:
+    if variant.learns == "encoder":
+        # An orthonormal encoder is a subspace, beside which all weights have a penalty.
+        own = (OUTSIDE, 1 / (1 / OUTSIDE + 12 / (3 * INSIDE)))
+    for penalties in {(OUTSIDE, OUTSIDE), *PENALTIES.values(), own}:
         regression = inputs, targets, basis, *penalties
         accuracy = normal_equations_accuracy(*regression)
         is_solved = relative_error(found, befs_oracle(*regression)) < accuracy
@@ -44,13 +48,22 @@ def recorded():
 
 
 @every_variant
-def test_subspaces_know_of_the_brain_what_their_source_tells(variant, recorded):
+def test_first_stages_know_of_the_brain_what_their_source_tells(variant, recorded):
     model, inputs, recordings = recorded
     arrays = {"inputs": inputs, "recordings": recordings} if variant.takes_recordings else {}
-    basis = variant.subspace(jr.key(1), 2, model=model, **arrays)
+    basis = variant.learned(jr.key(1), 2, model=model, **arrays)
     if variant.source is None:
         assert basis is None
         return
+    if variant.learns == "encoder":
+        assert basis.shape == (10, 6)
+        np.testing.assert_array_equal(
+            basis,
+            jb.fit_encoder(inputs, recordings).weights
+            if variant.control_of is None
+            else jb.fit_encoder(inputs, jb.shuffle_recordings(jr.key(1), recordings)).weights,
+        )
+        basis = np.linalg.svd(basis)[0][:, :2]
     np.testing.assert_allclose(basis.T @ basis, np.eye(2), atol=1e-13)
     overlap = float(np.sum(np.asarray(basis.T @ model.encoder) ** 2))
     if variant.source in ("recordings", "model"):
@@ -75,12 +88,13 @@ def test_every_control_is_the_control_of_the_same_estimator_on_another_subspace(
             rival = find_variant(variant.control_of)
             assert rival.n_penalties == variant.n_penalties
             assert rival.source == "recordings" != variant.source
+            assert rival.learns == variant.learns
 
 
 def test_the_lists_of_other_rooms_are_those_of_the_registry():
     assert len({variant.name for variant in VARIANTS}) == len(VARIANTS)
     components = ("leading_components", "leading_components_two_penalties")
-    names = tuple(v.name for v in VARIANTS if v.name != "oracle")
+    names = tuple(v.name for v in VARIANTS if v.name != "oracle" and v.learns == "subspace")
     assert names + components == jb.pilot.ESTIMATORS
     assert jb.pilot.CONTROLS == {
         "befs": ("random_subspace", "shuffled_recordings", "leading_components"),
@@ -94,6 +108,25 @@ def test_the_lists_of_other_rooms_are_those_of_the_registry():
 
 
 @pytest.mark.parametrize(
+    "variant", [v for v in VARIANTS if v.takes_recordings], ids=lambda v: v.name
+)
+def test_recorded_rows_may_be_fewer_than_inputs(variant, recorded):
+    """Every first stage takes a ridge, or chooses it; task rows are few too."""
+    _, inputs, recordings = recorded
+    few = dict(inputs=inputs[:8], recordings=recordings[:8])
+    chosen = variant.learned(jr.key(1), 2, **few, ridge="leave_one_out")
+    assert np.all(np.isfinite(chosen))
+    given = variant.learned(jr.key(1), 2, **few, ridge=1e3)
+    assert given.shape == chosen.shape
+    assert np.max(np.abs(projector_of(given) - projector_of(chosen))) > 1e-3
+    weights = variant.weights(inputs[:7], inputs[:7, 0], chosen, OUTSIDE, INSIDE)
+    assert np.all(np.isfinite(weights))
+    if variant.learns == "subspace":
+        with pytest.raises(ValueError, match="ridge > 0"):
+            variant.learned(jr.key(1), 2, **few)
+
+
+@pytest.mark.parametrize(
     ("name", "missing"),
     [
         ("befs", "inputs and recordings must be given: befs learns from them"),
@@ -103,6 +136,6 @@ def test_the_lists_of_other_rooms_are_those_of_the_registry():
 )
 def test_what_a_source_needs_is_named(name, missing):
     with pytest.raises(ValueError, match=missing):
-        find_variant(name).subspace(jr.key(0), 2)
+        find_variant(name).learned(jr.key(0), 2)
     with pytest.raises(ValueError, match="name must be 'task_only' or 'ridge' or"):
         find_variant(name + "s")

@@ -74,9 +74,18 @@ CALLS = {
     jb.banded_ridge: dict(
         inputs=X, targets=Y, encoder=np.ones((X.shape[1], 2)), penalty=1.0, encoder_penalty=1.0
     ),
+    jb.banded_ridge_path: dict(
+        inputs=X, targets=Y, encoder=np.ones((X.shape[1], 2)), penalties=[1.0, 2.0],
+        encoder_penalty=1.0,
+    ),
+    jb.logistic: dict(
+        inputs=X, targets=np.arange(40) % 3, penalty=1.0, basis=BASIS, inside_penalty=0.1,
+        encoder=None, encoder_penalty=None, n_classes=3,
+    ),
     jb.befs: REGRESSION | dict(penalty=1.0, inside_penalty=0.1),
     jb.befs_path: REGRESSION | dict(penalties=[1.0, 2.0], inside_penalty=0.1),
-    jb.encode: dict(inputs=X, recordings=R, rank=2, ridge=1.0),
+    jb.encode: dict(inputs=X, recordings=R, rank=2, ridge="k_fold", folds=5, groups=None),
+    jb.fit_encoder: dict(inputs=X, recordings=R, penalty="k_fold", folds=5, groups=None),
     jb.oracle_subspace: dict(model=MODEL),
     jb.random_subspace: dict(key=KEY, input_dim=5, rank=2),
     jb.ridge: dict(inputs=X, targets=Y, penalty=1.0),
@@ -167,8 +176,9 @@ CALLS = {
 # What the library makes, and hands over; bases of what is listed.
 RECORDS = {
     "AccuracyWarning", "Allocation", "AsymptoticAllocation", "Collecting", "Design", "Elasticities",
-    "EmpiricalAllocation", "Evaluation", "Frontier", "Penalties", "PenaltyObjective", "PilotData",
-    "PilotError", "SplitSizes", "Summary", "TunedAllocation", "TunedPenalty", "Variant", "Worth",
+    "EmpiricalAllocation", "Encoder", "Evaluation", "Frontier", "Logistic", "Penalties",
+    "PenaltyObjective", "PilotData", "PilotError", "SplitSizes", "Summary", "TunedAllocation",
+    "TunedPenalty", "Variant", "Worth",
 }  # fmt: skip
 VALUES = {
     "None": None,

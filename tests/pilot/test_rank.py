@@ -5,8 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxbrain import fit_encoder
 from jaxbrain.pilot import choose_rank, encoding_rank, split_sizes
 from jaxbrain.pilot.rank import _best
+from tests.helpers.regressions import encoding_rows
 from tests.helpers.studies import shared
 
 
@@ -52,6 +54,35 @@ def test_units_change_no_rank(unit):
     data = shared(n=120)
     columns = np.where(np.arange(12) < 6, 1.0, 1e-13)
     assert encoding_rank(data.brain_inputs * unit * columns, data.recordings / unit) == 2
+
+
+def test_few_rows_of_many_inputs_are_cross_validated_as_they_are():
+    """Coordinates of the rows change nothing: refitted in NumPy, fold by fold."""
+    rng = np.random.default_rng(3)
+    inputs = rng.normal(size=(30, 50)) * np.arange(1, 51.0) ** -0.5
+    readout = rng.normal(size=(3, 6)) * np.array([[3.0], [2.0], [0.3]])
+    recordings = inputs[:, :3] @ readout + 0.7 * rng.normal(size=(30, 6))
+    groups = np.arange(30) % 5
+    ridge = float(fit_encoder(inputs, recordings, "k_fold", groups=groups).penalty)
+    errors = np.zeros(6)
+    for group in range(5):
+        kept = groups != group
+        mean, level = inputs[kept].mean(0), recordings[kept].mean(0)
+        x, r = inputs[kept] - mean, recordings[kept] - level
+        rows, filled = encoding_rows(x, r, ridge)
+        full = np.linalg.lstsq(rows, filled, rcond=None)[0]
+        channels = np.linalg.svd(rows @ full)[2]
+        for rank in range(1, 7):
+            weights = full @ channels[:rank].T @ channels[:rank]
+            missed = recordings[~kept] - level - (inputs[~kept] - mean) @ weights
+            errors[rank - 1] += np.sum(missed**2)
+    best = int(np.argmin(errors)) + 1
+    assert 1 < best < 6
+    assert encoding_rank(inputs, recordings, ridge, groups) == best
+    assert encoding_rank(inputs, recordings, "k_fold", groups) == best
+    # Least squares would know no rank of these.
+    with pytest.raises(ValueError, match="give the rank"):
+        encoding_rank(inputs, recordings, 0.0, groups)
 
 
 def test_a_ridge_serves_rows_that_are_few_and_nan_is_never_the_best():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import jaxbrain as jb
-from jaxbrain.tuning.folds import fold_of_groups
+from jaxbrain.estimators.folds import fold_of_groups
 
 D, OUTSIDE, INSIDE = 12, 0.7, 0.2
 

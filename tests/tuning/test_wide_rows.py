@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import jaxbrain as jb
+from jaxbrain.estimators.folds import fold_of_rows
 from jaxbrain.estimators.predictions import predictions
 from jaxbrain.estimators.task import weights_of_each_target
-from jaxbrain.tuning.folds import fold_of_rows
 from tests.helpers.models import shapes_in
 from tests.helpers.regressions import befs_oracle
 
