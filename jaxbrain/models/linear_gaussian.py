@@ -308,7 +308,7 @@ class LinearGaussianModel(eqx.Module):
         noise = self._scalar_recording_noise()
         model, geometry = self, None
         if self.input_covariance is not None:
-            model, geometry = self._in_white_inputs()
+            model, geometry = self._in_white_inputs(self.input_covariance)
             # Known to be white, inputs have the closed forms of white ones, which are quicker.
             if is_concrete(geometry[0]) and np.all(np.asarray(geometry[0]) == 1):
                 geometry = None
@@ -357,9 +357,10 @@ class LinearGaussianModel(eqx.Module):
         """Encoder of orthonormal columns, readout and latent noise, in inputs of variance 1."""
         return _canonical_gauge(self._white(self.encoder), self.readout, self.latent_noise)
 
-    def _in_white_inputs(self) -> tuple[LinearGaussianModel, tuple[Array, Array, Array]]:
+    def _in_white_inputs(
+        self, covariance: Array
+    ) -> tuple[LinearGaussianModel, tuple[Array, Array, Array]]:
         """The same study in principal components of variance 1; variances, latents and task."""
-        covariance = self.input_covariance
         if covariance.ndim == 1:
             variances, encoder, weights = covariance, self.encoder, self.task_weights
         else:

@@ -552,6 +552,13 @@ class Problem(ProblemNumbers):
             geometry=InputGeometry(variances, directions, weights),
         )
 
+    @property
+    def known_geometry(self) -> InputGeometry:
+        """The geometry, where there is one. White inputs have none."""
+        if self.geometry is None:
+            raise ValueError("problem has white inputs: there is no geometry")
+        return self.geometry
+
     def with_traced_sizes(self) -> TracedProblem:
         """The same problem for a closed form to compile once: sizes are numbers like the others.
 

@@ -109,7 +109,7 @@ def _root(power: Array) -> Array:
 
 @partial(jax.jit, static_argnames="estimator")
 def _study(problem: Problem, estimator: str) -> _Study:
-    geometry, k = problem.geometry, problem.latent_dim
+    geometry, k = problem.known_geometry, problem.latent_dim
     banded = estimator == "banded_ridge"
     prior = banded_prior(problem) if banded else befs_prior(problem)
     channels = None

@@ -77,7 +77,7 @@ def banded_ridge_risk(
         encoding_penalty=encoding,
     )
     features = None
-    if encoder_penalty is not None:
+    if encoder_penalty is not None and encoding is not None:
         study = with_geometry(problem)
         cells = jnp.broadcast_arrays(n_brain, encoding)
         sizes = _encoder_size(study, *(cell.ravel() for cell in cells)).reshape(cells[0].shape)

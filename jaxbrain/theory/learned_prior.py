@@ -50,14 +50,14 @@ def befs_prior(problem: Problem) -> LearnedPrior:
     """The subspace that latents span."""
     noise = problem.encoding_noise
     noise = noise if problem.is_matrix_form else jnp.diag(noise)
-    geometry = problem.geometry
+    geometry = problem.known_geometry
     zero = jnp.zeros_like(problem.task_noise)
     return _padded(problem, geometry.aligned, geometry.latents, noise, zero, zero)
 
 
 def banded_prior(problem: Problem) -> LearnedPrior:
     """All recordings as features, each by how strongly it shows the inputs."""
-    geometry, k = problem.geometry, problem.latent_dim
+    geometry, k = problem.known_geometry, problem.latent_dim
     if problem.is_matrix_form:
         lower = jnp.linalg.cholesky(problem.gain)
         noise = lower.T @ problem.latent_noise @ lower
@@ -88,7 +88,7 @@ def _padded(
     spare: Array,
     spare_noise: Array,
 ) -> LearnedPrior:
-    geometry, k = problem.geometry, problem.latent_dim
+    geometry, k = problem.known_geometry, problem.latent_dim
     more = (0, padded_dim(k) - k)
     # Without any noise the equations have a limit, which rounding must not be asked for.
     least = 1e3 * jnp.finfo(noise.dtype).eps * jnp.max(jnp.abs(features[0]))
