@@ -13,7 +13,7 @@ from ..models import LinearGaussianModel, Problem
 from ..models.linear_gaussian import check_model
 from . import _sweep_of_reductions
 from . import data_trials as data
-from ._grids import check_grids
+from ._grids import Wishes, check_grids
 from ._trials import run_trials
 from .brain_stage import reduce_model
 
@@ -66,7 +66,8 @@ def sample_misalignment(
     check_key(key)
     if mesh is not None:
         check_kind("mesh", mesh, Mesh, "make one by jax.make_mesh")
-    grids = check_grids(model, [n_brain], [model.latent_dim + 2], "empirical", None, method)
+    wishes = Wishes([n_brain], [model.latent_dim + 2], "empirical", None, None, None)
+    grids = check_grids(model, wishes, method)
     numbers = range(trials)
     if method == "data":
         model = data.representative(model) if isinstance(model, Problem) else model
