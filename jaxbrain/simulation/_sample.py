@@ -61,6 +61,12 @@ def sample_misalignment(
     Derived here: docs/theory.md, "Simulation".
     """
     check_model(model)
+    of_inputs = model.geometry if isinstance(model, Problem) else model.input_covariance
+    if of_inputs is not None:
+        raise ValueError(
+            "model has inputs that are not white: sweep draws its misalignment, with an "
+            "encoding_penalty"
+        )
     check_choice("method", method, ("reduced", "data"))
     trials = as_integer("trials", trials, 1)
     check_key(key)

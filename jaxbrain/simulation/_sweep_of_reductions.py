@@ -80,8 +80,8 @@ def simulate(
     penalties = cell_penalties(model, plan, noise, power, q)
 
     subspaces = _subspaces(plan, reduced, sizes, shift)
-    # Under the rule "optimal", and in a schedule, each n_brain has a penalty of its own, which to the
-    # traces is one more.
+    # Under the rule "optimal", and in a schedule, each n_brain has a penalty of its own, which to
+    # the traces is one more.
     own = grids.rule in ("optimal", "schedule")
     strengths = (penalties[:, :, 0].T if own else penalties[0]) * n_task[:, None]
     traces = _traces(plan, q, n_task - k, strengths)

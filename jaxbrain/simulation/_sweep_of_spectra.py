@@ -6,7 +6,8 @@ encoding penalty and pair of penalties of as many ratios.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -81,10 +82,11 @@ def trial(
 def simulate(
     model: LinearGaussianModel | Problem,
     plan: Plan,
-    estimator: str,
+    estimator: str | Callable[..., Any],
     shift: BlockShift | AnyArray | None,
 ) -> dict[str, np.ndarray]:
     """The variables of a sweep, as arrays: (n_brain, encoding penalty, n_task, inside, outside)."""
+    assert isinstance(estimator, str)
     stages = stages_of(estimator)
     if estimator not in WITH_REDUCED_DRAWS:
         raise ValueError(f"estimator: {estimator} has no reduced draws; use method='data'")

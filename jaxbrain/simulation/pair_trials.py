@@ -99,9 +99,10 @@ def first_stage(
         inputs, recordings = model.sample_brain(key_data, sizes.n)
         if source == "shuffled recordings":
             recordings = shuffle_recordings(key_control, recordings)
-        fit = ridge if is_graded else encode
-        third = () if is_graded else (k,)
-        learned = fit(inputs, recordings, *third, encoding_penalty)
+        if is_graded:
+            learned = ridge(inputs, recordings, encoding_penalty)
+        else:
+            learned = encode(inputs, recordings, k, encoding_penalty)
     learned = jnp.asarray(learned, weights.dtype)
     if is_graded:
         return learned, jnp.full((), jnp.nan, weights.dtype)

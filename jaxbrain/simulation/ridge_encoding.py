@@ -1,7 +1,8 @@
 """Exact draws of what recordings teach by ridge regression, for inputs of any covariance.
 
-All is in principal components of the inputs, in the user's own units: there the penalties are round.
-The cost does not depend on how many recordings there are, nor on how many channels show nothing.
+All is in principal components of the inputs, in the user's own units: there the penalties are
+round. The cost does not depend on how many recordings there are, nor on how many channels show
+nothing.
 """
 
 from __future__ import annotations
@@ -97,8 +98,8 @@ def draw_by_ridge(
 ) -> Learned:
     """What n recordings teach by ridge regression with this penalty a sample, drawn exactly.
 
-    Any n, also below d, if the penalty is positive. With X = Q T, T of d rows (those beyond the n-th
-    are 0), recordings enter as QᵀR alone: signal T Σ^−½ A Hᵀ and noise of d rows.
+    Any n, also below d, if the penalty is positive. With X = Q T, T of d rows (those beyond the
+    n-th are 0), recordings enter as QᵀR alone: signal T A Hᵀ, and noise of d rows.
 
     **Source.** docs/theory.md, "Simulation".
     """
