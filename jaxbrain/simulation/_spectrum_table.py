@@ -124,7 +124,6 @@ def table_of(
 
         left_out = weights - shrink(weights)
         shrunk = shrink(left_out)
-        twice = shrink(shrunk)
         return jnp.stack(
             [
                 jnp.sum(a) + jnp.trace(y0),

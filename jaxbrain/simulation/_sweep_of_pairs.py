@@ -86,7 +86,7 @@ def simulate(
             learned = [
                 run(
                     first_stage,
-                    BrainSizes(int(n), stages),
+                    BrainSizes(int(n), stages.source, is_graded),
                     model,
                     white,
                     jnp.asarray(penalty, dtype),

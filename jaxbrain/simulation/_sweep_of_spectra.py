@@ -20,7 +20,7 @@ from ..models.shift import BlockShift
 from ._grids import Plan
 from ._penalty_pairs import Plain, Scales, pairs_of, ridge_penalties, tabulated
 from ._spectrum_table import Ratios, Spectrum, spectrum_of, table_of
-from ._stages import WITH_REDUCED_DRAWS, Stages, stages_of
+from ._stages import WITH_REDUCED_DRAWS, stages_of
 from ._trials import Moments, run_trials
 from .brain_stage import Dimensions
 from .data_trials import stage_keys
@@ -37,10 +37,11 @@ from .ridge_encoding import (
 
 
 class Sizes(NamedTuple):
-    """Static sizes of a trial."""
+    """Static: one program for each, whatever is penalised."""
 
     dimensions: Dimensions
-    stages: Stages
+    source: str
+    is_graded: bool
 
 
 def learned_by(
@@ -48,11 +49,11 @@ def learned_by(
 ) -> Learned:
     """What the first stage of an estimator learns in this trial."""
     key, _ = stage_keys(key)
-    if sizes.stages.source == "chance":
+    if sizes.source == "chance":
         return draw_at_random(key, sizes.dimensions, model.variances.dtype)
-    if sizes.stages.source == "model":
+    if sizes.source == "model":
         return true_subspace(model)
-    is_graded = sizes.stages.is_graded
+    is_graded = sizes.is_graded
     return draw_by_ridge(key, model, sizes.dimensions, is_graded, n, encoding_penalty)
 
 
@@ -69,7 +70,7 @@ def trial(
     """The risk of each cell given what one draw of recordings teaches, and what they miss."""
     learned = learned_by(sizes, key, model, n, encoding_penalty)
     variances, weights = model.variances, model.weights
-    is_graded = sizes.stages.is_graded
+    is_graded = sizes.is_graded
     table = table_of(learned.directions, variances, weights, spectrum, ratios, is_graded)
     risk = risk_of_cells(table, ratios, cells, model.task_noise)
     missed = jnp.full((), jnp.nan, risk.dtype)
@@ -95,7 +96,7 @@ def simulate(
             "shift: reduced draws know it for BEFS on white inputs alone; use method='data'"
         )
     coloured, dimensions = coloured_model(model)
-    sizes = Sizes(dimensions, stages)
+    sizes = Sizes(dimensions, stages.source, stages.is_graded)
     grids, dtype = plan.grids, coloured.variances.dtype
     scales = Scales(
         np.asarray(coloured.variances, float),
@@ -133,7 +134,7 @@ def simulate(
         drawn = [
             _run(sizes, plan, numbers, width, coloured, spectrum, plain[row % len(plain)], *point)
             for row, n in enumerate(grids.n_brain)
-            for point in ((n, penalty) for penalty in grids.encoding_penalty)
+            for point in ((int(n), float(penalty)) for penalty in grids.encoding_penalty)
         ]
         found, missed = (np.stack(x, axis=1) for x in zip(*drawn, strict=True))
         risks.add(seed, found.reshape(len(numbers), *shape, 1))
@@ -194,7 +195,7 @@ def working_bytes(sizes: Sizes) -> float:
     """Memory of one trial, roughly."""
     d, k, spare = sizes.dimensions
     columns = k + min(d, spare)
-    r = columns if sizes.stages.is_graded else k
+    r = columns if sizes.is_graded else k
     return 8.0 * (6.0 * d**2 + 4.0 * d * columns + 64.0 * r**2 + 48.0 * d)
 
 

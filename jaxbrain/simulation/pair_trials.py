@@ -14,7 +14,6 @@ from .._linalg import map_factorisations
 from ..estimators import befs_path, encode, random_subspace, ridge, shuffle_recordings, task_only
 from ..estimators.banded import with_predicted_recordings
 from ..models import LinearGaussianModel, Problem
-from ._stages import Stages
 from .brain_stage import reduce_model
 from .data_trials import risk_of, stage_keys
 
@@ -23,7 +22,8 @@ class BrainSizes(NamedTuple):
     """Static sizes of a first stage."""
 
     n: int
-    stages: Stages
+    source: str
+    is_graded: bool
 
 
 class TaskSizes(NamedTuple):
@@ -89,7 +89,7 @@ def first_stage(
     """
     key, _ = stage_keys(key)
     key_data, key_control = jr.split(key)
-    source, is_graded, _ = sizes.stages
+    source, is_graded = sizes.source, sizes.is_graded
     k, weights = model.latent_dim, model.task_weights
     if source == "model":
         learned = jnp.linalg.qr(model.encoder)[0]

@@ -105,7 +105,7 @@ def draw_by_ridge(
     """
     d, k, spare = sizes
     dtype = model.coupling.dtype
-    n, place = n.astype(dtype), jnp.arange(d)
+    n, place = n.astype(dtype), jnp.arange(d, dtype=dtype)
     columns = min(d, spare)
     degrees = [bartlett_degrees(d, n, dtype)]
     shapes = [(d, d), (d, k)]
