@@ -98,11 +98,10 @@ def check_grids(
         raise ValueError("encoding_penalty: a function that is the estimator has its own")
     # A function of the user may know what to do with few recordings, if penalties see inputs.
     small = bool(np.all(encoding > 0)) or (own and any_labels)
-    brain = brain_numbers(wishes.n_brain, model, any_number=small)
-    task = task_numbers(wishes.n_task, model, any_number=any_labels)
-    shape = len(brain), len(task)
-    penalties, rule = penalty_numbers(wishes.penalty, shape)
-    inside = _inside_numbers(wishes.inside_penalty, rule, n_penalties, shape)
+    brain = _brain_numbers(wishes.n_brain, model, any_number=small)
+    task = _task_numbers(wishes.n_task, model, any_number=any_labels)
+    penalties, rule = _penalties(wishes.penalty, (len(brain), len(task)))
+    inside = _inside_penalties(wishes.inside_penalty, rule, n_penalties, (len(brain), len(task)))
     if wishes.n_task_only is not None:
         alone = _counts("n_task_only", wishes.n_task_only, 1, "one label is the least")
     elif method == "data":
@@ -116,29 +115,34 @@ def check_grids(
     return Grids(brain, task, penalties, rule, alone, encoding, inside)
 
 
-def brain_numbers(
-    n_brain: Any, model: LinearGaussianModel | Problem, *, any_number: bool = False
+def brain_numbers(n_brain: Any, model: LinearGaussianModel | Problem) -> np.ndarray:
+    """Numbers of recordings, checked."""
+    return _brain_numbers(n_brain, model, any_number=False)
+
+
+def _brain_numbers(
+    n_brain: Any, model: LinearGaussianModel | Problem, *, any_number: bool
 ) -> np.ndarray:
-    """Numbers of recordings, checked; any with a positive encoding penalty."""
     check_model(model)
     reason = "the encoding stage needs more recordings than inputs, or an encoding_penalty above 0"
     return _counts("n_brain", n_brain, 1 if any_number else model.input_dim + 1, reason)
 
 
-def task_numbers(
-    n_task: Any, model: LinearGaussianModel | Problem, *, any_number: bool = False
-) -> np.ndarray:
+def task_numbers(n_task: Any, model: LinearGaussianModel | Problem) -> np.ndarray:
     """Numbers of labels, checked."""
+    return _task_numbers(n_task, model, any_number=False)
+
+
+def _task_numbers(
+    n_task: Any, model: LinearGaussianModel | Problem, *, any_number: bool
+) -> np.ndarray:
     check_model(model)
     reason = "with fewer labels than latent_dim + 2 the error has no mean"
     return _counts("n_task", n_task, 1 if any_number else model.latent_dim + 2, reason)
 
 
-def penalty_numbers(penalty: Any, cells: tuple[int, int] | None = None) -> tuple[np.ndarray, str]:
-    """Penalties, none if they follow a rule, and the rule; checked.
-
-    - `cells`: numbers of n_brain and n_task, of which penalties may be a table.
-    """
+def penalty_numbers(penalty: Any) -> tuple[np.ndarray, str]:
+    """Penalties, none if they follow a rule, and the rule; checked."""
     if isinstance(penalty, str):
         if penalty not in PENALTIES:
             raise ValueError(
@@ -146,9 +150,20 @@ def penalty_numbers(penalty: Any, cells: tuple[int, int] | None = None) -> tuple
                 f"{shown(penalty)}"
             )
         return np.zeros(0), penalty
-    if cells is not None and np.ndim(penalty) == 2:
-        return _table("penalty", penalty, cells), "schedule"
     return _not_negative("penalty", _ascending("penalty", penalty)), "given"
+
+
+def _penalties(penalty: Any, cells: tuple[int, int]) -> tuple[np.ndarray, str]:
+    """As `penalty_numbers`, or a table of one for each n_brain and n_task."""
+    if getattr(penalty, "ndim", None) == 2 or _is_nested(penalty):
+        return _table("penalty", penalty, cells), "schedule"
+    return penalty_numbers(penalty)
+
+
+def _is_nested(values: Any) -> bool:
+    return isinstance(values, list | tuple) and any(
+        isinstance(row, list | tuple) or getattr(row, "ndim", 0) == 1 for row in values
+    )
 
 
 def encoding_penalties(encoding_penalty: Any) -> np.ndarray:
@@ -162,8 +177,8 @@ def encoding_penalties(encoding_penalty: Any) -> np.ndarray:
     return penalties
 
 
-def _inside_numbers(
-    inside_penalty: Any, rule: str, n_penalties: int | None, shape: tuple[int, int]
+def _inside_penalties(
+    inside_penalty: Any, rule: str, n_penalties: int | None, cells: tuple[int, int]
 ) -> np.ndarray | None:
     name = "inside_penalty"
     if n_penalties != 2:
@@ -171,7 +186,7 @@ def _inside_numbers(
             raise ValueError("inside_penalty: this estimator has a single penalty; leave it out")
         return None
     if rule in PENALTIES:
-        if inside_penalty is not None and inside_penalty != rule:
+        if inside_penalty is not None:
             raise ValueError(f"inside_penalty follows the rule of penalty, {rule!r}: leave it out")
         return None
     if inside_penalty is None or isinstance(inside_penalty, str):
@@ -179,9 +194,12 @@ def _inside_numbers(
             "inside_penalty must be a grid of numbers, as penalty is: this estimator has two; or "
             "pass penalty='empirical', which chooses both"
         )
-    if rule == "schedule":
-        return _table(name, np.broadcast_to(inside_penalty, shape), shape)
-    return _not_negative(name, _ascending(name, inside_penalty))
+    if rule == "given":
+        return _not_negative(name, _ascending(name, inside_penalty))
+    if getattr(inside_penalty, "ndim", None) == 2 or _is_nested(inside_penalty):
+        return _table(name, inside_penalty, cells)
+    (one,) = _not_negative(name, _ascending(name, inside_penalty))[:1]
+    return np.full(cells, one)
 
 
 def _not_negative(name: str, penalties: np.ndarray) -> np.ndarray:
@@ -192,7 +210,11 @@ def _not_negative(name: str, penalties: np.ndarray) -> np.ndarray:
 
 def _table(name: str, values: Any, cells: tuple[int, int]) -> np.ndarray:
     """One penalty for each cell."""
-    table = np.asarray(values)
+    try:
+        table = np.asarray(values)
+    # Whatever keys, tracers and ragged lists raise.
+    except Exception:
+        table = np.zeros(0)
     if table.dtype.kind not in "iuf" or table.shape != cells:
         raise ValueError(
             f"{name} must be a list of numbers, or a table of them of shape {cells}, one for each "

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._typing import AnyArray
 from ._spectrum_table import Ratios, Table, read_table
 
 _STEPS = 30
@@ -63,8 +64,10 @@ def risk_of_cells(table: Table, ratios: Ratios, cells: Cells, noise: Array) -> F
     return jnp.where(some & holds, risk, jnp.nan)
 
 
-def risk_of_moments(x: Array, moments: Float[Array, "7 ..."], noise: Array) -> tuple[Array, Array]:
+def risk_of_moments(x: AnyArray, moments: AnyArray, noise: AnyArray) -> tuple[Array, Array]:
     """The error at leading order, and with its first finite-size term.
+
+    - `moments`: the seven of `Table`, themselves.
 
     **Source.** docs/theory.md, "Simulation".
     """

@@ -82,7 +82,7 @@ def first_stage(
     model: LinearGaussianModel,
     root: Float[Array, "d d"],
     encoding_penalty: Array,
-) -> tuple[Float[Array, "d r"], Array]:
+) -> tuple[Float[Array, "d e"], Array]:
     """What recordings teach: a subspace or an encoder, and what its features miss of the task.
 
     - `root`: of the covariance of the inputs.
@@ -117,7 +117,7 @@ def second_stage(
     root: Float[Array, "r d"] | None,
     outside: Float[Array, "b l"],
     inside: Float[Array, "b m"],
-    learned: Float[Array, "b d r"],
+    learned: Float[Array, "b d e"],
 ) -> Float[Array, "b m l"]:
     """Test risk for each first stage and all pairs of its penalties, on one set of labels."""
     _, key = stage_keys(key)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 METHODS = ("reduced", "data")
 TRACES = ("drawn", "closed form")
 Numbers = Sequence[float] | Sequence[int] | AnyArray
+Schedule = Sequence[Sequence[float]]
 
 
 @with_one_blas_thread
@@ -44,9 +45,9 @@ def sweep(
     model: LinearGaussianModel | Problem,
     n_brain: Numbers,
     n_task: Numbers,
-    penalty: Numbers | str = "optimal",
+    penalty: Numbers | Schedule | str = "optimal",
     *,
-    inside_penalty: Numbers | float | str | None = None,
+    inside_penalty: Numbers | Schedule | float | str | None = None,
     encoding_penalty: Numbers | float | None = None,
     trials: Whole,
     seeds: Whole = 1,
