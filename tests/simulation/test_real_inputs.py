@@ -186,7 +186,7 @@ def test_few_labels_have_their_first_correction():
     a = x / (penalties + x)
     moments = [np.sum(a**power) for power in (1, 2, 3, 4)]
     moments += [np.sum(weights**2 * (1 - a) ** 2 * a**power) for power in (0, 1, 2)]
-    leading, corrected = risk_of_moments(np.array(x), np.array(moments), np.array(1.0))
+    leading, corrected = risk_of_moments(*(jnp.asarray(each) for each in (x, moments, 1.0)))
     error = drawn.std() / np.sqrt(trials)
     assert abs(corrected - drawn.mean()) < 4 * error
     assert abs(leading - drawn.mean()) > 6 * error
