@@ -107,8 +107,9 @@ def sweep(
     - `key`: trial t of seed s takes `fold_in(key, s · trials + t)`. So a cell depends neither on
       the rest of the grid, nor on chunks, nor on devices.
     - `method`: `"reduced"` draws exactly what n_brain recordings teach, and the task stage, at a
-      cost that does not depend on the sample numbers. `"data"` draws inputs, recordings and labels
-      and runs the estimators; each new sample number compiles anew.
+      cost that does not depend on the sample numbers. It does not depend on channels either, but
+      for `banded_ridge`, up to as many as inputs. `"data"` draws inputs, recordings and labels and
+      runs the estimators; each new sample number compiles anew.
     - `n_task_only`: numbers of labels for the baselines, which see no recordings. The default is a
       grid wide enough to read values off it; for `"data"` it ends at eight times the largest
       `n_task`.

@@ -228,6 +228,29 @@ def test_recordings_without_end_teach_the_encoder():
     np.testing.assert_allclose(found.misalignment, float(model.misalignment), atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["falling spectrum", "graded"])
+def test_units_of_inputs_do_not_matter(name):
+    model, n_brain, ridge, options = SETTINGS[name]
+    in_other_units = jb.LinearGaussianModel(
+        model.encoder / 2,
+        model.readout,
+        model.latent_noise,
+        model.recording_noise,
+        model.task_weights / 2,
+        model.task_noise,
+        input_covariance=4 * model.input_covariance,
+    )
+    penalties = dict(penalty=4 * np.array(OUTSIDE), inside_penalty=4 * np.array(INSIDE))
+    other = jb.sweep(
+        in_other_units, [n_brain], encoding_penalty=4 * ridge, trials=8, key=KEY,
+        **CELLS | options | penalties,
+    )  # fmt: skip
+    same = swept(name, trials=8, seeds=1)
+    np.testing.assert_allclose(other.risk, same.risk, rtol=1e-7)
+    # As good as tables are interpolated.
+    np.testing.assert_allclose(other.ridge_risk, same.ridge_risk, rtol=1e-5)
+
+
 WHITE = jb.Problem.isotropic(D, K, 2.0, 0.2, 0.4)
 
 
@@ -349,7 +372,7 @@ def test_single_precision(single_precision):
     with jax.enable_x64(True):
         exact = swept("falling spectrum")
     model, n_brain, ridge, options = SETTINGS["falling spectrum"]
-    model = jax.tree.map(lambda x: np.asarray(x, np.float32), model)
+    model = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), model)
     found = jb.sweep(
         model, [n_brain], encoding_penalty=ridge, trials=96, seeds=2, key=KEY, **CELLS | options
     )
