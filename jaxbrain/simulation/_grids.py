@@ -11,6 +11,7 @@ from jaxtyping import PRNGKeyArray
 from .._checks import shown
 from ..models import LinearGaussianModel, Problem
 from ..models.linear_gaussian import check_model
+from ._stages import stages_of
 from ._trials import Progress
 
 PENALTIES = ("optimal", "empirical")
@@ -113,6 +114,21 @@ def check_grids(
         few, many = np.geomspace(1, d, 8), np.geomspace(1, 100.0 * (task[-1] + brain[-1]), 16)
         alone = np.unique(np.concatenate([task, np.round(few), d + 1 + np.round(many)])).astype(int)
     return Grids(brain, task, penalties, rule, alone, encoding, inside)
+
+
+def is_general(
+    model: LinearGaussianModel | Problem, encoding_penalty: object, estimator: object
+) -> bool:
+    """Whether penalties see more than a subspace and white inputs."""
+    check_model(model)
+    of_inputs = model.geometry if isinstance(model, Problem) else model.input_covariance
+    if of_inputs is not None:
+        return True
+    if not isinstance(estimator, str):
+        return False
+    return stages_of(estimator).n_penalties == 2 or bool(
+        np.any(encoding_penalties(encoding_penalty))
+    )
 
 
 def brain_numbers(n_brain: Any, model: LinearGaussianModel | Problem) -> np.ndarray:

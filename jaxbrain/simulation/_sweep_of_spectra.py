@@ -73,11 +73,22 @@ def trial(
     is_graded = sizes.is_graded
     table = table_of(learned.directions, variances, weights, spectrum, ratios, is_graded)
     risk = risk_of_cells(table, ratios, cells, model.task_noise)
-    missed = jnp.full((), jnp.nan, risk.dtype)
-    if not is_graded:
-        features = jnp.linalg.qr(jnp.sqrt(variances)[:, None] * learned.directions)[0]
-        missed = jnp.sum((weights - features @ (features.T @ weights)) ** 2)
+    missed = jnp.full((), jnp.nan, risk.dtype) if is_graded else _missed(model, learned)
     return jax.tree.map(lambda x: jnp.where(learned.settled, x, jnp.nan), (risk, missed))
+
+
+def misalignment_trial(
+    sizes: Sizes, key: PRNGKeyArray, model: ColouredModel, n: Array, encoding_penalty: Array
+) -> Array:
+    """What one draw of recordings misses of the task; of the draw of `trial`."""
+    learned = learned_by(sizes, key, model, n, encoding_penalty)
+    return jnp.where(learned.settled, _missed(model, learned), jnp.nan)
+
+
+def _missed(model: ColouredModel, learned: Learned) -> Array:
+    """Variance of the task that no linear function of the learned features tells."""
+    features = jnp.linalg.qr(jnp.sqrt(model.variances)[:, None] * learned.directions)[0]
+    return jnp.sum((model.weights - features @ (features.T @ model.weights)) ** 2)
 
 
 def simulate(

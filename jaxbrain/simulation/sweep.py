@@ -24,10 +24,9 @@ from .._checks import (
 from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Whole
 from ..models import LinearGaussianModel, Problem
-from ..models.linear_gaussian import check_model
 from ..models.shift import BlockShift
 from . import _sweep_of_data, _sweep_of_pairs, _sweep_of_reductions, _sweep_of_spectra
-from ._grids import Plan, Wishes, at_best_penalty, check_grids, encoding_penalties
+from ._grids import Plan, Wishes, at_best_penalty, check_grids, is_general
 from ._stages import stages_of
 from ._trials import Progress
 
@@ -172,10 +171,10 @@ def sweep(
         raise ValueError(f"estimator must be a name, or a function, but it is {shown(estimator)}")
     n_penalties = None if callable(estimator) else stages_of(estimator).n_penalties
     wishes = Wishes(n_brain, n_task, penalty, n_task_only, encoding_penalty, inside_penalty)
-    is_general = _is_general(model, encoding_penalty, estimator)
-    grids = check_grids(model, wishes, method, n_penalties, any_labels=is_general)
+    general = is_general(model, encoding_penalty, estimator)
+    grids = check_grids(model, wishes, method, n_penalties, any_labels=general)
     start = time.perf_counter()
-    if is_general:
+    if general:
         # Whatever is asked for, the task stage is not drawn.
         shown_traces = "drawn" if method == "data" else "closed form"
         simulate = _sweep_of_spectra.simulate if method == "reduced" else _sweep_of_pairs.simulate
@@ -185,26 +184,11 @@ def sweep(
     plan = Plan(grids, trials, seeds, key, traces, mesh, max_bytes, progress)
     found = simulate(model, plan, estimator, shift)
     cell = "n_brain", "n_task", "penalty"
-    if is_general:
+    if general:
         cell = _in_named_dimensions(found, wishes, grids.rule, n_penalties)
     plan = plan._replace(traces=shown_traces)
     seconds = time.perf_counter() - start
     return _labelled(model, plan, found, cell, method, estimator, shift, seconds)
-
-
-def _is_general(
-    model: LinearGaussianModel | Problem, encoding_penalty: object, estimator: object
-) -> bool:
-    """Whether penalties see more than a subspace and white inputs."""
-    check_model(model)
-    of_inputs = model.geometry if isinstance(model, Problem) else model.input_covariance
-    if of_inputs is not None:
-        return True
-    if not isinstance(estimator, str):
-        return False
-    return stages_of(estimator).n_penalties == 2 or bool(
-        np.any(encoding_penalties(encoding_penalty))
-    )
 
 
 def _in_named_dimensions(

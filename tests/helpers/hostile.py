@@ -108,7 +108,8 @@ CALLS = {
         progress=None,
     ),
     jb.sample_misalignment: dict(
-        model=P, n_brain=100, trials=2, key=KEY, method="reduced", mesh=None
+        model=P, n_brain=100, trials=2, key=KEY, method="reduced", encoding_penalty=None,
+        mesh=None,
     ),
     jb.empirical_value: dict(
         dataset=DATASET, baseline="ols", penalty="best", confidence=0.95, resamples=100, seed=0

@@ -98,10 +98,10 @@ def test_information_values_are_those_of_the_closed_form():
 
 def test_a_schedule_takes_its_cells_from_the_grid():
     name = "falling spectrum"
-    n_task = [8, 12, 20, 30, 40, 60]
-    outside, inside = np.array([OUTSIDE[:2] * 3]), np.array([INSIDE[1:] * 6])
+    n_task = [8, 12, 20, 30, 40]
+    outside, inside = np.array([[*OUTSIDE[:2] * 2, OUTSIDE[0]]]), 0.3 * np.arange(1, 6)[None]
     options = dict(n_task=n_task, trials=8)
-    found = swept(name, penalty=outside, inside_penalty=inside * np.arange(1, 7), **options)
+    found = swept(name, penalty=outside, inside_penalty=inside, **options)
     assert found.risk.dims == ("n_brain", "n_task", "penalty", "seed")
     assert list(found.penalty.values) == ["schedule"]
     np.testing.assert_allclose(found.penalty_used[0, :, 0], outside[0])
@@ -253,5 +253,15 @@ def test_unequal_channels_have_no_reduced_draws_by_ridge():
     )  # fmt: skip
     with pytest.raises(ValueError, match="method='data'"):
         jb.sweep(uneven, [8], [8], [1.0], encoding_penalty=0.1, trials=2, key=KEY)
-    with pytest.raises(ValueError, match="inputs that are not white"):
-        jb.sample_misalignment(model, 40, trials=2, key=KEY)
+
+
+@pytest.mark.parametrize("method", ["reduced", "data"])
+def test_misalignments_are_those_of_sweeps(method):
+    model, n_brain, ridge, options = SETTINGS["fewer recordings than inputs"]
+    arguments = dict(encoding_penalty=ridge, key=KEY, method=method)
+    draws = jb.sample_misalignment(model, n_brain, trials=8, **arguments)
+    cells = CELLS | dict(n_task=[8], penalty=[0.2, 2.0], inside_penalty=0.3, n_task_only=[8])
+    cells = CELLS if method == "reduced" else cells
+    found = jb.sweep(model, [n_brain], trials=8, **arguments, **cells | options)
+    np.testing.assert_allclose(draws.mean(), found.misalignment.values.item(), rtol=1e-9)
+    assert draws.std() > 0.01 * draws.mean()
