@@ -14,9 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-# Functions of the spectrum are polynomials in the logarithm of a variance, exact to 1e-6 over eight
-# decades; those of the table in the logarithm of x/C.
-_SPECTRUM_NODES = 48
+# Functions of the spectrum are polynomials in the logarithm of a variance, of so many terms up to a
+# width of five decades, and beyond; those of the table in the logarithm of x/C. Risks are then good
+# to 1e-6, over nine decades too. Variances of less than 1e-13 of the largest are nothing to anyone.
+_SPECTRUM_NODES, _NODES_OF_WIDE = 48, 128
+_WIDE, _LEAST = 11.5, 30.0
 TABLE_NODES = 40
 _TINY = 1e-280
 
@@ -53,9 +55,10 @@ class Table(NamedTuple):
 def spectrum_of(variances: Float[Array, " d"]) -> Spectrum:
     """Nodes between the least and the largest variance."""
     logs = np.log(np.asarray(variances, float))
+    logs = np.maximum(logs, logs.max() - _LEAST)
     middle = (logs.max() + logs.min()) / 2
     width = 1.02 * (logs.max() - logs.min()) / 2 + 0.25
-    count = _SPECTRUM_NODES
+    count = _SPECTRUM_NODES if logs.max() - logs.min() < _WIDE else _NODES_OF_WIDE
     angles = np.pi * (np.arange(count) + 0.5) / count
     at = np.arccos((logs - middle) / width)
     degrees = np.arange(count)

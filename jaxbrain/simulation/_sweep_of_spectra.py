@@ -207,7 +207,7 @@ def working_bytes(sizes: Sizes) -> float:
     d, k, spare = sizes.dimensions
     columns = k + min(d, spare)
     r = columns if sizes.is_graded else k
-    return 8.0 * (6.0 * d**2 + 4.0 * d * columns + 64.0 * r**2 + 48.0 * d)
+    return 8.0 * (6.0 * d**2 + 4.0 * d * columns + 140.0 * r**2 + 48.0 * d)
 
 
 def with_errors(moments: Moments) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import jaxbrain as jb
+from jaxbrain.simulation import _spectrum_table
 from jaxbrain.simulation._iteration import leading_vectors
 from tests.helpers.real_inputs import (
     CELLS,
@@ -253,6 +254,23 @@ def test_unequal_channels_have_no_reduced_draws_by_ridge():
     )  # fmt: skip
     with pytest.raises(ValueError, match="method='data'"):
         jb.sweep(uneven, [8], [8], [1.0], encoding_penalty=0.1, trials=2, key=KEY)
+
+
+@pytest.mark.parametrize("decades", [0, 3, 5, 6, 9])
+def test_few_nodes_stand_for_the_whole_spectrum(decades, monkeypatch):
+    """Where it is wide, those that serve a narrow one would not do."""
+    variances = np.logspace(-decades, 0, 40)
+
+    def worst():
+        found = _spectrum_table.spectrum_of(jnp.asarray(variances))
+        nodes, cardinal = np.asarray(found.nodes), np.asarray(found.cardinal)
+        scales = np.logspace(-2, decades + 2, 25)[:, None]
+        kept = [(1 + scales * x) ** -2.0 * (scales * x) for x in (nodes, variances)]
+        return np.max(np.abs(kept[0] @ cardinal.T - kept[1]))
+
+    assert worst() < 1e-7
+    monkeypatch.setattr(_spectrum_table, "_NODES_OF_WIDE", 48)
+    assert (worst() > 1e-7) == (decades == 9)
 
 
 @pytest.mark.parametrize("method", ["reduced", "data"])
