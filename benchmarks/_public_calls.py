@@ -241,6 +241,16 @@ def simulated(jb: Any, problem: Any) -> dict[str, Callable]:
         "sweep/data": lambda: jb.sweep(
             problem, [40], [20], [0.1, 3.0], n_task_only=[30], method="data", **options
         ),
+        "sweep/two penalties": lambda: jb.sweep(
+            problem,
+            [10, 80],
+            [20, 60],
+            [0.1, 3.0],
+            inside_penalty=[0.0, 0.3],
+            encoding_penalty=0.1,
+            n_task_only=[30],
+            **options | {"estimator": "befs_two_penalties"},
+        ),
         "mean_over_seeds": lambda: simulation.mean_over_seeds(table, "risk"),
         "brain_numbers": lambda: find("simulation.brain_numbers")([40, 80], problem),
         "task_numbers": lambda: find("simulation.task_numbers")([10, 20], problem),

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import jaxbrain as jb
 
-from . import numpy_reference
+from . import _real_inputs, numpy_reference
 from ._measure import limits, peak_memory_gb, prepare, results_path, spread, store
 
 N_BRAIN = [100, 200, 400, 800, 1600, 3200, 6400, 12800]
@@ -240,6 +240,8 @@ PARTS: dict[str, Callable[[], dict]] = {
     "per trial": per_trial,
     "fmri draw": fmri_draw,
     "fmri value": fmri_value,
+    "real inputs": _real_inputs.equal_error,
+    "real inputs draw": _real_inputs.draws,
 }
 INSTALLED = max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
 # NumPy knows no baselines: leave those of the library as small as they can be.

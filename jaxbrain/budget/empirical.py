@@ -14,6 +14,7 @@ from .._checks import check_choice, shown
 from .._typing import Whole
 from ..simulation.intervals import (
     check_dataset,
+    check_single,
     curve,
     ends,
     labels_for,
@@ -87,6 +88,7 @@ def empirical_allocation(
     """
     check_choice("baseline", baseline, BASELINES)
     check_dataset(dataset)
+    check_single(dataset)
     for name, number in (("budget", budget), ("cost_brain", cost_brain), ("cost_task", cost_task)):
         if not (isinstance(number, int | float | np.number) and 0 < number < np.inf):
             raise ValueError(f"{name} must be greater than 0 and finite, but it is {shown(number)}")

@@ -11,6 +11,7 @@ from jaxtyping import PRNGKeyArray
 from .._checks import shown
 from ..models import LinearGaussianModel, Problem
 from ..models.linear_gaussian import check_model
+from ._stages import stages_of
 from ._trials import Progress
 
 PENALTIES = ("optimal", "empirical")
@@ -27,9 +28,13 @@ class Grids(NamedTuple):
     n_brain: np.ndarray
     n_task: np.ndarray
     penalty: np.ndarray
+    """One-dimensional, none under a rule, or of each cell, (n_brain, n_task)."""
     rule: str
-    """"given", "optimal" or "empirical"."""
+    """"given", "schedule", "optimal" or "empirical"."""
     n_task_only: np.ndarray
+    encoding_penalty: np.ndarray
+    inside_penalty: np.ndarray | None
+    """Like `penalty`; None where there is none, or a rule."""
 
 
 class Plan(NamedTuple):
@@ -64,19 +69,42 @@ class Plan(NamedTuple):
         return max(1, int(min(self.max_bytes // bytes_a_trial, self.trials)))
 
 
+class Wishes(NamedTuple):
+    """What a user passes, not yet checked."""
+
+    n_brain: Any
+    n_task: Any
+    penalty: Any
+    n_task_only: Any
+    encoding_penalty: Any
+    inside_penalty: Any
+
+
 def check_grids(
     model: LinearGaussianModel | Problem,
-    n_brain: Any,
-    n_task: Any,
-    penalty: Any,
-    n_task_only: Any,
+    wishes: Wishes,
     method: str,
+    n_penalties: int | None = 1,
+    *,
+    any_labels: bool = False,
 ) -> Grids:
-    """The grids as arrays. Raises `ValueError` that names what is wrong."""
-    brain, task = brain_numbers(n_brain, model), task_numbers(n_task, model)
-    penalties, rule = penalty_numbers(penalty)
-    if n_task_only is not None:
-        alone = _counts("n_task_only", n_task_only, 1, "one label is the least")
+    """The grids as arrays. Raises `ValueError` that names what is wrong.
+
+    - `n_penalties`: of the estimator; None of a user's own, which is told no encoding penalty.
+    - `any_labels`: whether there may be as few labels as one.
+    """
+    encoding = encoding_penalties(wishes.encoding_penalty)
+    own = n_penalties is None
+    if own and wishes.encoding_penalty is not None:
+        raise ValueError("encoding_penalty: a function that is the estimator has its own")
+    # A function of the user may know what to do with few recordings, if penalties see inputs.
+    small = bool(np.all(encoding > 0)) or (own and any_labels)
+    brain = _brain_numbers(wishes.n_brain, model, any_number=small)
+    task = _task_numbers(wishes.n_task, model, any_number=any_labels)
+    penalties, rule = _penalties(wishes.penalty, (len(brain), len(task)))
+    inside = _inside_penalties(wishes.inside_penalty, rule, n_penalties, (len(brain), len(task)))
+    if wishes.n_task_only is not None:
+        alone = _counts("n_task_only", wishes.n_task_only, 1, "one label is the least")
     elif method == "data":
         largest = int(task[-1])
         alone = np.unique(np.concatenate([task, [2 * largest, 4 * largest, 8 * largest]]))
@@ -85,21 +113,48 @@ def check_grids(
         d = model.input_dim
         few, many = np.geomspace(1, d, 8), np.geomspace(1, 100.0 * (task[-1] + brain[-1]), 16)
         alone = np.unique(np.concatenate([task, np.round(few), d + 1 + np.round(many)])).astype(int)
-    return Grids(brain, task, penalties, rule, alone)
+    return Grids(brain, task, penalties, rule, alone, encoding, inside)
+
+
+def is_general(
+    model: LinearGaussianModel | Problem, encoding_penalty: object, estimator: object
+) -> bool:
+    """Whether penalties see more than a subspace and white inputs."""
+    check_model(model)
+    of_inputs = model.geometry if isinstance(model, Problem) else model.input_covariance
+    if of_inputs is not None:
+        return True
+    if not isinstance(estimator, str):
+        return False
+    return stages_of(estimator).n_penalties == 2 or bool(
+        np.any(encoding_penalties(encoding_penalty))
+    )
 
 
 def brain_numbers(n_brain: Any, model: LinearGaussianModel | Problem) -> np.ndarray:
     """Numbers of recordings, checked."""
+    return _brain_numbers(n_brain, model, any_number=False)
+
+
+def _brain_numbers(
+    n_brain: Any, model: LinearGaussianModel | Problem, *, any_number: bool
+) -> np.ndarray:
     check_model(model)
-    reason = "the encoding stage needs more recordings than inputs"
-    return _counts("n_brain", n_brain, model.input_dim + 1, reason)
+    reason = "the encoding stage needs more recordings than inputs, or an encoding_penalty above 0"
+    return _counts("n_brain", n_brain, 1 if any_number else model.input_dim + 1, reason)
 
 
 def task_numbers(n_task: Any, model: LinearGaussianModel | Problem) -> np.ndarray:
     """Numbers of labels, checked."""
+    return _task_numbers(n_task, model, any_number=False)
+
+
+def _task_numbers(
+    n_task: Any, model: LinearGaussianModel | Problem, *, any_number: bool
+) -> np.ndarray:
     check_model(model)
     reason = "with fewer labels than latent_dim + 2 the error has no mean"
-    return _counts("n_task", n_task, model.latent_dim + 2, reason)
+    return _counts("n_task", n_task, 1 if any_number else model.latent_dim + 2, reason)
 
 
 def penalty_numbers(penalty: Any) -> tuple[np.ndarray, str]:
@@ -111,10 +166,80 @@ def penalty_numbers(penalty: Any) -> tuple[np.ndarray, str]:
                 f"{shown(penalty)}"
             )
         return np.zeros(0), penalty
-    penalties = _ascending("penalty", penalty)
-    if penalties[0] < 0:
-        raise ValueError("penalty must be at least 0 (infinity is allowed)")
-    return penalties, "given"
+    return _not_negative("penalty", _ascending("penalty", penalty)), "given"
+
+
+def _penalties(penalty: Any, cells: tuple[int, int]) -> tuple[np.ndarray, str]:
+    """As `penalty_numbers`, or a table of one for each n_brain and n_task."""
+    if getattr(penalty, "ndim", None) == 2 or _is_nested(penalty):
+        return _table("penalty", penalty, cells), "schedule"
+    return penalty_numbers(penalty)
+
+
+def _is_nested(values: Any) -> bool:
+    return isinstance(values, list | tuple) and any(
+        isinstance(row, list | tuple) or getattr(row, "ndim", 0) == 1 for row in values
+    )
+
+
+def encoding_penalties(encoding_penalty: Any) -> np.ndarray:
+    """Penalties of the encoding stage, ascending; 0 alone where none is asked for."""
+    if encoding_penalty is None:
+        return np.zeros(1)
+    name = "encoding_penalty"
+    penalties = _not_negative(name, _ascending(name, encoding_penalty))
+    if np.isinf(penalties[-1]):
+        raise ValueError("encoding_penalty must be finite: an infinite one learns nothing")
+    return penalties
+
+
+def _inside_penalties(
+    inside_penalty: Any, rule: str, n_penalties: int | None, cells: tuple[int, int]
+) -> np.ndarray | None:
+    name = "inside_penalty"
+    if n_penalties != 2:
+        if inside_penalty is not None:
+            raise ValueError("inside_penalty: this estimator has a single penalty; leave it out")
+        return None
+    if rule in PENALTIES:
+        if inside_penalty is not None:
+            raise ValueError(f"inside_penalty follows the rule of penalty, {rule!r}: leave it out")
+        return None
+    if inside_penalty is None or isinstance(inside_penalty, str):
+        raise ValueError(
+            "inside_penalty must be a grid of numbers, as penalty is: this estimator has two; or "
+            "pass penalty='empirical', which chooses both"
+        )
+    if rule == "given":
+        return _not_negative(name, _ascending(name, inside_penalty))
+    if getattr(inside_penalty, "ndim", None) == 2 or _is_nested(inside_penalty):
+        return _table(name, inside_penalty, cells)
+    (one,) = _not_negative(name, _ascending(name, inside_penalty))[:1]
+    return np.full(cells, one)
+
+
+def _not_negative(name: str, penalties: np.ndarray) -> np.ndarray:
+    if np.any(penalties < 0):
+        raise ValueError(f"{name} must be at least 0 (infinity is allowed)")
+    return penalties
+
+
+def _table(name: str, values: Any, cells: tuple[int, int]) -> np.ndarray:
+    """One penalty for each cell."""
+    try:
+        table = np.asarray(values)
+    # Whatever keys, tracers and ragged lists raise.
+    except Exception:
+        table = np.zeros(0)
+    if table.dtype.kind not in "iuf" or table.shape != cells:
+        raise ValueError(
+            f"{name} must be a list of numbers, or a table of them of shape {cells}, one for each "
+            f"n_brain and n_task, but it is {shown(values)}"
+        )
+    table = table.astype(float)
+    if np.any(np.isnan(table)):
+        raise ValueError(f"{name} holds NaN: remove it first")
+    return _not_negative(name, table)
 
 
 def empirical_penalties(grids: Grids, task_noise: float, power: float, q: int) -> np.ndarray:
@@ -123,19 +248,19 @@ def empirical_penalties(grids: Grids, task_noise: float, power: float, q: int) -
 
 
 def at_best_penalty(
-    risk: np.ndarray, error: np.ndarray, penalties: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    risk: np.ndarray, error: np.ndarray, *penalties: np.ndarray
+) -> tuple[np.ndarray, ...]:
     """At the penalty whose risk, meaned over seeds, is the least in its cell.
 
-    `risk`, `error`: (n_brain, n_task, penalty, seed); `penalties`: (n_brain, n_task, penalty).
+    `risk`, `error`: (..., penalty, seed); `penalties`: (..., penalty).
     """
     mean = risk.mean(-1)
-    best = np.argmin(np.where(np.isnan(mean), np.inf, mean), axis=2)[:, :, None]
+    best = np.argmin(np.where(np.isnan(mean), np.inf, mean), axis=-1)[..., None]
     chosen = best[..., None]
     return (
-        np.take_along_axis(risk, chosen, 2),
-        np.take_along_axis(error, chosen, 2),
-        np.take_along_axis(penalties, best, 2),
+        np.take_along_axis(risk, chosen, -2),
+        np.take_along_axis(error, chosen, -2),
+        *(np.take_along_axis(each, best, -1) for each in penalties),
     )
 
 

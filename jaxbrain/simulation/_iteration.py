@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -55,6 +56,35 @@ def leading_block(
         outer = outer.at[1:].add(_batched(noise.below, inner[:-1]))
         return outer.at[0].add(power @ block[0])
 
+    start = jnp.zeros((count, k, k + extra), dtype)
+    start = start.at[0, :, extra:].set(jnp.eye(k, dtype=dtype))
+    start = start.at[1, :extra, :extra].set(jnp.eye(extra, dtype=dtype))
+    block, settled = _iterated(product, start, extra, edge)
+    return block[0, :, extra:], settled
+
+
+def leading_vectors(
+    matrix: Float[Array, "d d"], start: Float[Array, "d k"], edge: Array
+) -> tuple[Float[Array, "d k"], Array]:
+    """The k leading eigenvectors of a matrix that is made; are they settled? As `leading_block`.
+
+    - `start`: where they point, roughly; any basis of full rank.
+    - `edge`: where the spectrum of what is not wanted ends, roughly.
+    """
+    d, k = start.shape
+    extra = min(16 + k // 16, k, d - k)
+    further = jnp.eye(d, extra, dtype=start.dtype)
+    block = jnp.linalg.qr(jnp.concatenate([further, start], axis=1))[0]
+    found, settled = _iterated(lambda block: matrix[None] @ block, block[None], extra, edge)
+    return found[0, :, extra:], settled
+
+
+def _iterated(
+    product: Callable[[Array], Array], start: Array, extra: int, edge: Array
+) -> tuple[Array, Array]:
+    """A block whose columns but the first `extra` are leading eigenvectors; are they settled?"""
+    dtype = start.dtype
+
     def ritz(block: Array, rounds: Array) -> _State:
         block = _orthonormal(_orthonormal(block))
         image = product(block)
@@ -87,11 +117,8 @@ def leading_block(
     def unfinished(state: _State) -> Array:
         return (state.residual > _TOLERANCE) & (state.rounds < _MAX_ROUNDS)
 
-    start = jnp.zeros((count, k, k + extra), dtype)
-    start = start.at[0, :, extra:].set(jnp.eye(k, dtype=dtype))
-    start = start.at[1, :extra, :extra].set(jnp.eye(extra, dtype=dtype))
     state = jax.lax.while_loop(unfinished, improve, ritz(start, jnp.zeros((), int)))
-    return state.block[0, :, extra:], state.residual <= _TOLERANCE
+    return state.block, state.residual <= _TOLERANCE
 
 
 def _growth(x: Array) -> Array:

@@ -11,11 +11,13 @@ from .._checks import as_integer, check_choice, check_key, check_kind
 from .._typing import Whole
 from ..models import LinearGaussianModel, Problem
 from ..models.linear_gaussian import check_model
-from . import _sweep_of_reductions
+from . import _sweep_of_reductions, _sweep_of_spectra
 from . import data_trials as data
-from ._grids import check_grids
+from ._grids import Wishes, check_grids, is_general
 from ._trials import run_trials
 from .brain_stage import reduce_model
+from .pair_trials import BrainSizes, first_stage, model_of, root_of, variances_of
+from .ridge_encoding import coloured_model
 
 
 def sample_misalignment(
@@ -25,9 +27,13 @@ def sample_misalignment(
     trials: Whole,
     key: PRNGKeyArray,
     method: str = "reduced",
+    encoding_penalty: float | None = None,
     mesh: Mesh | None = None,
 ) -> np.ndarray:
     """Draw how much of the task n_brain recordings fail to teach: ‖K̂β‖², once for each trial.
+
+    Where inputs have a covariance it is the variance of what the learned directions do not tell of
+    βᵀx.
 
     `expected_misalignment` is the mean of it. This is the whole distribution, exact at every
     n_brain.
@@ -41,11 +47,14 @@ def sample_misalignment(
     **Arguments**
 
     - `model`: a `LinearGaussianModel`, or its summary, a `Problem`.
-    - `n_brain`: number of recordings, whole, above input_dim.
+    - `n_brain`: number of recordings, whole, above input_dim; or at least 1 with an encoding
+      penalty above 0.
     - `trials`: number of draws.
     - `key`: as in `sweep`.
     - `method`: `"reduced"`, at a cost that does not depend on n_brain; or `"data"`, which draws
       recordings and runs `encode`. Both have the same distribution.
+    - `encoding_penalty`: of the ridge regression that learns from recordings, a sample; 0 by
+      default.
     - `mesh`: a `jax.sharding.Mesh`, whose devices share the trials.
 
     **Returns**
@@ -66,8 +75,12 @@ def sample_misalignment(
     check_key(key)
     if mesh is not None:
         check_kind("mesh", mesh, Mesh, "make one by jax.make_mesh")
-    grids = check_grids(model, [n_brain], [model.latent_dim + 2], "empirical", None, method)
+    wishes = Wishes([n_brain], [model.latent_dim + 2], "empirical", None, encoding_penalty, None)
+    grids = check_grids(model, wishes, method)
     numbers = range(trials)
+    if is_general(model, encoding_penalty, "befs"):
+        (penalty,) = grids.encoding_penalty
+        return _by_ridge(model, int(n_brain), float(penalty), method, key, numbers, mesh)
     if method == "data":
         model = data.representative(model) if isinstance(model, Problem) else model
         sizes = data.Sizes(int(grids.n_brain[0]), "befs")
@@ -78,3 +91,29 @@ def sample_misalignment(
         _sweep_of_reductions.brain_trial, dimensions, key, numbers, (reduced, n), mesh=mesh
     )
     return draws.misalignment
+
+
+def _by_ridge(
+    model: LinearGaussianModel | Problem,
+    n_brain: int,
+    encoding_penalty: float,
+    method: str,
+    key: PRNGKeyArray,
+    numbers: range,
+    mesh: Mesh | None,
+) -> np.ndarray:
+    if method == "data":
+        model = model_of(model) if isinstance(model, Problem) else model
+        covariance = variances_of(model)
+        if model.input_covariance is not None:
+            covariance = model.input_covariance
+        penalty = jnp.asarray(encoding_penalty, model.task_noise.dtype)
+        sizes = BrainSizes(n_brain, "recordings", False)
+        arguments = model, root_of(covariance), penalty
+        return run_trials(first_stage, sizes, key, numbers, arguments, mesh=mesh)[1]
+    coloured, dimensions = coloured_model(model)
+    sizes = _sweep_of_spectra.Sizes(dimensions, "recordings", False)
+    dtype = coloured.variances.dtype
+    two = (jnp.asarray(number, dtype) for number in (n_brain, encoding_penalty))
+    trial = _sweep_of_spectra.misalignment_trial
+    return run_trials(trial, sizes, key, numbers, (coloured, *two), mesh=mesh)

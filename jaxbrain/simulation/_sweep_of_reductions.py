@@ -80,9 +80,9 @@ def simulate(
     penalties = cell_penalties(model, plan, noise, power, q)
 
     subspaces = _subspaces(plan, reduced, sizes, shift)
-    # Under the rule "optimal" each n_brain has a penalty of its own, which to the traces is one
-    # more.
-    own = grids.rule == "optimal"
+    # Under the rule "optimal", and in a schedule, each n_brain has a penalty of its own, which to
+    # the traces is one more.
+    own = grids.rule in ("optimal", "schedule")
     strengths = (penalties[:, :, 0].T if own else penalties[0]) * n_task[:, None]
     traces = _traces(plan, q, n_task - k, strengths)
 
@@ -129,6 +129,8 @@ def cell_penalties(
                 "a grid of penalties"
             ) from unequal
         table = _optimal_penalties(problem, grids)[..., None]
+    elif grids.rule == "schedule":
+        table = grids.penalty[..., None]
     else:
         table = grids.penalty[None, None, :]
     return np.broadcast_to(table, (len(grids.n_brain), len(grids.n_task), table.shape[-1]))

@@ -38,7 +38,9 @@ def empirical_value(
     """How many extra labels the recordings were worth in a simulated sweep, with intervals.
 
     On the simulated curve of the baseline, it finds the number of labels at which the baseline is
-    as good as learning with recordings. The value is that number less the labels at hand.
+    as good as learning with recordings. The value is that number less the labels at hand. Of a
+    sweep with two penalties, or of `banded_ridge`, at the best penalties it is the information
+    value: ridge regression, which both contain, gains nothing by them.
 
     >>> import jax, jaxbrain as jb
     >>> problem = jb.Problem.isotropic(16, 3, 1.0, 0.2, 0.5)
@@ -53,7 +55,7 @@ def empirical_value(
     - `dataset`: from `sweep`, of two seeds or more.
     - `baseline`: `"ridge"`, or the paper's `"ols"`, as in `value`.
     - `penalty`: `"each"` gives a value for each penalty of the sweep. `"best"` takes the penalty
-      with the least risk. Its interval allows for luck in that choice.
+      with the least risk, or the pair of them. Its interval allows for luck in that choice.
     - `confidence`: of the intervals.
     - `resamples`: number of draws around the means of the seeds, by Student's t, the same for both
       sides.
@@ -61,8 +63,8 @@ def empirical_value(
 
     **Returns**
 
-    A dataset over (n_brain, n_task, penalty): `value` and `exchange_rate`, each with `_low` and
-    `_high`, and `status`:
+    A dataset over (n_brain, n_task, penalty), and over encoding_penalty and inside_penalty where
+    the sweep has several: `value` and `exchange_rate`, each with `_low` and `_high`, and `status`:
 
     - "ok".
     - "infinite" where the risk is below the whole curve of the baseline: the value is above what
@@ -86,6 +88,8 @@ def empirical_value(
     check_choice("baseline", baseline, BASELINES)
     check_choice("penalty", penalty, ("each", "best"))
     check_dataset(dataset)
+    if penalty == "best" and "inside_penalty" in dataset.dims:
+        dataset = _with_flat_penalties(dataset)
     counts = resampled(dataset, confidence, resamples, seed)
     found = [_values(dataset, baseline, penalty, part) for part in parts(dataset, counts)]
     cautious, samples = (np.concatenate(x) for x in zip(*found, strict=True))
@@ -94,10 +98,11 @@ def empirical_value(
     status = np.where(np.isnan(point) | (point == -np.inf), "undefined", "ok")
     status = np.where(point == np.inf, "infinite", status)
     point = np.where(status == "ok", point, np.nan)
-    dims = ("n_brain", "n_task", "penalty")
-    n_brain = dataset.n_brain.values[:, None, None]
-    label = ["best"] if penalty == "best" else dataset.penalty.values
-    coords = {"n_brain": dataset.n_brain.values, "n_task": dataset.n_task.values, "penalty": label}
+    dims = dataset.risk.dims[:-1]
+    n_brain = _along(dataset, "n_brain")
+    coords = {name: dataset[name].values for name in dims}
+    if penalty == "best":
+        coords["penalty"] = ["best"]
     import xarray
 
     return xarray.Dataset(
@@ -120,9 +125,11 @@ def _values(dataset, baseline: str, penalty: str, counts: np.ndarray) -> tuple[n
     risk = mean_in_samples(dataset.risk.values, counts)
     n, height = curve(dataset, baseline, counts)
 
+    n_task = _along(dataset, "n_task")
+
     def value_of(risk: np.ndarray) -> np.ndarray:
         found = labels_for(risk.reshape(len(counts), -1), n, height).reshape(risk.shape)
-        return found - dataset.n_task.values[:, None]
+        return found - n_task
 
     if penalty == "each":
         values = value_of(risk)
@@ -130,3 +137,23 @@ def _values(dataset, baseline: str, penalty: str, counts: np.ndarray) -> tuple[n
     each = dataset.risk.values
     cautious = least_unless_lucky(risk, each.mean(axis=-1), spread_of_differences(each))
     return value_of(cautious[..., None]), value_of(least_risk(risk, axis=-1)[..., None])
+
+
+def _along(dataset, name: str) -> np.ndarray:
+    """Sample numbers, in the place that they have among the dimensions of a cell."""
+    dims = dataset.risk.dims[:-1]
+    values = dataset[name].values
+    return values.reshape([-1 if each == name else 1 for each in dims])
+
+
+def _with_flat_penalties(dataset):
+    """All pairs of penalties as one dimension, in the place of the outside one."""
+    import xarray
+
+    risk = dataset.risk
+    *cell, _, _, seed = risk.dims
+    values = risk.values.reshape(*risk.shape[: len(cell)], -1, risk.sizes[seed])
+    flat = dataset.drop_dims(["penalty", "inside_penalty"])
+    coords = {"penalty": np.arange(values.shape[-2])}
+    both = xarray.DataArray(values, dims=(*cell, "penalty", seed), coords=coords)
+    return flat.assign(risk=both)

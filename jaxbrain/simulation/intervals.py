@@ -35,6 +35,16 @@ def check_dataset(dataset) -> None:
             raise ValueError(f"dataset: {name} must ascend: pass dataset.sortby({name!r})")
 
 
+def check_single(dataset) -> None:
+    """Raise where a sweep has several penalties of one kind beside `penalty` itself."""
+    for name in ("encoding_penalty", "inside_penalty"):
+        if name in dataset.dims:
+            raise ValueError(
+                f"dataset has several of {name}: take one by dataset.isel({name}=0), or sweep with "
+                "penalty='empirical'"
+            )
+
+
 def resampled(dataset, confidence: float, resamples: Whole, seed: Whole) -> np.ndarray:
     """Weights of the seeds in each sample: the sample itself, then draws around it.
 

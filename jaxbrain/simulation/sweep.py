@@ -25,8 +25,9 @@ from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Whole
 from ..models import LinearGaussianModel, Problem
 from ..models.shift import BlockShift
-from . import _sweep_of_data, _sweep_of_reductions
-from ._grids import Plan, check_grids
+from . import _sweep_of_data, _sweep_of_pairs, _sweep_of_reductions, _sweep_of_spectra
+from ._grids import Plan, Wishes, at_best_penalty, check_grids, is_general
+from ._stages import stages_of
 from ._trials import Progress
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 METHODS = ("reduced", "data")
 TRACES = ("drawn", "closed form")
 Numbers = Sequence[float] | Sequence[int] | AnyArray
+Schedule = Sequence[Sequence[float]]
 
 
 @with_one_blas_thread
@@ -42,8 +44,10 @@ def sweep(
     model: LinearGaussianModel | Problem,
     n_brain: Numbers,
     n_task: Numbers,
-    penalty: Numbers | str = "optimal",
+    penalty: Numbers | Schedule | str = "optimal",
     *,
+    inside_penalty: Numbers | Schedule | float | str | None = None,
+    encoding_penalty: Numbers | float | None = None,
     trials: Whole,
     seeds: Whole = 1,
     key: PRNGKeyArray,
@@ -68,32 +72,55 @@ def sweep(
     >>> bool(abs(simulated / closed_form - 1) < 0.05)
     True
 
+    Inputs of any covariance, ridge encoding at any number of recordings, two penalties, and graded
+    priors:
+
+    >>> photos = jb.Problem.power_law(16, 1.0, 3, 1.0, misalignment=0.2, latent_noise=0.5)
+    >>> found = jb.sweep(photos, [10, 80], [8], "empirical", encoding_penalty=0.1,
+    ...                  estimator="befs_two_penalties", trials=8, seeds=2, key=jax.random.key(0))
+    >>> found.risk.shape, found.failed_cells
+    ((2, 1, 1, 2), 0)
+
     **Arguments**
 
     - `model`: a `LinearGaussianModel`, or its summary, a `Problem`.
-    - `n_brain`: ascending numbers of recordings, each above input_dim.
-    - `n_task`: ascending numbers of labels, each at least latent_dim + 2. Below it the error has no
-      mean.
-    - `penalty`: ascending penalties a sample, infinity allowed. `"optimal"` takes the closed form
-      `optimal_penalty` in each cell. `"empirical"` takes the best of a grid of 33 in each cell, by
-      the mean of all trials; the grid runs from a tenth to a thousand times the penalty of ridge
-      regression on the outside.
+    - `n_brain`: ascending numbers of recordings. Each is above input_dim, or at least 1 where the
+      encoding penalty is above 0.
+    - `n_task`: ascending numbers of labels, each at least latent_dim + 2. Below it the error of
+      BEFS has no mean. Where inputs have a covariance, or something is penalised inside of the
+      subspace, or in the encoding stage, any number will do; cells whose error has no mean are NaN.
+    - `penalty`: ascending penalties a sample, infinity allowed. Or a schedule: a table of shape
+      (n_brain, n_task). `"optimal"` takes the closed form in each cell, `optimal_penalty` or
+      `optimal_penalties`. `"empirical"` takes the best of a grid in each cell, by the mean of all
+      trials: of 33, from a tenth to a thousand times the penalty of ridge regression on the
+      outside; for covariances, encoding penalties and two penalties of 57, or of 27 times 23 pairs,
+      over some seven decades.
+    - `inside_penalty`: the second penalty, of estimators that have two: inside of the subspace, or
+      `encoder_penalty` of `banded_ridge`. One number; ascending numbers, which make a dimension of
+      that name; or where `penalty` is a schedule, a schedule. Leave it out where `penalty` is a
+      rule, which then chooses both.
+    - `encoding_penalty`: of the ridge regression that learns from recordings, a sample. One number;
+      or ascending numbers, which make a dimension of that name. The default is 0.
     - `trials`: number of draws of each seed.
     - `seeds`: number of replicates.
     - `key`: trial t of seed s takes `fold_in(key, s · trials + t)`. So a cell depends neither on
       the rest of the grid, nor on chunks, nor on devices.
     - `method`: `"reduced"` draws exactly what n_brain recordings teach, and the task stage, at a
-      cost that does not depend on the sample numbers. `"data"` draws inputs, recordings and labels
-      and runs the estimators; each new sample number compiles anew.
+      cost that does not depend on the sample numbers. It does not depend on channels either, but
+      for `banded_ridge`, up to as many as inputs. `"data"` draws inputs, recordings and labels and
+      runs the estimators; each new sample number compiles anew.
     - `n_task_only`: numbers of labels for the baselines, which see no recordings. The default is a
       grid wide enough to read values off it; for `"data"` it ends at eight times the largest
       `n_task`.
-    - `estimator`: for `"data"`, `"befs"`, a control (`"random_subspace"`, `"shuffled_recordings"`,
-      `"oracle"`), or a function `f(key, brain_inputs, recordings, task_inputs, targets, penalty)`
-      that returns weights.
+    - `estimator`: `"befs"`, `"befs_two_penalties"`, `"banded_ridge"`, or a control of theirs, as
+      `estimators.VARIANTS` names them. Shuffled recordings need `"data"`, and so does
+      `"random_subspace"` or `"oracle"` on white inputs without an encoding penalty. For `"data"`
+      also a function `f(key, brain_inputs, recordings, task_inputs, targets, penalty)` that returns
+      weights.
     - `traces`: of the task stage, for `"reduced"`. `"drawn"`, or `"closed form"`, which draws only
       the brain stage; it is good to about 1e-3 where n_task is near input_dim, and better
-      elsewhere.
+      elsewhere. Covariances, encoding penalties and two penalties know the closed form alone. Its
+      relative error is of order 1/n_task² there; a cell in which the series fails is NaN.
     - `shift`: covariance of the test inputs, a `BlockShift`, or for `"data"` any (d, d) matrix.
     - `mesh`: a `jax.sharding.Mesh`, whose devices share the trials.
     - `max_bytes`: memory for the arrays of the trials that run at the same time.
@@ -102,14 +129,18 @@ def sweep(
 
     **Returns**
 
-    A labelled dataset:
+    A labelled dataset. Its dimensions are n_brain, encoding_penalty (if several), n_task,
+    inside_penalty (if several), penalty and seed:
 
-    - `risk`, over (n_brain, n_task, penalty, seed): the mean over the trials of a seed.
-    - `misalignment`, over (n_brain, seed): ‖K̂β‖².
-    - `penalty_used`, over (n_brain, n_task, penalty).
+    - `risk`, over all of them: the mean over the trials of a seed.
+    - `misalignment`, over n_brain, encoding_penalty and seed: ‖K̂β‖². Where inputs have a covariance
+      it is the variance of what the learned directions do not tell of βᵀx. An encoder has none.
+    - `penalty_used`, over all but seed; with two penalties also `inside_penalty_used`.
     - `task_only_risk` and `ridge_risk`, over (n_task_only, seed): the baselines, ridge regression
-      at its best penalty.
-    - Each of these but `penalty_used` has its standard error, `risk_standard_error` and so on.
+      at its best penalty: of a grid where inputs have a covariance.
+    - Each of these but the penalties has its standard error, `risk_standard_error` and so on.
+
+    The risk is E (β̂ − β)ᵀΣ(β̂ − β), Σ the covariance of the inputs, or of the test inputs.
 
     A cell that fails, or whose mean does not exist, is NaN and counted in the attribute
     `failed_cells`. The other attributes hold the configuration, versions, device and wall time.
@@ -138,12 +169,60 @@ def sweep(
             raise ValueError("estimator: a function needs method='data'")
     elif not isinstance(estimator, str):
         raise ValueError(f"estimator must be a name, or a function, but it is {shown(estimator)}")
-    grids = check_grids(model, n_brain, n_task, penalty, n_task_only, method)
+    n_penalties = None if callable(estimator) else stages_of(estimator).n_penalties
+    wishes = Wishes(n_brain, n_task, penalty, n_task_only, encoding_penalty, inside_penalty)
+    general = is_general(model, encoding_penalty, estimator)
+    grids = check_grids(model, wishes, method, n_penalties, any_labels=general)
     start = time.perf_counter()
-    simulate = _sweep_of_reductions.simulate if method == "reduced" else _sweep_of_data.simulate
+    if general:
+        # Whatever is asked for, the task stage is not drawn.
+        shown_traces = "drawn" if method == "data" else "closed form"
+        simulate = _sweep_of_spectra.simulate if method == "reduced" else _sweep_of_pairs.simulate
+    else:
+        shown_traces = traces
+        simulate = _sweep_of_reductions.simulate if method == "reduced" else _sweep_of_data.simulate
     plan = Plan(grids, trials, seeds, key, traces, mesh, max_bytes, progress)
     found = simulate(model, plan, estimator, shift)
-    return _labelled(model, plan, found, method, estimator, shift, time.perf_counter() - start)
+    cell = "n_brain", "n_task", "penalty"
+    if general:
+        cell = _in_named_dimensions(found, wishes, grids.rule, n_penalties)
+    plan = plan._replace(traces=shown_traces)
+    seconds = time.perf_counter() - start
+    return _labelled(model, plan, found, cell, method, estimator, shift, seconds)
+
+
+def _in_named_dimensions(
+    found: dict[str, np.ndarray], wishes: Wishes, rule: str, n_penalties: int | None
+) -> tuple[str, ...]:
+    """Bring all to dimensions that were asked for, at the best penalties if these are; name them.
+
+    From (n_brain, encoding penalty, n_task, inside, outside) and the seed.
+    """
+    risk, error = found["risk"], found["risk_standard_error"]
+    cells = risk.shape[:-1]
+    penalties = ("penalty_used", "inside_penalty_used")
+    used = [np.broadcast_to(found[name][:, None], cells) for name in penalties]
+    if rule == "empirical":
+        flat = (*cells[:3], -1)
+        best = at_best_penalty(
+            *(x.reshape(*flat, risk.shape[-1]) for x in (risk, error)),
+            *(x.reshape(flat) for x in used),
+        )
+        risk, error, *used = (np.expand_dims(x, 3) for x in best)
+    names = ["n_brain", "encoding_penalty", "n_task", "inside_penalty", "penalty"]
+    is_one = [3] if np.ndim(wishes.inside_penalty) != 1 else []
+    is_one += [1] if np.ndim(wishes.encoding_penalty) == 0 else []
+    for axis in is_one:
+        risk, error, *used = (np.squeeze(x, axis) for x in (risk, error, *used))
+        del names[axis]
+    found["risk"], found["risk_standard_error"] = risk, error
+    found["penalty_used"], found["inside_penalty_used"] = used
+    if n_penalties != 2:
+        del found["inside_penalty_used"]
+    if 1 in is_one:
+        for name in ("misalignment", "misalignment_standard_error"):
+            found[name] = np.squeeze(found[name], 1)
+    return tuple(names)
 
 
 def mean_over_seeds(
@@ -189,6 +268,7 @@ def _labelled(
     model: LinearGaussianModel | Problem,
     plan: Plan,
     found: dict[str, np.ndarray],
+    cell: tuple[str, ...],
     method: str,
     estimator: str | Callable[..., Any],
     shift: BlockShift | AnyArray | None,
@@ -199,15 +279,13 @@ def _labelled(
     from .. import __version__
 
     grids = plan.grids
-    cell, brain, alone = (
-        ("n_brain", "n_task", "penalty"),
-        ("n_brain", "seed"),
-        ("n_task_only", "seed"),
-    )
+    learned = [name for name in cell if name in ("n_brain", "encoding_penalty")]
+    brain, alone = (*learned, "seed"), ("n_task_only", "seed")
     dims = {
         "risk": (*cell, "seed"),
         "risk_standard_error": (*cell, "seed"),
         "penalty_used": cell,
+        "inside_penalty_used": cell,
         "misalignment": brain,
         "misalignment_standard_error": brain,
         "task_only_risk": alone,
@@ -231,6 +309,7 @@ def _labelled(
         if isinstance(estimator, str)
         else getattr(estimator, "__name__", repr(estimator)),
         "traces": plan.traces,
+        "encoding_penalty": grids.encoding_penalty.tolist(),
         "trials": plan.trials,
         "seeds": plan.seeds,
         "key": np.asarray(jax.random.key_data(plan.key)).ravel().tolist(),
@@ -253,12 +332,17 @@ def _labelled(
         "wall_time_s": seconds,
     }
     label = grids.penalty if grids.rule == "given" else [grids.rule]
+    coordinates = {
+        "n_brain": grids.n_brain,
+        "encoding_penalty": grids.encoding_penalty,
+        "n_task": grids.n_task,
+        "inside_penalty": grids.inside_penalty,
+        "penalty": label,
+    }
     return xarray.Dataset(
-        {name: (dims[name], found[name]) for name in dims},
+        {name: (dims[name], found[name]) for name in dims if name in found},
         coords={
-            "n_brain": grids.n_brain,
-            "n_task": grids.n_task,
-            "penalty": label,
+            **{name: coordinates[name] for name in cell},
             "seed": np.arange(plan.seeds),
             "n_task_only": grids.n_task_only,
         },

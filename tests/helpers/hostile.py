@@ -111,12 +111,14 @@ CALLS = {
     ),
     jb.wishart_resolvent_trace: dict(c=1.0, q=5.0, n=20.0),
     jb.sweep: dict(
-        model=P, n_brain=[100], n_task=[50], penalty="optimal", trials=2, seeds=2, key=KEY,
-        method="reduced", n_task_only=[50], estimator="befs", traces="closed form", shift=None,
-        mesh=None, max_bytes=1e9, progress=None,
+        model=P, n_brain=[100], n_task=[50], penalty="optimal", inside_penalty=None,
+        encoding_penalty=None, trials=2, seeds=2, key=KEY, method="reduced", n_task_only=[50],
+        estimator="befs", traces="closed form", shift=None, mesh=None, max_bytes=1e9,
+        progress=None,
     ),
     jb.sample_misalignment: dict(
-        model=P, n_brain=100, trials=2, key=KEY, method="reduced", mesh=None
+        model=P, n_brain=100, trials=2, key=KEY, method="reduced", encoding_penalty=None,
+        mesh=None,
     ),
     jb.empirical_value: dict(
         dataset=DATASET, baseline="ols", penalty="best", confidence=0.95, resamples=100, seed=0

@@ -1,111 +1,76 @@
-"""Studies with inputs of any covariance, and their test errors from raw data in plain NumPy."""
+"""Studies of inputs of any covariance, of the same few sizes, so that they share their programs."""
 
-from typing import NamedTuple
-
+import jax
 import numpy as np
 
 import jaxbrain as jb
 
-
-class Setting(NamedTuple):
-    """A study: `spectrum` is an exponent, or "one" for a single large eigenvalue."""
-
-    input_dim: int
-    latent_dim: int
-    channels: int
-    spectrum: float | str
-    alignment: float
-    n_brain: int
-    encoding_penalty: float
-    n_task: int
-    latent_noise: float = 0.4
-    recording_noise: float = 0.01
-    misalignment: float = 0.15
-    task_noise: float = 1.0
+KEY = jax.random.key(16)
+D, K = 16, 5
+N_TASK, OUTSIDE, INSIDE = [8, 40], [0.2, 2.0, np.inf], [0.0, 0.3]
+CELLS = dict(n_task=N_TASK, penalty=OUTSIDE, inside_penalty=INSIDE, n_task_only=[30])
+TWO = dict(estimator="befs_two_penalties")
+BANDED = dict(estimator="banded_ridge")
 
 
-class Penalties(NamedTuple):
-    """A sample: of BEFS, of BEFS with two penalties, and of banded ridge in the encoder's units."""
-
-    befs: float
-    outside: float
-    inside: float
-    banded: float
-    features: float
+def spectrum(exponent):
+    variances = np.arange(1, D + 1) ** -float(exponent)
+    return variances / variances.mean()
 
 
-def model_of(setting: Setting) -> jb.LinearGaussianModel:
-    """Random latents that lean to strong or weak inputs, seen in random channels."""
-    rng = np.random.default_rng(1)
-    d, k = setting.input_dim, setting.latent_dim
-    variances = np.arange(1, d + 1.0)
-    if setting.spectrum == "one":
-        variances = np.where(variances == 1, d, 1.0)
-    else:
-        variances = variances ** -float(setting.spectrum)
-    variances /= variances.mean()
-    lean = (variances / variances.max()) ** (setting.alignment / 2)
-    directions = np.linalg.qr(lean[:, None] * rng.normal(size=(d, k)))[0]
-    missed = np.sqrt(variances) * rng.normal(size=d)
-    missed -= directions @ (directions.T @ missed)
-    weights = np.sqrt((1 - setting.misalignment) / k) * directions.sum(axis=1)
-    weights += np.sqrt(setting.misalignment) * missed / np.linalg.norm(missed)
-    root = np.sqrt(variances)
+def study(variances, *, channels=K, noise=0.5, lean=1.0, seed=0, mixed=False):
+    """Latents lean to strong inputs (1), to weak ones (−1) or to none (0)."""
+    rng = np.random.default_rng(seed)
+    root = np.sqrt(variances)[:, None]
+    encoder = root ** (lean - 1) * rng.standard_normal((D, K))
+    weights = encoder @ rng.standard_normal(K) + 0.5 * rng.standard_normal(D)
+    covariance = variances
+    if mixed:
+        axes = np.linalg.qr(rng.standard_normal((D, D)))[0]
+        covariance = (axes * variances) @ axes.T
+        encoder, weights = axes @ encoder, axes @ weights
+    encoder = encoder / np.sqrt(np.sum(root**2 * encoder**2))
+    weights = weights / np.sqrt(weights @ (covariance @ weights if mixed else covariance * weights))
     return jb.LinearGaussianModel(
-        encoder=directions / root[:, None],
-        readout=rng.normal(size=(setting.channels, k)) / np.sqrt(setting.channels),
-        latent_noise=setting.latent_noise,
-        recording_noise=setting.recording_noise,
-        task_weights=weights / root,
-        task_noise=setting.task_noise,
-        input_covariance=variances,
+        encoder * np.sqrt(K),
+        rng.standard_normal((channels, K)),
+        latent_noise=0.3,
+        recording_noise=noise,
+        task_weights=weights,
+        task_noise=0.5,
+        input_covariance=covariance,
     )
 
 
-def simulated_risks(
-    setting: Setting, penalties: Penalties, trials: int, seed: int
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Means over trials of the excess test error of each estimator, and their standard errors.
+ONE_LARGE = np.r_[D / 2, np.full(D - 1, 0.5 * D / (D - 1))]
+# Study, n_brain, encoding penalty, estimator.
+SETTINGS = {
+    "falling spectrum": (study(spectrum(1)), 40, 0.1, TWO),
+    "fewer recordings than inputs": (study(spectrum(1), mixed=True), 8, 0.1, TWO),
+    "three recordings a latent, no penalty": (study(spectrum(0.5), noise=0.1), 18, 0.0, TWO),
+    "steep spectrum": (study(spectrum(2)), 15, 0.01, TWO),
+    "flat spectrum": (study(spectrum(0)), 40, 0.5, TWO),
+    "one large variance, latents of weak inputs": (study(ONE_LARGE, lean=-1), 15, 0.3, TWO),
+    "many noisy channels": (study(spectrum(1), channels=30, noise=6.0), 40, 0.1, TWO),
+    "many noisy channels, few recordings": (
+        study(spectrum(0.5), channels=30, noise=6.0, lean=0, mixed=True),
+        8,
+        1.0,
+        TWO,
+    ),
+    "graded": (study(spectrum(1)), 40, 0.1, BANDED),
+    "graded, few recordings": (study(spectrum(1.5), mixed=True), 8, 0.03, BANDED),
+    "graded, many noisy channels": (study(spectrum(1), channels=30, noise=6.0), 15, 0.3, BANDED),
+}
 
-    Ridge at the outside penalty shares its labels with the others.
-    """
-    model, rng = model_of(setting), np.random.default_rng(seed)
-    encoder, readout, weights, variances = (
-        np.asarray(x)
-        for x in (model.encoder, model.readout, model.task_weights, model.input_covariance)
-    )
-    (d, k), p = encoder.shape, len(readout)
-    n, labels = setting.n_brain, setting.n_task
-    root, eye = np.sqrt(variances), np.eye(d)
-    errors = {"befs": [], "befs_two_penalties": [], "banded_ridge": [], "ridge": []}
-    for _ in range(trials):
-        inputs = rng.normal(size=(n, d)) * root
-        latents = inputs @ encoder + np.sqrt(setting.latent_noise) * rng.normal(size=(n, k))
-        noise = np.sqrt(setting.recording_noise) * rng.normal(size=(n, p))
-        recordings = latents @ readout.T + noise
-        # min ‖R − XB‖² + nλ‖B‖² over B of rank k: the ridge solution on its leading fitted
-        # directions.
-        learned = np.linalg.solve(
-            inputs.T @ inputs + n * setting.encoding_penalty * eye, inputs.T @ recordings
-        )
-        fitted = np.concatenate([inputs @ learned, np.sqrt(n * setting.encoding_penalty) * learned])
-        leading = np.linalg.svd(fitted, full_matrices=False)[2][:k]
-        basis = np.linalg.qr(learned @ leading.T)[0]
-        inside = basis @ basis.T
-        seen = rng.normal(size=(labels, d)) * root
-        targets = seen @ weights + np.sqrt(setting.task_noise) * rng.normal(size=labels)
-        gram, moment = seen.T @ seen / labels, seen.T @ targets / labels
-        prior = eye / penalties.banded + learned @ learned.T / penalties.features
-        for name, penalty in (
-            ("befs", penalties.befs * (eye - inside)),
-            (
-                "befs_two_penalties",
-                penalties.outside * (eye - inside) + penalties.inside * inside,
-            ),
-            ("banded_ridge", np.linalg.inv(prior)),
-            ("ridge", penalties.outside * eye),
-        ):
-            off = np.linalg.solve(gram + penalty, moment) - weights
-            errors[name].append(float(off**2 @ variances))
-    means = {name: float(np.mean(x)) for name, x in errors.items()}
-    return means, {name: float(np.std(x) / np.sqrt(trials)) for name, x in errors.items()}
+
+def pooled(dataset):
+    """Mean over seeds and its standard error."""
+    error = np.sqrt((dataset.risk_standard_error**2).sum("seed").values) / dataset.sizes["seed"]
+    return dataset.risk.mean("seed").values, error
+
+
+def swept(name, *, more=0, factor=1.0, **options):
+    model, n_brain, ridge, estimator = SETTINGS[name]
+    options = CELLS | dict(trials=48, seeds=2, key=KEY) | estimator | options
+    return jb.sweep(model, [n_brain + more], encoding_penalty=factor * ridge, **options)

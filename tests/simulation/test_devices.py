@@ -24,8 +24,10 @@ mesh = jax.make_mesh((len(jax.devices()),), ("trials",), devices=jax.devices())
 model = jb.Problem.isotropic(16, 3, 1.0, 0.2, 0.5)
 found = []
 for method in sys.argv[4:]:
+    ridge = {"method": "reduced", "encoding_penalty": 0.1}
+    options = {"ridge": ridge}.get(method, {"method": method})
     sweep = jb.sweep(model, [40], [30], [0.5, 5.0], trials=5, seeds=2, key=jax.random.key(4),
-                     method=method, n_task_only=[30], mesh=mesh)
+                     n_task_only=[30], mesh=mesh, **options)
     found.append(sweep.risk.values.ravel().tolist() + sweep.misalignment.values.ravel().tolist())
 print(json.dumps({"devices": sweep.attrs["devices"], "numbers": found}))
 """
@@ -59,18 +61,20 @@ def answer(process):
 def alone(methods):
     model, found = jb.Problem.isotropic(16, 3, 1.0, 0.2, 0.5), []
     for method in methods:
+        ridge = {"method": "reduced", "encoding_penalty": 0.1}
         sweep = jb.sweep(
-            model, [40], [30], [0.5, 5.0], trials=5, seeds=2, key=jax.random.key(4), method=method,
-            n_task_only=[30],
+            model, [40], [30], [0.5, 5.0], trials=5, seeds=2, key=jax.random.key(4),
+            n_task_only=[30], **{"ridge": ridge}.get(method, {"method": method}),
         )  # fmt: skip
         found.append(np.concatenate([sweep.risk.values.ravel(), sweep.misalignment.values.ravel()]))
     return found
 
 
-def test_eight_devices_give_the_numbers_of_one():
-    found = answer(start(0, 1, 8, METHODS))
+@pytest.mark.parametrize("methods", [METHODS, pytest.param(("ridge",), marks=pytest.mark.study)])
+def test_eight_devices_give_the_numbers_of_one(methods):
+    found = answer(start(0, 1, 8, methods))
     assert found["devices"] == 8
-    for shared, single in zip(found["numbers"], alone(METHODS), strict=True):
+    for shared, single in zip(found["numbers"], alone(methods), strict=True):
         np.testing.assert_allclose(shared, single, rtol=1e-9)
 
 

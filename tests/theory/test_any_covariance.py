@@ -11,7 +11,7 @@ import pytest
 import jaxbrain as jb
 from jaxbrain.models.geometry import InputGeometry
 from jaxbrain.theory.any_covariance import solve_cells, with_geometry
-from tests.helpers.real_inputs import Penalties, Setting, model_of, simulated_risks
+from tests.helpers.any_covariance import Penalties, Setting, model_of, simulated_risks
 
 # Few recordings, many, more than inputs; steep, flat, and one large eigenvalue; few and many
 # channels; latents along strong, along weak directions; almost as many as recordings.
