@@ -161,6 +161,10 @@ def evaluate(
     sizes = split_sizes(data, *sizes)
     largest = _largest_rank(data, sizes)
     problems = []
+    if data.known_targets is not None:
+        problems.append("targets are missing in some rows: leave those rows out")
+    if data.classes is not None:
+        problems.append("targets are classes: turn them into numbers by class_indicators")
     if repeats < 2:
         problems.append(f"repeats = {repeats}: it takes at least 2 to say how sure the answer is")
     longest = len(data.task_inputs) // (3 if data.shared_rows else 2)

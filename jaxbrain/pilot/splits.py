@@ -9,11 +9,10 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
-from scipy.sparse import bmat, csr_matrix
-from scipy.sparse.csgraph import connected_components
 
 from .._checks import as_integer
 from .._typing import Whole
+from ._groups import joined, numbered
 from .recordings import PilotData, PilotError, check_data
 
 _FOLDS = 5
@@ -167,10 +166,10 @@ def row_correlation(data: PilotData, lag: Whole = 1) -> float:
 
 
 def rows_together(data: PilotData, block: Whole = 1) -> np.ndarray | None:
-    """Find the labelled rows that a split must keep together, since their inputs are the same.
+    """Find the labelled rows that a split must keep together: of one group, or of equal inputs.
 
     A stimulus that is shown twice has one row on each side of a random split. What is peculiar to
-    it, in recordings and targets, then passes for help.
+    it, in recordings and targets, then passes for help. The same holds for a subject or a session.
 
     >>> import numpy as np
     >>> from jaxbrain.pilot import pilot_data, rows_together
@@ -187,7 +186,8 @@ def rows_together(data: PilotData, block: Whole = 1) -> np.ndarray | None:
 
     **Returns**
 
-    The number of the group of each row of `task_inputs`; None where all inputs differ.
+    The number of the group of each row of `task_inputs`, in order of first appearance; None where
+    all rows stand alone. Rows are joined by either reason, and by chains of them.
 
     **Raises**
 
@@ -199,16 +199,14 @@ def rows_together(data: PilotData, block: Whole = 1) -> np.ndarray | None:
     """
     check_data("data", data)
     block = as_integer("block", block, 1)
-    found = np.unique(data.task_inputs, axis=0, return_inverse=True)[1].reshape(-1)
+    found = numbered(data.task_inputs)
+    if data.task_groups is not None:
+        found = joined(found, numbered(data.task_groups))
     n = len(found)
     if found.max() == n - 1:
         return None
-    # Rows are joined through their stimulus, and through their block.
-    blocks = np.arange(n) // block
-    links = csr_matrix((np.ones(n), (found, blocks)), (n, n))
-    joined = connected_components(bmat([[None, links], [links.T, None]]), directed=False)[1]
-    _, first, group = np.unique(joined[:n][found], return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[group.reshape(-1)]
+    # Rows are joined through their stimulus, their group, and their block.
+    return joined(found, np.arange(n) // block)
 
 
 def _slack(data: PilotData, block: int = 1) -> int:

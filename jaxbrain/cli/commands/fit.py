@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json as json_module
-import math
-from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from ..answers.fit import answer_of, answer_per_target
 from ..errors import UserError, flag, in_flags, memory_problems, seed_problems
+from ..input.arrays import Arrays
+from ..words.arrays import about_arrays, as_json
 from ..words.fit import as_text, doubt, verdict, what_was_done
 
 _MANY = 1_000_000_000
-_GIGABYTES = 8.0
 _BOUNDS = {
     "repeats": (2, 1_000_000),
     "rank": (1, _MANY),
@@ -27,7 +26,7 @@ _BOUNDS = {
 
 
 def fit(
-    file: Annotated[Path, tyro.conf.Positional],
+    arrays: Annotated[Arrays, tyro.conf.OmitArgPrefixes],
     *,
     rank: int | None = None,
     n_brain: int | None = None,
@@ -39,15 +38,13 @@ def fit(
     components: int | None = None,
     whiten: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     raw_channels: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-    max_gigabytes: float = _GIGABYTES,
     per_target: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> str:
     """Do these recordings help with this task? Held-out errors on your own arrays.
 
     Args:
-        file: An .npz file of yours. It holds inputs, recordings and targets with shared rows; or
-            brain_inputs, recordings, task_inputs and targets.
+        arrays: Where the arrays are.
         rank: Dimension of the learned subspace. By default cross-validation chooses it.
         n_brain: Rows for the brain stage in each split. By default half of shared rows, all of
             separate ones.
@@ -64,16 +61,15 @@ def fit(
             controls live on.
         raw_channels: Let channels count by their variances. By default each is scaled to variance
             1.
-        max_gigabytes: Memory for the arrays of the file, at 8 bytes a number.
         per_target: List the errors of every target too.
         json: Print JSON instead of a table.
     """
     import jax
 
     from ... import pilot
-    from ...pilot import PilotError, evaluate, read_pilot, row_correlation, split_sizes
+    from ...pilot import PilotError, evaluate, row_correlation, split_sizes
 
-    problems = seed_problems(seed) + memory_problems(max_gigabytes)
+    problems = seed_problems(seed) + memory_problems(arrays.max_gigabytes) + arrays.problems()
     options: dict[str, int | None] = {
         "repeats": repeats,
         "rank": rank,
@@ -92,10 +88,12 @@ def fit(
             options[name] = None
     if whiten and components is None:
         problems.append("--whiten scales components: pass --components too")
+    if arrays.file is None and not arrays.files:
+        raise UserError(problems)
     share = evaluation = as_given = None
     try:
-        allowed = max_gigabytes if 0 < max_gigabytes < math.inf else _GIGABYTES
-        data = read_pilot(file, max_bytes=allowed * 1e9)
+        as_read = arrays.read()
+        data = pilot.class_indicators(as_read)
         original_dim = data.input_dim
         if not raw_channels:
             data = pilot.standardise_channels(data)
@@ -108,7 +106,7 @@ def fit(
             evaluation = evaluate(data, sizes, repeats, jax.random.key(seed), rank, block, as_given)
     except PilotError as error:
         problems += [
-            in_flags(problem, options)
+            in_flags(problem, [*options, *arrays.files])
             .replace("fewer components", "fewer components (--components)")
             .replace("max_bytes", "--max-gigabytes")
             for problem in error.problems
@@ -126,9 +124,11 @@ def fit(
         whiten,
         not raw_channels,
     )
+    done = about_arrays(as_read, arrays.average_repeats) + done
     said = verdict(evaluation) + doubt(row_correlation(data, block), len(data.targets), block)
     if json:
         answer = {"what_was_done": done} | answer_of(evaluation) | {"verdict": said}
+        answer |= {"arrays": as_json(as_read)}
         if per_target:
             answer["errors_per_target"] = answer_per_target(evaluation)
         return json_module.dumps(answer, indent=2)
