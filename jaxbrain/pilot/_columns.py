@@ -79,9 +79,7 @@ def as_table(name: str, given: Any, problems: list[str]) -> np.ndarray | None:
         said = str(problem).removesuffix(": convert it by .astype(float)")
         problems.append(said + (": save it as numbers" if "must hold real" in said else ""))
         return None
-    # A map of a file stays one where its numbers are what is computed with.
-    is_mapped = isinstance(array, np.memmap)
-    array = array if is_mapped else np.asarray(array)
+    array = np.asarray(array)
     if array.ndim == 1 and name == "targets":
         array = array[:, None]
     if array.ndim != 2 or 0 in array.shape:
@@ -90,7 +88,8 @@ def as_table(name: str, given: Any, problems: list[str]) -> np.ndarray | None:
             f"{name} must have rows and columns, but its shape is {array.shape}{remedy}"
         )
         return None
-    return array.astype(float, copy=not is_mapped)
+    # What is mapped from a file stays there where its numbers are what is computed with.
+    return array.astype(float, copy=not isinstance(given, np.memmap))
 
 
 def checked_inputs(name: str, given: Any, problems: list[str]) -> tuple[np.ndarray | None, Any]:

@@ -30,12 +30,12 @@ class Hdf5:
                 f"is {kind}, which takes h5py: pip install 'jaxbrain[hdf5]'"
             ) from error
         self._h5py, self._matlab = h5py, matlab
+        self._names: list[str] = []
         try:
             self._file = h5py.File(stream, "r")
+            self._list(self._file, "", 0)
         except Exception as error:
             raise Unreadable("not an HDF5 file, or damaged: save it again") from error
-        self._names: list[str] = []
-        self._list(self._file, "", 0)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -78,9 +78,10 @@ class _Variables:
         import scipy.io
 
         self._stream.seek(0)
-        # Of their type in MATLAB: whole numbers in doubles stay doubles.
-        read: Any = scipy.io.loadmat(self._stream, variable_names=[name], mat_dtype=True)[name]
-        return read.astype(bool) if kind == "logical" else read
+        read: Any = scipy.io.loadmat(self._stream, variable_names=[name])[name]
+        # MATLAB stores whole numbers in few bytes, whatever their type is.
+        meant = {"logical": bool, "double": float, "single": np.float32}.get(kind, read.dtype)
+        return read if read.dtype.kind == "c" else read.astype(meant)
 
     def _check_element(self, place: int, most: int) -> None:
         """Raise where an element holds more than `most` bytes once it is decompressed."""

@@ -166,6 +166,7 @@ def read_pilot(
     if problems:
         raise PilotError(problems)
     max_bytes = as_number("max_bytes", max_bytes)
+    _check_choices(classes, standardise)
     sources = {name: source_of(file) for name, file in files.items()}
     words = dict.fromkeys(sum(_GROUPS.values(), ()), "any")
     words["targets"] = "any" if classes else "none" if classes is False else "labels"
@@ -214,12 +215,22 @@ def pilot_data(
 
     `PilotError`, a `ValueError` that lists every problem at once.
     """
+    _check_choices(classes, standardise)
     columns = {
         name: tuple(map(str, array.columns))
         for name, array in arrays.items()
         if hasattr(array, "columns") and hasattr(array, "dtypes")
     }
     return _bundle(arrays, {}, classes, standardise, columns)
+
+
+def _check_choices(classes: bool | None, standardise: Collection[Standardised]) -> None:
+    if classes is not None:
+        check_flag("classes", classes)
+    if not isinstance(standardise, tuple | list | set | frozenset):
+        raise ValueError(f"standardise must be a list of names, but it is {kind_of(standardise)}")
+    for name in standardise:
+        check_choice("standardise", name, STANDARDISED)
 
 
 def _bundle(
@@ -230,12 +241,6 @@ def _bundle(
     columns: Mapping[str, tuple[str, ...]],
 ) -> PilotData:
     """The arrays as a study; `faults` says by name what is wrong with those that are not read."""
-    if classes is not None:
-        check_flag("classes", classes)
-    if isinstance(standardise, str) or not isinstance(standardise, Collection):
-        raise ValueError(f"standardise must be a list of names, but it is {kind_of(standardise)}")
-    for name in standardise:
-        check_choice("standardise", name, STANDARDISED)
     given = {*arrays, *faults}
     of_separate = {*_SEPARATE_ROWS, *_GROUPS[_SEPARATE_ROWS]} - {*_SHARED_ROWS}
     names = _SEPARATE_ROWS if of_separate & given else _SHARED_ROWS
