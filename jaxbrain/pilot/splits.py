@@ -100,11 +100,8 @@ def split_sizes(
         problems.append(f"n_test = {n_test} rows are too few to test on: at least 2")
     slack = _slack(data)
     if n_task + n_test > left - slack and possible:
-        apart = (
-            f", less {slack} that keep rows with the same inputs on one side of a split"
-            if slack
-            else ""
-        )
+        alike = "with the same inputs" if data.task_groups is None else "of one group"
+        apart = f", less {slack} that keep rows {alike} on one side of a split" if slack else ""
         problems.append(
             f"n_task + n_test = {n_task + n_test}, but there are only {left} rows left for "
             f"them{apart}"

@@ -6,7 +6,9 @@ import re
 import numpy as np
 import pytest
 
+from jaxbrain.pilot import ESTIMATORS, Evaluation
 from tests.helpers.cli import refused, run, small_file
+from tests.helpers.files import mat
 
 
 def test_fit_prints_errors_differences_and_a_verdict(capsys, tmp_path):
@@ -82,11 +84,91 @@ def test_fit_is_reproducible_by_its_seed(capsys, tmp_path):
     assert first != other
 
 
+def recorded(monkeypatch):
+    """What `fit` hands to `evaluate`, which costs nothing here."""
+    asked = []
+
+    def record(data, sizes, repeats, *others):
+        asked.append(data)
+        errors = np.random.default_rng(0).uniform(size=(len(ESTIMATORS), repeats, 1))
+        return Evaluation(errors, np.ones((repeats, 2)), 2, sizes)
+
+    monkeypatch.setattr("jaxbrain.pilot.evaluate", record)
+    return asked
+
+
+def test_arrays_come_from_files_of_several_kinds(capsys, tmp_path, monkeypatch):
+    asked = recorded(monkeypatch)
+    rng = np.random.default_rng(0)
+    inputs, recordings = np.repeat(rng.normal(size=(60, 8)), 2, axis=0), rng.normal(size=(120, 10))
+    recordings[:, 4], inputs[:, 3] = 7.0, 1.0
+    np.save(tmp_path / "inputs.npy", inputs)
+    (tmp_path / "recorded.mat").write_bytes(mat(compress=True, spikes=recordings))
+    rows = [f"s{row // 12},{'yes' if row % 4 < 2 else 'no'},{row}" for row in range(120)]
+    (tmp_path / "rows.csv").write_text("\n".join(["session,seen,time", *rows]))
+    options = ("fit", "--inputs", str(tmp_path / "inputs.npy"),
+               "--recordings", f"{tmp_path / 'recorded.mat'}:spikes",
+               "--targets", f"{tmp_path / 'rows.csv'}:seen",
+               "--groups", f"{tmp_path / 'rows.csv'}:session",
+               "--n-brain", "24", "--n-task", "12", "--repeats", "4", "--rank", "2")  # fmt: skip
+    text = run(capsys, *options, "--average-repeats", "inputs")
+    (data,) = asked
+    np.testing.assert_array_equal(data.task_inputs, np.delete(inputs[::2], 3, axis=1))
+    np.testing.assert_array_equal(data.targets[:, 0], [1.0, -1.0] * 30)
+    np.testing.assert_array_equal(data.task_groups, np.arange(60) // 6)
+    for line in (
+        "left out: inputs is constant in 1 column (3)",
+        "left out: recordings is constant in 1 column (4)",
+        "target seen: 2 classes, no (30 rows), yes (30 rows)",
+        "repeats: rows of equal inputs averaged, 60 rows with recordings and 60 with targets",
+    ):
+        assert line in text
+    answer = json.loads(run(capsys, *options, "--average-repeats", "inputs", "--json"))
+    assert answer["arrays"]["dropped"][0] == {
+        "array": "inputs",
+        "reason": "is constant",
+        "columns": [3],
+    }
+    assert answer["arrays"]["classes"] == [["no", "yes"]]
+    said = refused(capsys, *options, "--average-repeats", "groups")
+    assert "--targets of 10 repeated rows differ in class, as in rows [0, 1, 2, 3, 4]" in said
+
+
+def test_what_is_standardised_is_asked_for(capsys, tmp_path, monkeypatch):
+    asked = recorded(monkeypatch)
+    path = small_file(tmp_path)
+    for options in ((), ("--raw-channels",), ("--standardise-inputs", "--standardise-targets")):
+        run(capsys, "fit", path, "--repeats", "4", "--rank", "2", *options)
+    assert [data.standardise for data in asked] == [
+        ("recordings",),
+        (),
+        ("inputs", "recordings", "targets"),
+    ]
+
+
+@pytest.mark.parametrize(("option", "classes"), [((), 0), (("--classes",), 2)])
+def test_classes_are_asked_for_or_found(capsys, tmp_path, monkeypatch, option, classes):
+    asked = recorded(monkeypatch)
+    path = small_file(tmp_path, targets=np.arange(120) % 2 + 0.0)
+    answer = json.loads(
+        run(capsys, "fit", path, "--repeats", "4", "--rank", "2", "--json", *option)
+    )
+    assert len(answer["arrays"].get("classes", [[]])[0]) == classes
+    assert sorted(set(asked[0].targets[:, 0])) == ([-1.0, 1.0] if classes else [0.0, 1.0])
+    path = small_file(tmp_path, targets=np.arange(120) % 2)
+    text = run(capsys, "fit", path, "--repeats", "4", "--rank", "2", "--no-classes")
+    assert "classes" not in text
+
+
 def test_fit_refuses_arrays_that_it_cannot_use(capsys, tmp_path):
     path = small_file(tmp_path, targets=np.full(120, np.nan), recordings=np.zeros((119, 10)))
     said = refused(capsys, "fit", path)
     assert "targets holds no number in" in said
     assert "recordings is constant" in said
+    gone = np.arange(120.0)
+    gone[7] = np.nan
+    said = refused(capsys, "fit", small_file(tmp_path, targets=gone), "--rank", "2")
+    assert "targets are missing in some rows" in said
 
 
 @pytest.mark.parametrize("there", [True, False])

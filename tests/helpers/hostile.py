@@ -174,7 +174,8 @@ CALLS = {
 RECORDS = {
     "AccuracyWarning", "Allocation", "AsymptoticAllocation", "Collecting", "Design", "Dropped",
     "Elasticities", "EmpiricalAllocation", "Evaluation", "Frontier", "Penalties",
-    "PenaltyObjective", "PilotData", "PilotError", "SplitSizes", "Summary", "TunedAllocation", "TunedPenalty", "Variant", "Worth",
+    "PenaltyObjective", "PilotData", "PilotError", "SplitSizes", "Summary", "TunedAllocation",
+    "TunedPenalty", "Variant", "Worth",
 }  # fmt: skip
 VALUES = {
     "None": None,

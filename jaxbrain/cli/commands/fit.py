@@ -37,7 +37,6 @@ def fit(
     seed: int = 0,
     components: int | None = None,
     whiten: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-    raw_channels: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     per_target: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> str:
@@ -59,8 +58,6 @@ def fit(
             variance. By default they are taken as they are.
         whiten: Scale the components to variance 1. This takes the spectrum away that ridge and the
             controls live on.
-        raw_channels: Let channels count by their variances. By default each is scaled to variance
-            1.
         per_target: List the errors of every target too.
         json: Print JSON instead of a table.
     """
@@ -95,7 +92,7 @@ def fit(
         as_read = arrays.read()
         data = pilot.class_indicators(as_read)
         original_dim = data.input_dim
-        if not raw_channels:
+        if not arrays.raw_channels:
             data = pilot.standardise_channels(data)
         if options["components"] is not None:
             as_given = data
@@ -122,7 +119,7 @@ def fit(
         rank is None,
         block,
         whiten,
-        not raw_channels,
+        not arrays.raw_channels,
     )
     done = about_arrays(as_read, arrays.average_repeats) + done
     said = verdict(evaluation) + doubt(row_correlation(data, block), len(data.targets), block)

@@ -50,6 +50,10 @@ class Arrays:
             at most ten values are classes.
         average_repeats: Make one row of those whose inputs are exactly equal, or of those of one
             group.
+        standardise_inputs: Give each input variance 1 in the rows learned from, in every split.
+        standardise_targets: The same for each target; otherwise it has variance 1 in all rows.
+        raw_channels: Let channels count by their variances. By default each is scaled to variance
+            1.
         max_gigabytes: Memory for the arrays of all files, at 8 bytes a number.
     """
 
@@ -65,6 +69,9 @@ class Arrays:
     classes: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     no_classes: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     average_repeats: Literal["inputs", "groups"] | None = None
+    standardise_inputs: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    standardise_targets: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    raw_channels: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     max_gigabytes: float = _GIGABYTES
 
     @property
@@ -72,6 +79,16 @@ class Arrays:
         """Arrays that are named one by one, and their files."""
         given = {name: getattr(self, name) for name in _NAMES}
         return {name: file for name, file in given.items() if file is not None}
+
+    @property
+    def standardised(self) -> list[Literal["inputs", "recordings", "targets"]]:
+        """Arrays to standardise by the rows learned from."""
+        asked = {
+            "inputs": self.standardise_inputs,
+            "recordings": not self.raw_channels,
+            "targets": self.standardise_targets,
+        }
+        return [name for name, wanted in asked.items() if wanted]
 
     def problems(self) -> list[str]:
         """What is wrong before any file is opened."""
@@ -89,8 +106,13 @@ class Arrays:
         asked = self.max_gigabytes
         # An amount that is none is among the problems already.
         allowed = asked if 0 < asked < math.inf else _GIGABYTES
-        classes = None if self.classes == self.no_classes else self.classes
-        data = read_pilot(self.file, **self.files, classes=classes, max_bytes=allowed * 1e9)
+        data = read_pilot(
+            self.file,
+            **self.files,
+            classes=None if self.classes == self.no_classes else self.classes,
+            standardise=self.standardised,
+            max_bytes=allowed * 1e9,
+        )
         if self.average_repeats is None:
             return data
         return average_repeats(data, self.average_repeats)

@@ -65,8 +65,9 @@ def what_was_done(
         rows += f", in blocks of {block}"
     group = rows_together(data, block)
     if group is not None:
+        alike = "with the same inputs" if data.task_groups is None else "of one group"
         rows += (
-            f"; rows with the same inputs on the same side: {group.max() + 1} groups of up to "
+            f"; rows {alike} on the same side: {group.max() + 1} groups of up to "
             f"{max(np.bincount(group))}"
         )
     channels = f"{data.recordings.shape[1]} channels"
