@@ -151,29 +151,20 @@ def checked_targets(
     given: Any, classes: bool | None, problems: list[str], dropped: list[Dropped]
 ) -> Targets | None:
     """Targets without those that tell nothing, and told apart: numbers or classes."""
-    name = "targets"
     labels = _labels(given)
-    if labels is not None and classes is False and labels.dtype.kind != "b":
-        problems.append("targets holds text, which is classes: allow them")
-        return None
-    array = None
+    if labels is not None and classes is False:
+        if labels.dtype.kind == "U":
+            problems.append("targets holds text, which is classes: allow them")
+            return None
+        given, labels = labels.astype(float), None
     if labels is None:
-        array = as_table(name, given, problems)
+        array = as_table("targets", given, problems)
         if array is None:
             return None
-        kind = getattr(given, "dtype", None)
-        kind = np.asarray(given).dtype if not isinstance(kind, np.dtype) else kind
-        whole = kind.kind in "iu"
-        if classes or (classes is None and whole and _are_few(array)):
-            labels = array.astype(np.int64) if whole else array
-    if labels is None or (labels.dtype.kind == "b" and classes is False):
-        array = as_table(name, labels.astype(float), problems) if array is None else array
-        if array is None:
-            return None
-        seen = scan(array)
-        if len(seen.bad_rows):
-            array = np.where(np.abs(array) <= _LARGEST, array, np.nan)
-        return _kept(array, seen.numbers == 0, seen.constant, None, problems, dropped)
+        whole = np.asarray(given).dtype.kind in "iu"
+        if not (classes or (classes is None and whole and _are_few(array))):
+            return _numbers(array, problems, dropped)
+        labels = array.astype(np.int64) if whole else array
     if labels.ndim == 1:
         labels = labels[:, None]
     if labels.ndim != 2 or 0 in labels.shape:
@@ -190,6 +181,13 @@ def checked_targets(
         return None
     codes = np.stack([code for code, _ in pairs], axis=1)
     return _kept(codes, sizes == 0, sizes == 1, [names for _, names in pairs], problems, dropped)
+
+
+def _numbers(array: np.ndarray, problems: list[str], dropped: list[Dropped]) -> Targets:
+    seen = scan(array)
+    if len(seen.bad_rows):
+        array = np.where(np.abs(array) <= _LARGEST, array, np.nan)
+    return _kept(array, seen.numbers == 0, seen.constant, None, problems, dropped)
 
 
 def _kept(

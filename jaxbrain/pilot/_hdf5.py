@@ -23,7 +23,7 @@ class Hdf5:
     def __init__(self, stream: BinaryIO, matlab: bool = False):
         """Needs h5py, an extra of the package."""
         try:
-            import h5py
+            import h5py  # pyright: ignore[reportMissingImports]
         except ImportError as error:
             kind = "a MATLAB file of version 7.3" if matlab else "an HDF5 file"
             raise Unreadable(

@@ -27,7 +27,8 @@ FilePath = str | os.PathLike[str]
 _SHARED_ROWS = ("inputs", "recordings", "targets")
 _SEPARATE_ROWS = ("brain_inputs", "recordings", "task_inputs", "targets")
 _GROUPS = {_SHARED_ROWS: ("groups",), _SEPARATE_ROWS: ("brain_groups", "task_groups")}
-_KNOWN = frozenset({*_SHARED_ROWS, *_SEPARATE_ROWS, *sum(_GROUPS.values(), ())})
+_ALL_GROUPS = tuple(name for names in _GROUPS.values() for name in names)
+_KNOWN = frozenset({*_SHARED_ROWS, *_SEPARATE_ROWS, *_ALL_GROUPS})
 _MOST_TOLD = 20
 
 
@@ -168,8 +169,8 @@ def read_pilot(
     max_bytes = as_number("max_bytes", max_bytes)
     _check_choices(classes, standardise)
     sources = {name: source_of(file) for name, file in files.items()}
-    words = dict.fromkeys(sum(_GROUPS.values(), ()), "any")
-    words["targets"] = "any" if classes else "none" if classes is False else "labels"
+    of_targets = "any" if classes else "none" if classes is False else "labels"
+    words = {"targets": of_targets, **dict.fromkeys(_ALL_GROUPS, "any")}
     # What is said of a single file says which.
     before = f"{path}: " if path is not None and not sources else ""
     try:
@@ -216,11 +217,9 @@ def pilot_data(
     `PilotError`, a `ValueError` that lists every problem at once.
     """
     _check_choices(classes, standardise)
-    columns = {
-        name: tuple(map(str, array.columns))
-        for name, array in arrays.items()
-        if hasattr(array, "columns") and hasattr(array, "dtypes")
-    }
+    # Of data frames.
+    named = {name: getattr(array, "columns", None) for name, array in arrays.items()}
+    columns = {name: tuple(map(str, each)) for name, each in named.items() if each is not None}
     return _bundle(arrays, {}, classes, standardise, columns)
 
 
@@ -300,22 +299,22 @@ def _checked_inputs(
     """Inputs of both stages, without columns that are constant in all rows of both."""
     names = ("inputs",) if shared_rows else ("brain_inputs", "task_inputs")
     pairs = {name: checked_inputs(name, arrays[name], problems) for name in names if name in arrays}
-    tables = [pairs.get(name, (None, None))[0] for name in names]
-    constants = [pairs.get(name, (None, None))[1] for name in names]
-    if any(table is None for table in tables):
+    tables = [pairs[name][0] for name in names if name in pairs]
+    known = [table for table in tables if table is not None]
+    if len(known) < len(names):
         return None, None
-    width = {table.shape[1] for table in tables if table is not None}
-    if len(width) == 1:
-        constant = np.logical_and.reduce(constants)
-        if not shared_rows:
-            constant &= tables[0][0] == tables[1][0]
+    first, last = known[0], known[-1]
+    if first.shape[1] == last.shape[1]:
+        constant = pairs[names[0]][1] & pairs[names[-1]][1] & (first[0] == last[0])
         where = tuple(np.flatnonzero(constant).tolist())
         if constant.all():
-            problems += [f"{name} is constant in all columns" for name in names]
+            problems.append(f"{' and '.join(names)}: all columns are constant")
         elif where:
             dropped.append(Dropped(" and ".join(names), "is constant", where))
-            tables = [table[:, ~constant] for table in tables if table is not None]
-    return tables[0], tables[-1]
+            first, last = first[:, ~constant], last[:, ~constant]
+            if shared_rows:
+                last = first
+    return first, last
 
 
 def _misfits(data: PilotData, groups: Mapping[str, np.ndarray]) -> list[str]:

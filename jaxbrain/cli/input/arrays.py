@@ -83,12 +83,14 @@ class Arrays:
     @property
     def standardised(self) -> list[Literal["inputs", "recordings", "targets"]]:
         """Arrays to standardise by the rows learned from."""
-        asked = {
-            "inputs": self.standardise_inputs,
-            "recordings": not self.raw_channels,
-            "targets": self.standardise_targets,
-        }
-        return [name for name, wanted in asked.items() if wanted]
+        names: list[Literal["inputs", "recordings", "targets"]] = []
+        if self.standardise_inputs:
+            names.append("inputs")
+        if not self.raw_channels:
+            names.append("recordings")
+        if self.standardise_targets:
+            names.append("targets")
+        return names
 
     def problems(self) -> list[str]:
         """What is wrong before any file is opened."""
