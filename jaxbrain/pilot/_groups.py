@@ -26,6 +26,19 @@ def joined(groups: np.ndarray, others: np.ndarray) -> np.ndarray:
     return numbered(together[:n][groups])
 
 
+def together(inputs: np.ndarray, groups: np.ndarray | None, block: int) -> np.ndarray | None:
+    """The unit of each row, which nothing may divide; None where all rows stand alone.
+
+    Rows of equal inputs, of one group, and of one block of so many consecutive rows are one unit,
+    and so is what is joined by a chain of these. Blocks alone are no reason.
+    """
+    found = numbered(inputs)
+    if groups is not None:
+        found = joined(found, numbered(groups))
+    n = len(found)
+    return None if found.max() == n - 1 else joined(found, np.arange(n) // block)
+
+
 def coded(groups: Mapping[str, Any], problems: list[str]) -> dict[str, np.ndarray]:
     """Each array of labels as whole numbers; one label is one number in all of them."""
     labels = {name: _labels(name, array, problems) for name, array in groups.items()}

@@ -32,6 +32,7 @@ class Table:
         cells = next(self._lines(), (0, []))[1]
         if not cells:
             raise Unreadable("holds no line")
+        cells = [cell.strip() for cell in cells]
         self._width, self._has_names = len(cells), _are_names(cells)
         self._names = tuple(cells) if self._has_names else ()
 
@@ -45,7 +46,9 @@ class Table:
         places = self._places(name)
         rows, longest = 0, 2
         for _, cells in self._rows():
-            rows, longest = rows + 1, max(longest, *(len(cells[place]) for place in places))
+            rows += 1
+            if words != "none":
+                longest = max(longest, *(len(cells[place]) for place in places))
         if not rows:
             raise Unreadable("holds no row of numbers")
         named = self._names or tuple(str(place) for place in range(self._width))
@@ -77,14 +80,14 @@ class Table:
         return places
 
     def _lines(self) -> Iterator[tuple[int, list[str]]]:
-        """Lines that are not empty, with their numbers from 1, as cells without outer spaces."""
+        """Lines that are not empty, with their numbers from 1, as cells."""
         self._stream.seek(0)
         text = io.TextIOWrapper(self._stream, encoding="utf-8-sig", newline="")
         reader = csv.reader(_short_lines(text), delimiter=self._separator, strict=True)
         try:
             for cells in reader:
                 if cells:
-                    yield reader.line_num, [cell.strip() for cell in cells]
+                    yield reader.line_num, cells
         except csv.Error as error:
             raise Unreadable(f"cannot be read in line {reader.line_num} ({error})") from error
         except UnicodeDecodeError as error:
@@ -107,32 +110,32 @@ class Table:
     def _read(self, places: list[int], rows: int, words: str) -> np.ndarray:
         numbers = np.empty((rows, len(places)))
         whole = True
-        for row, (line, cells) in enumerate(self._rows()):
-            for column, place in enumerate(places):
-                cell = cells[place]
-                number = _as_number(cell)
-                if number is None:
-                    if words == "any" or (words == "labels" and not self._has_number(place)):
-                        return self._read_labels(places, rows)
-                    name = self._names[place] if self._names else place
-                    raise Unreadable(
-                        f"holds {cell[:40]!r} in line {line}, column {name!r}, which is no number"
-                    )
-                numbers[row, column] = number
-                whole = whole and _WHOLE.fullmatch(cell) is not None
+        for row, (line, every) in enumerate(self._rows()):
+            cells = [every[place] for place in places]
+            found = _as_numbers(cells)
+            if None in found:
+                cell, place = cells[found.index(None)], places[found.index(None)]
+                if words == "any" or (words == "labels" and not self._has_number(place)):
+                    return self._read_labels(places, rows)
+                name = self._names[place] if self._names else place
+                raise Unreadable(
+                    f"holds {cell[:40]!r} in line {line}, column {name!r}, which is no number"
+                )
+            numbers[row] = found
+            whole = whole and all(_WHOLE.fullmatch(cell.strip()) for cell in cells)
         return numbers.astype(np.int64) if whole else numbers
 
     def _has_number(self, place: int) -> bool:
         """Whether any cell of a column is one: then text in it is a slip, and no label."""
         return any(
-            _as_number(cells[place]) is not None and cells[place].lower() not in MISSING
+            _as_number(cells[place]) is not None and cells[place].strip().lower() not in MISSING
             for _, cells in self._rows()
         )
 
     def _read_labels(self, places: list[int], rows: int) -> np.ndarray:
         labels = []
         for line, cells in self._rows():
-            row = [cells[place] for place in places]
+            row = [cells[place].strip() for place in places]
             if max(map(len, row)) > _LONGEST_LABEL:
                 raise Unreadable(
                     f"holds a label of more than {_LONGEST_LABEL} letters, line {line}"
@@ -149,9 +152,19 @@ def _short_lines(text: io.TextIOWrapper) -> Iterator[str]:
         yield line
 
 
+def _as_numbers(cells: list[str]) -> list[float | None]:
+    """What `_as_number` says of each cell, at once where all are plain numbers."""
+    if "_" not in "".join(cells):
+        try:
+            return list(map(float, cells))
+        except ValueError:
+            pass
+    return [_as_number(cell) for cell in cells]
+
+
 def _as_number(cell: str) -> float | None:
     """The number that a cell holds, NaN where it is missing, or None."""
-    if cell.lower() in MISSING:
+    if cell.strip().lower() in MISSING:
         return np.nan
     # Python reads 1_000 as a number, which no table means.
     if "_" in cell or len(cell) > 400:

@@ -12,7 +12,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from .._checks import as_integer
 from .._typing import Whole
-from ._groups import joined, numbered
+from ._groups import together
 from .recordings import PilotData, PilotError, check_data
 
 _FOLDS = 5
@@ -196,14 +196,7 @@ def rows_together(data: PilotData, block: Whole = 1) -> np.ndarray | None:
     """
     check_data("data", data)
     block = as_integer("block", block, 1)
-    found = numbered(data.task_inputs)
-    if data.task_groups is not None:
-        found = joined(found, numbered(data.task_groups))
-    n = len(found)
-    if found.max() == n - 1:
-        return None
-    # Rows are joined through their stimulus, their group, and their block.
-    return joined(found, np.arange(n) // block)
+    return together(data.task_inputs, data.task_groups, block)
 
 
 def _slack(data: PilotData, block: int = 1) -> int:
