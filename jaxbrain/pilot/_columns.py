@@ -219,16 +219,23 @@ def _labels(given: Any) -> np.ndarray | None:
     except Exception:
         return None
     if array.dtype == object and array.size:
-        # As data frames keep text; what is missing there is None or NaN.
-        if not all(x is None or x != x or isinstance(x, str) for x in array.flat):
-            return None
-        if not any(isinstance(x, str) for x in array.flat):
+        # As data frames keep text.
+        text = [isinstance(x, str) for x in array.flat]
+        if not any(text) or not all(
+            is_text or _is_missing(x) for is_text, x in zip(text, array.flat, strict=True)
+        ):
             return None
         words = [x if isinstance(x, str) else "" for x in array.flat]
         array = np.array(words, dtype=str).reshape(array.shape)
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8", "replace")
     return array if array.dtype.kind in "Ub" else None
+
+
+def _is_missing(value: Any) -> bool:
+    """None, NaN, or what pandas has for them."""
+    is_nan = isinstance(value, float) and value != value
+    return value is None or is_nan or type(value).__name__ == "NAType"
 
 
 def _are_few(array: np.ndarray) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ._members import Member, Unreadable, checked_name, listed
 
-_MOST_LISTED = 1_000
+_MOST_LISTED, _MOST_LOOKED_AT = 1_000, 10_000
 _DEEPEST = 8
 # Text of any length lies apart from its rows, and several rows may have it in common.
 _LONGEST_TEXT = 2**24
@@ -31,6 +31,7 @@ class Hdf5:
             ) from error
         self._h5py, self._matlab = h5py, matlab
         self._names: list[str] = []
+        self._looked_at = 0
         try:
             self._file = h5py.File(stream, "r")
             self._list(self._file, "", 0)
@@ -44,8 +45,12 @@ class Hdf5:
 
     def _list(self, group: Any, before: str, depth: int) -> None:
         for name in group:
+            # Groups may hold each other.
+            self._looked_at += 1
+            if self._looked_at > _MOST_LOOKED_AT or len(self._names) >= _MOST_LISTED:
+                return
             # MATLAB keeps there what cells and objects refer to.
-            if len(self._names) >= _MOST_LISTED or (self._matlab and name.startswith("#")):
+            if self._matlab and name.startswith("#"):
                 continue
             if not isinstance(group.get(name, getlink=True), self._h5py.HardLink):
                 continue
@@ -63,6 +68,8 @@ class Hdf5:
         kind, shape = array.dtype, array.shape
         if shape is None or array.attrs.get("MATLAB_empty", 0):
             raise Unreadable("is empty")
+        if self._matlab and array.attrs.get("MATLAB_class") == b"char":
+            raise Unreadable("is a char of MATLAB: save labels as whole numbers")
         if array.is_virtual or array.external:
             raise Unreadable("keeps its numbers in other files, which are not opened: copy it")
         text = self._h5py.check_string_dtype(kind)
@@ -100,12 +107,8 @@ class Hdf5:
         if self._matlab:
             # MATLAB counts columns first.
             read = read.T
-            meaning = array.attrs.get("MATLAB_class", b"")
-            if meaning == b"logical":
+            if array.attrs.get("MATLAB_class") == b"logical":
                 read = read.astype(bool)
-            elif meaning == b"char":
-                letters = np.vectorize(chr, otypes=[object])(np.atleast_2d(read))
-                read = np.array(["".join(row).strip() for row in letters.tolist()])
         return read
 
     def _read_text(self, array: Any) -> np.ndarray:

@@ -157,6 +157,20 @@ def test_targets_of_few_values_are_classes(targets, classes, labels):
     assert known.all() == (len(set(np.asarray(targets).tolist())) == len(labels))
 
 
+def test_data_frames_keep_their_names_and_what_is_missing():
+    pandas = pytest.importorskip("pandas")
+    kind = pandas.Series(["a", "b", None] * 20, dtype="string")
+    for column in (kind, kind.astype(object), kind.astype("category")):
+        data = study(targets=pandas.DataFrame({"kind": column}))
+        assert data.classes == (("a", "b"),)
+        assert data.target_names == ("kind",)
+        np.testing.assert_array_equal(data.targets[:, 0], np.array([0, 1, np.nan])[FEW])
+    counts = pandas.DataFrame({"count": pandas.array([1, 2, None] * 20, dtype="Int64")})
+    data = study(targets=counts)
+    assert data.classes is None
+    np.testing.assert_array_equal(data.targets[:, 0], np.array([1, 2, np.nan])[FEW])
+
+
 def test_fewer_than_five_rows_a_value_are_numbers():
     rows = dict(inputs=INPUTS[:14], recordings=RECORDINGS[:14])
     assert pilot_data(targets=np.arange(14) % 3, **rows).classes is None

@@ -126,6 +126,8 @@ def test_matlab_counts_columns_first_and_hdf5_has_groups(tmp_path):
         file["sex"] = (TARGETS[:, :1] > TARGETS[:, 0].mean()).T.astype(np.uint8)
         file["sex"].attrs["MATLAB_class"] = np.bytes_("logical")
         file["#refs#/a"] = np.ones(3)
+        file["word"] = np.full((60, 1), 97, np.uint16)
+        file["word"].attrs["MATLAB_class"] = np.bytes_("char")
         file["data/inner"] = INPUTS.T
     with path.open("r+b") as file:
         file.write(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")
@@ -135,6 +137,8 @@ def test_matlab_counts_columns_first_and_hdf5_has_groups(tmp_path):
                        targets=f"{path}:sex")  # fmt: skip
     np.testing.assert_array_equal(found.task_inputs, INPUTS)
     assert found.classes == ((False, True),)
+    with pytest.raises(PilotError, match="is a char of MATLAB: save labels as whole numbers"):
+        read_pilot(inputs=f"{path}:inputs", recordings=f"{path}:recordings", targets=f"{path}:word")
     with pytest.raises(PilotError, match=r"as a struct of MATLAB with 'data/inner': name an array"):
         read_pilot(inputs=f"{path}:data", recordings=f"{path}:recordings", targets=f"{path}:sex")
 
@@ -325,6 +329,17 @@ def test_hdf5_is_not_followed_elsewhere(tmp_path):
     paths = dict(recordings=file_of(tmp_path, RECORDINGS), targets=file_of(tmp_path, TARGETS))
     found = read_pilot(inputs=f"{place}:a/b/c", **paths)
     np.testing.assert_array_equal(found.task_inputs, INPUTS)
+
+
+def test_groups_that_hold_each_other_are_looked_at_once_and_for_all(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "study.h5", "w") as file:
+        for name in range(60):
+            file[f"{name}"] = file["/"]
+        file["x"] = INPUTS
+    # Eight levels of sixty groups, each with all of them.
+    with pytest.raises(PilotError, match="more arrays are not known here"):
+        read_pilot(tmp_path / "study.h5")
 
 
 def test_without_h5py_the_extra_is_named(tmp_path, monkeypatch):
