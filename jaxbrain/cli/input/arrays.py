@@ -23,6 +23,9 @@ _NAMES = (
     "task_groups",
 )
 _GIGABYTES = 8.0
+# The help of an option says what happens without it.
+_UNSAID = tyro.conf.arg(help_behavior_hint="")
+_File = Annotated[str | None, _UNSAID]
 
 
 @dataclass(frozen=True)
@@ -57,18 +60,18 @@ class Arrays:
         max_gigabytes: Memory for the arrays of all files, at 8 bytes a number.
     """
 
-    file: Annotated[Path | None, tyro.conf.Positional] = None
-    inputs: str | None = None
-    recordings: str | None = None
-    targets: str | None = None
-    brain_inputs: str | None = None
-    task_inputs: str | None = None
-    groups: str | None = None
-    brain_groups: str | None = None
-    task_groups: str | None = None
+    file: Annotated[Path | None, tyro.conf.Positional, _UNSAID] = None
+    inputs: _File = None
+    recordings: _File = None
+    targets: _File = None
+    brain_inputs: _File = None
+    task_inputs: _File = None
+    groups: _File = None
+    brain_groups: _File = None
+    task_groups: _File = None
     classes: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     no_classes: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    average_repeats: Literal["inputs", "groups"] | None = None
+    average_repeats: Annotated[Literal["inputs", "groups"] | None, _UNSAID] = None
     standardise_inputs: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     standardise_targets: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     raw_channels: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
