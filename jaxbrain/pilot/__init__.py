@@ -1,6 +1,14 @@
 """From a user's own recordings to a verdict."""
 
-from .comparison import CONTROLS, ESTIMATORS, Evaluation, evaluate
+from .comparison import CONTROLS, ESTIMATORS, Cell, Curves, Design, Evaluation, evaluate
+from .intervals import over_rows
+from .labels import (
+    WITHOUT_RECORDINGS,
+    Labels,
+    best_without,
+    chosen_estimator,
+    worth_in_labels,
+)
 from .rank import choose_rank, encoding_rank
 from .recordings import (
     PilotData,
@@ -17,14 +25,22 @@ from .summary import Summary, summarise
 __all__ = [
     "CONTROLS",
     "ESTIMATORS",
+    "WITHOUT_RECORDINGS",
+    "Cell",
+    "Curves",
+    "Design",
     "Evaluation",
+    "Labels",
     "PilotData",
     "PilotError",
     "SplitSizes",
     "Summary",
+    "best_without",
     "choose_rank",
+    "chosen_estimator",
     "encoding_rank",
     "evaluate",
+    "over_rows",
     "pilot_data",
     "principal_components",
     "read_pilot",
@@ -34,4 +50,5 @@ __all__ = [
     "standardise_channels",
     "summarise",
     "whiten",
+    "worth_in_labels",
 ]

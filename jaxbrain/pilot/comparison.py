@@ -104,6 +104,23 @@ class Cell(NamedTuple):
     n_task: int
 
 
+class Design(NamedTuple):
+    """Where the rows of all splits come from: whole numbers.
+
+    **Fields**
+
+    - `brain_rows`, `task_rows`: how many there are.
+    - `n_brain`, `n_test`: how many of them each split takes.
+    - `shared_rows`: whether they are the same rows.
+    """
+
+    brain_rows: int
+    task_rows: int
+    n_brain: int
+    n_test: int
+    shared_rows: bool
+
+
 class Curves(NamedTuple):
     """Learning curves: errors at fewer brain rows, fewer task rows, and more of them for ridge.
 
@@ -114,15 +131,14 @@ class Curves(NamedTuple):
     - `row_losses`, shape (points, rows): the same for each labelled row, over the repeats that it
       was tested in; NaN where it never was.
     - `units`, shape (rows,): the unit of each labelled row, which no split divides.
-    - `shares`: the rows of the brain stage, the task stage and the test, each as a share of what it
-      is drawn from.
+    - `design`: where the rows of all splits come from.
     """
 
     cells: tuple[Cell, ...]
     errors: np.ndarray
     row_losses: np.ndarray
     units: np.ndarray
-    shares: tuple[float, float, float]
+    design: Design
 
     def at(self, estimator: str, n_brain: int, n_task: int) -> int:
         """The place of a point; raises `ValueError` where it is not among the cells."""
@@ -292,15 +308,12 @@ def evaluate(
                     counts[test] += 1
     with np.errstate(invalid="ignore", divide="ignore"):
         losses = np.where(counts > 0, sums / counts, np.nan)
-    n_brain = len(data.brain_inputs)
-    shares = (
-        sizes.n_brain / n_brain,
-        sizes.n_task / len(data.task_inputs),
-        sizes.n_test / (len(data.task_inputs) - (sizes.n_brain if data.shared_rows else 0)),
+    design = Design(
+        len(data.brain_inputs), len(units.task), sizes.n_brain, sizes.n_test, data.shared_rows
     )
     errors = np.stack([each.errors for each in compared], axis=1)
     curves = Curves(
-        cells, np.stack([each.curve for each in compared], axis=1), losses, units.task, shares
+        cells, np.stack([each.curve for each in compared], axis=1), losses, units.task, design
     )
     return Evaluation(
         errors,
