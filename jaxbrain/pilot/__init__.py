@@ -1,6 +1,14 @@
 """From a user's own recordings to a verdict."""
 
-from .comparison import CONTROLS, ESTIMATORS, Evaluation, evaluate
+from .comparison import CONTROLS, ESTIMATORS, Cell, Curves, Design, Evaluation, evaluate
+from .intervals import over_rows
+from .labels import (
+    WITHOUT_RECORDINGS,
+    Labels,
+    best_without,
+    chosen_estimator,
+    worth_in_labels,
+)
 from .rank import choose_rank, encoding_rank
 from .recordings import Dropped, PilotData, PilotError, pilot_data, read_pilot
 from .splits import SplitSizes, row_correlation, rows_together, split_sizes
@@ -16,17 +24,25 @@ from .transformations import (
 __all__ = [
     "CONTROLS",
     "ESTIMATORS",
+    "WITHOUT_RECORDINGS",
+    "Cell",
+    "Curves",
+    "Design",
     "Dropped",
     "Evaluation",
+    "Labels",
     "PilotData",
     "PilotError",
     "SplitSizes",
     "Summary",
     "average_repeats",
+    "best_without",
     "choose_rank",
+    "chosen_estimator",
     "class_indicators",
     "encoding_rank",
     "evaluate",
+    "over_rows",
     "pilot_data",
     "principal_components",
     "read_pilot",
@@ -36,4 +52,5 @@ __all__ = [
     "standardise_channels",
     "summarise",
     "whiten",
+    "worth_in_labels",
 ]

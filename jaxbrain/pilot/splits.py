@@ -16,6 +16,7 @@ from ._groups import together
 from .recordings import PilotData, PilotError, check_data
 
 _FOLDS = 5
+_LEAST_BRAIN_ROWS = 8
 
 
 class SplitSizes(NamedTuple):
@@ -41,9 +42,9 @@ def split_sizes(
 ) -> SplitSizes:
     """Choose the sizes of the three parts of a split; what is not given is filled in.
 
-    Of shared rows the brain stage gets half and the task stage a quarter, at least 5. Of separate
-    rows the brain stage gets all recordings and the task stage two thirds of the labelled rows. The
-    rest is for testing.
+    Of shared rows the brain stage gets half, the task stage a quarter, at least 5, and the rest is
+    for testing. Of separate rows the brain stage gets all recordings, and the task stage and the
+    test a third of the labelled rows each. The last third shows what more labels would do.
 
     >>> import numpy as np
     >>> from jaxbrain.pilot import pilot_data, split_sizes
@@ -77,22 +78,23 @@ def split_sizes(
         n_brain = rows_brain // 2 if data.shared_rows else rows_brain
     left = rows_task - n_brain if data.shared_rows else rows_task
     if n_task is None:
-        n_task = max(left // 2, 5) if data.shared_rows else 2 * left // 3
+        n_task = max(left // 2 if data.shared_rows else left // 3, 5)
     if n_test is None:
-        n_test = max(left - n_task - _slack(data), 0)
-    d, problems = data.input_dim, []
-    if n_brain < d + 2:
+        rest = left - n_task - _slack(data)
+        n_test = max(rest if data.shared_rows else rest - rest // 2, 0)
+    problems = []
+    if n_brain < _LEAST_BRAIN_ROWS:
         problems.append(
-            f"n_brain = {n_brain} rows cannot teach a subspace of {d} inputs (it takes at least "
-            f"{d + 2}): describe the inputs by fewer components, or record more"
+            f"n_brain = {n_brain} rows are too few to encode: at least {_LEAST_BRAIN_ROWS}"
         )
     # What is left when n_brain is too large is not to blame for it.
     possible = n_brain <= rows_brain
     if not possible:
         problems.append(f"n_brain = {n_brain}, but there are only {rows_brain} recorded rows")
-        if data.shared_rows and rows_brain >= d + 9:
+        if data.shared_rows and rows_brain >= _LEAST_BRAIN_ROWS + 7:
             problems[-1] += (
-                f": pass {d + 2} to {rows_brain - 7}, so that 5 task and 2 test rows remain"
+                f": pass {_LEAST_BRAIN_ROWS} to {rows_brain - 7}, so that 5 task and 2 test rows "
+                "remain"
             )
     if n_task < 5 and (possible or given[0]):
         problems.append(f"n_task = {n_task} rows are too few to choose a penalty on: at least 5")
