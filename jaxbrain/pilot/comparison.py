@@ -19,6 +19,7 @@ from .._typing import Whole
 from ..estimators import VARIANTS
 from ..estimators.registry import Variant
 from ._draws import Draw, Units, draw_rows, longest_of, units_of
+from ._missing import parts_of, together
 from ._penalties import Folds, folds_of
 from ._stages import (
     Task,
@@ -217,8 +218,9 @@ def evaluate(
     learned from. Recordings are encoded by ridge regression, so that rows may be fewer than inputs.
     Its penalty and the rank are those that predict left-out brain rows best. Each estimator's
     penalties are those that predict left-out task rows best, the same for all targets. Rows are
-    left out one by one, or by fifths where neighbours stay together. The key of each repeat depends
-    on its number only.
+    left out one by one, or by fifths where neighbours stay together. Targets that are missing in
+    some rows are compared on the others, with those that are known in the same rows. The key of
+    each repeat depends on its number only.
 
     >>> import jax, numpy as np
     >>> from jaxbrain.pilot import ESTIMATORS, evaluate, pilot_data, split_sizes
@@ -270,6 +272,13 @@ def evaluate(
         rank = as_integer("rank", rank, 0)
     sizes = split_sizes(data, *sizes)
     _check(data, sizes, repeats, rank, block)
+    if data.known_targets is not None:
+        parts, found = parts_of(data), []
+        for place, part in enumerate(parts):
+            given = None if as_given is None else part.of_rows(as_given)
+            told = _progress_of(progress, place, len(parts))
+            found.append(evaluate(part.data, sizes, repeats, key, rank, block, given, told))
+        return together(parts, found, units_of(data, block).task)
     units = units_of(data, block)
     longest = longest_of(data, sizes, units)
     plan = _plan(data, sizes, rank, units, longest)
@@ -326,11 +335,18 @@ def evaluate(
     )
 
 
+def _progress_of(
+    progress: Callable[[int, int], None] | None, place: int, count: int
+) -> Callable[[int, int], None] | None:
+    """What tells of one of several evaluations as a part of all."""
+    if progress is None:
+        return None
+    return lambda done, of: progress(place * of + done, count * of)
+
+
 def _check(data: PilotData, sizes: SplitSizes, repeats: int, rank: int | None, block: int) -> None:
     """Raise unless repeats, rank and block fit the study."""
     problems = []
-    if data.known_targets is not None:
-        problems.append("targets are missing in some rows: leave those rows out")
     if data.classes is not None:
         problems.append("targets are classes: turn them into numbers by class_indicators")
     if repeats < 2:

@@ -73,6 +73,10 @@ def split_sizes(
         for name, number in (("n_brain", n_brain), ("n_task", n_task), ("n_test", n_test))
     )
     rows_brain, rows_task = len(data.brain_inputs), len(data.task_inputs)
+    if data.known_targets is not None:
+        # Every target has to do with the rows where it is known.
+        rows_task = int(data.known_targets.sum(axis=0).min())
+        rows_brain = rows_task if data.shared_rows else rows_brain
     given = n_task is not None, n_test is not None
     if n_brain is None:
         n_brain = rows_brain // 2 if data.shared_rows else rows_brain
