@@ -21,6 +21,7 @@ from .recordings import (
 )
 from .splits import SplitSizes, row_correlation, rows_together, split_sizes
 from .summary import Summary, summarise
+from .verdict import Finding, Verdict, judge
 
 __all__ = [
     "CONTROLS",
@@ -30,16 +31,19 @@ __all__ = [
     "Curves",
     "Design",
     "Evaluation",
+    "Finding",
     "Labels",
     "PilotData",
     "PilotError",
     "SplitSizes",
     "Summary",
+    "Verdict",
     "best_without",
     "choose_rank",
     "chosen_estimator",
     "encoding_rank",
     "evaluate",
+    "judge",
     "over_rows",
     "pilot_data",
     "principal_components",

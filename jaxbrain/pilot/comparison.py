@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
@@ -245,7 +244,7 @@ def evaluate(
       control shows. Take blocks longer than that dependence lasts.
     - `as_given`: the study before its inputs were changed, as by `principal_components`. Ridge on
       the inputs as they came is what recordings have to beat.
-    - `progress`: called with the number of splits done and that of all; from any thread.
+    - `progress`: called with the number of splits done and that of all.
 
     **Returns**
 
@@ -296,16 +295,16 @@ def evaluate(
     cells = _cells(plan.rows, sizes)
     sums, counts = np.zeros((len(cells), len(units.task))), np.zeros(len(units.task))
     compared, ranks = [], []
-    # Products take all cores, factorisations one: two draws at a time leave none idle.
-    at_once = 2 if jax.default_backend() == "cpu" else 1
-    with ThreadPoolExecutor(at_once) as pool:
-        for draw, found, kept in pool.map(one_draw, range(n_draws)):
-            ranks.append(kept)
-            for test, each in zip(draw.test, found, strict=True):
-                if len(compared) < repeats:
-                    compared.append(each._replace(losses=None))
-                    sums[:, test] += each.losses
-                    counts[test] += 1
+    # One after the other: programs that run beside each other can block each other for good on a
+    # CPU with few cores.
+    for number in range(n_draws):
+        draw, found, kept = one_draw(number)
+        ranks.append(kept)
+        for test, each in zip(draw.test, found, strict=True):
+            if len(compared) < repeats:
+                compared.append(each._replace(losses=None))
+                sums[:, test] += each.losses
+                counts[test] += 1
     with np.errstate(invalid="ignore", divide="ignore"):
         losses = np.where(counts > 0, sums / counts, np.nan)
     design = Design(
@@ -326,9 +325,7 @@ def evaluate(
     )
 
 
-def _check(
-    data: PilotData, sizes: SplitSizes, repeats: int, rank: int | None, block: int
-) -> None:
+def _check(data: PilotData, sizes: SplitSizes, repeats: int, rank: int | None, block: int) -> None:
     """Raise unless repeats, rank and block fit the study."""
     problems = []
     if repeats < 2:
