@@ -1,6 +1,6 @@
 """From a user's own recordings to a verdict."""
 
-from .comparison import CONTROLS, ESTIMATORS, Cell, Curves, Design, Evaluation, evaluate
+from .comparison import AS_GIVEN, CONTROLS, ESTIMATORS, Cell, Curves, Design, Evaluation, evaluate
 from .intervals import over_rows
 from .labels import (
     WITHOUT_RECORDINGS,
@@ -24,6 +24,7 @@ from .summary import Summary, summarise
 from .verdict import Finding, Verdict, judge
 
 __all__ = [
+    "AS_GIVEN",
     "CONTROLS",
     "ESTIMATORS",
     "WITHOUT_RECORDINGS",

@@ -81,6 +81,9 @@ CONTROLS = {
 }
 """Each estimator that takes recordings, with the same estimator on what knows nothing of them."""
 
+AS_GIVEN = "ridge_as_given"
+"""Ridge on the inputs as they came, where they were changed: a point of the curves."""
+
 _WITH_RECORDINGS = tuple(CONTROLS)
 _FOLDS = 5
 _LARGEST_SYSTEM = 1_500
@@ -171,6 +174,12 @@ class Evaluation(NamedTuple):
     scores: Float[np.ndarray, " e"]
     curves: Curves
     errors_as_given: Float[np.ndarray, "r t"] | None = None
+
+    def place(self, estimator: str) -> int:
+        """Of an estimator at the sizes of the splits, among the cells of the curves."""
+        names = [cell.estimator for cell in self.curves.cells]
+        # Cells begin with these sizes.
+        return ESTIMATORS.index(estimator) if estimator in ESTIMATORS else names.index(estimator)
 
 
 class _Plan(NamedTuple):
@@ -292,7 +301,7 @@ def evaluate(
             progress(min(2 * number + 2, repeats), repeats)
         return draw, found, np.asarray(taught[0].rank)
 
-    cells = _cells(plan.rows, sizes)
+    cells = _cells(plan.rows, sizes, raw is not None)
     sums, counts = np.zeros((len(cells), len(units.task))), np.zeros(len(units.task))
     compared, ranks = [], []
     # One after the other: programs that run beside each other can block each other for good on a
@@ -395,7 +404,7 @@ def _plan(
     return _Sizes(rows, max((n, *more)))
 
 
-def _cells(plan: _Plan, sizes: SplitSizes) -> tuple[Cell, ...]:
+def _cells(plan: _Plan, sizes: SplitSizes, as_given: bool) -> tuple[Cell, ...]:
     """The points of the curves, in the order in which `_compare` returns them."""
     n_brain, n_task = sizes.n_brain, sizes.n_task
     cells = [Cell(one.name, n_brain if one.source else 0, n_task) for one in _COMPARED]
@@ -404,7 +413,8 @@ def _cells(plan: _Plan, sizes: SplitSizes) -> tuple[Cell, ...]:
     for size in plan.task_sizes:
         cells += [Cell("ridge", 0, size)]
         cells += [Cell(name, n_brain, size) for name in _WITH_RECORDINGS]
-    return (*cells, *(Cell("ridge", 0, size) for size in plan.long_sizes))
+    cells += [Cell("ridge", 0, size) for size in plan.long_sizes]
+    return (*cells, *([Cell(AS_GIVEN, 0, n_task)] if as_given else []))
 
 
 def _training_scale(rows: Array) -> Array:
@@ -511,7 +521,8 @@ def _compare(
     as_given = None
     if arrays.as_given is not None:
         raw, _ = at(n, arrays.as_given)
-        as_given = jnp.mean((ridge(raw, plan.folds(n)).missed * scale) ** 2, axis=0)
+        points.append(ridge(raw, plan.folds(n)).missed * scale)
+        as_given = jnp.mean(points[-1] ** 2, axis=0)
     losses = jnp.stack([jnp.mean(each**2, axis=1) for each in points])
     return _Compared(
         jnp.stack([jnp.mean(each**2, axis=0) for each in missed]),

@@ -55,8 +55,8 @@ def over_rows(curves: Curves, first: Whole, second: Whole | None = None) -> Summ
     each of its roles. Let V be the variance of the difference that rows of one role cause, n of
     them at a time, and N how many there are. Then V n/N is their part in the variance of the mean.
     Among splits of the same rows it shows V (1 − n/N) only. Splits that share brain rows tell roles
-    apart. Degrees of freedom: Satterthwaite (1946). Where all recordings are used in every split, half of them say what V is. The same idea
-    with a single role: Nadeau and Bengio (2003).
+    apart. Where all recordings are used in every split, half of them say what V is. The same idea
+    with a single role: Nadeau and Bengio (2003). Degrees of freedom: Satterthwaite (1946).
     """
     from .comparison import Curves
 

@@ -71,10 +71,10 @@ def judge(evaluation: Evaluation) -> Verdict:
     """
     check_kind("evaluation", evaluation, Evaluation, "pass what evaluate returns")
     curves = evaluation.curves
-    means = {name: float(np.mean(curves.errors[place])) for place, name in enumerate(ESTIMATORS)}
+    means = {name: float(np.mean(curves.errors[evaluation.place(name)])) for name in ESTIMATORS}
 
     def gap(first: str, second: str) -> Summary:
-        return over_rows(curves, ESTIMATORS.index(first), ESTIMATORS.index(second))
+        return over_rows(curves, evaluation.place(first), evaluation.place(second))
 
     estimator, rival = chosen_estimator(evaluation), best_without(evaluation)
     control = min(
@@ -84,7 +84,7 @@ def judge(evaluation: Evaluation) -> Verdict:
     found = gap(estimator, rival)
 
     def finding() -> Finding:
-        if not math.isfinite(found.mean) or not means[rival] > 0:
+        if not math.isfinite(found.mean) or not means["ridge"] > 0:
             return "undefined"
         if found.low > 0:
             return "hurts"
