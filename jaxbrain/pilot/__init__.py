@@ -1,6 +1,6 @@
 """From a user's own recordings to a verdict."""
 
-from .comparison import CONTROLS, ESTIMATORS, Cell, Curves, Design, Evaluation, evaluate
+from .comparison import AS_GIVEN, CONTROLS, ESTIMATORS, Cell, Curves, Design, Evaluation, evaluate
 from .intervals import over_rows
 from .labels import (
     WITHOUT_RECORDINGS,
@@ -20,8 +20,10 @@ from .transformations import (
     standardise_channels,
     whiten,
 )
+from .verdict import Finding, Verdict, judge
 
 __all__ = [
+    "AS_GIVEN",
     "CONTROLS",
     "ESTIMATORS",
     "WITHOUT_RECORDINGS",
@@ -30,11 +32,13 @@ __all__ = [
     "Design",
     "Dropped",
     "Evaluation",
+    "Finding",
     "Labels",
     "PilotData",
     "PilotError",
     "SplitSizes",
     "Summary",
+    "Verdict",
     "average_repeats",
     "best_without",
     "choose_rank",
@@ -42,6 +46,7 @@ __all__ = [
     "class_indicators",
     "encoding_rank",
     "evaluate",
+    "judge",
     "over_rows",
     "pilot_data",
     "principal_components",

@@ -1,9 +1,9 @@
-"""Ridge with a second kernel, its penalties by leave-one-out: one factorisation serves them all.
+"""Ridge with a second kernel, and its penalties: one factorisation serves them all.
 
 Rows X learn from K = X Xᵀ, and from what the brain makes of them, K₁. With penalties the answer is
 that of the kernel K + ρ K₁ and one number τ on its diagonal. For each ρ of a grid one
-eigendecomposition gives the residuals of every left-out row for every τ. All of it happens in
-coordinates of the rows, or of the inputs where these are fewer.
+eigendecomposition gives the marginal likelihood for every τ, and the residuals of left-out rows.
+All of it happens in coordinates of the rows, or of the inputs where these are fewer.
 """
 
 from __future__ import annotations
@@ -62,17 +62,6 @@ def folds_of(n: int, folds: int) -> Folds:
     rows = starts[:, None] + np.arange(size)
     first = np.concatenate([[0], starts[:-1] + size])
     return Folds(rows, (rows >= first[:, None]).astype(float))
-
-
-class Fitted(NamedTuple):
-    """A kernel with its best τ."""
-
-    score: Float[Array, ""]
-    """Mean squared residual of left-out rows."""
-    amplitudes: Float[Array, "m t"]
-    """α, in coordinates: predictions are the kernel's rows times it."""
-    threshold: Float[Array, ""]
-    """τ = n times the penalty."""
 
 
 class Spectrum(NamedTuple):
@@ -158,6 +147,47 @@ def best_threshold(taus: Float[Array, " g"], scores: Float[Array, " g"]) -> tupl
     return taus[at] * (taus[1] / taus[0]) ** step, jnp.min(scores)
 
 
+def evidence(
+    rows: Rows,
+    spectrum: Spectrum,
+    targets: Float[Array, "n t"],
+    taus: Float[Array, " g"],
+    free: Float[Array, "m k"] | None,
+) -> Float[Array, " g"]:
+    """-2 log marginal likelihood a row and target, for every τ; targets are centred.
+
+    Weights are drawn from the prior that the penalties stand for. Each target has a noise variance
+    of its own, at its best. What is not penalised is left out of the data: restricted likelihood.
+    """
+    lowered = rows.lowered(targets)
+    outside = jnp.sum(targets**2, axis=0) - jnp.sum(lowered**2, axis=0)
+    amplitudes = spectrum.vectors.T @ _without(free, lowered)
+    left = taus[:, None] / (spectrum.values[None, :] + taus[:, None])
+    squares = left @ amplitudes**2 + jnp.maximum(outside, 0.0)[None]
+    # Free columns are orthonormal, or 0.
+    freedom = rows.n - 1.0 - (0.0 if free is None else jnp.sum(free**2))
+    least = jnp.finfo(squares.dtype).tiny
+    spread = jnp.mean(jnp.log(jnp.maximum(squares, least) / freedom), axis=1)
+    return spread - jnp.sum(jnp.log(left), axis=1) / freedom
+
+
+def _without(free: Array | None, columns: Array) -> Array:
+    return columns if free is None else columns - free @ (free.T @ columns)
+
+
+class Fitted(NamedTuple):
+    """A kernel with its best τ."""
+
+    value: Float[Array, ""]
+    """Of the criterion by which τ was chosen: the less the better, among equal `free`."""
+    threshold: Float[Array, ""]
+    """τ = n times the penalty."""
+    amplitudes: Float[Array, "m t"]
+    """α, in coordinates: predictions are the kernel's rows times it."""
+    score: Float[Array, ""]
+    """Mean squared residual of left-out rows."""
+
+
 def fitted(
     rows: Rows,
     kernel: Float[Array, "m m"],
@@ -165,12 +195,20 @@ def fitted(
     free: Float[Array, "m k"] | None = None,
     folds: Folds | None = None,
 ) -> Fitted:
-    """Fit centred targets with the τ that predicts left-out rows best; all targets share it."""
+    """Fit centred targets with the best τ, which all of them share.
+
+    It is that of the largest marginal likelihood. With folds, rows depend on their neighbours,
+    which no likelihood of single rows knows: then it is that which predicts left-out folds best.
+    """
     spectrum = spectrum_of(kernel)
     taus = thresholds(spectrum.values[-1])
-    residual = left_out(rows, spectrum, targets, taus, free, folds)
-    scores = jnp.sum(residual**2, axis=(1, 2)) / (rows.n * targets.shape[1])
-    tau, score = best_threshold(taus, scores)
-    inner = spectrum.vectors.T @ rows.lowered(targets)
-    amplitudes = spectrum.vectors @ (inner / (spectrum.values + tau)[:, None])
-    return Fitted(score, amplitudes, tau)
+
+    def errors(taus: Array) -> Array:
+        residual = left_out(rows, spectrum, targets, taus, free, folds)
+        return jnp.sum(residual**2, axis=(1, 2)) / targets.size
+
+    values = evidence(rows, spectrum, targets, taus, free) if folds is None else errors(taus)
+    tau, value = best_threshold(taus, values)
+    lowered = spectrum.vectors.T @ _without(free, rows.lowered(targets))
+    amplitudes = spectrum.vectors @ (lowered / (spectrum.values + tau)[:, None])
+    return Fitted(value, tau, amplitudes, errors(tau[None])[0])

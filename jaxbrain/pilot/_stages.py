@@ -27,8 +27,8 @@ from ._penalties import (
 )
 
 # Of the inside's prior variance beside the outside's, and of predicted recordings beside inputs.
-# No inside penalty, and no inputs, are the ends; ridge lies between, or is the other end.
-_INSIDE = (0.1, 0.3, 3.0, 10.0, 30.0, 200.0)
+# No inputs are an end. Ridge is the other end, or lies between.
+_INSIDE = (0.1, 0.3, 3.0, 10.0, 30.0, 100.0, 1000.0)
 _BAND = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 
 
@@ -125,6 +125,8 @@ class Learned(NamedTuple):
 
     missed: Float[Array, "m t"]
     """Residuals."""
+    value: Float[Array, ""]
+    """Of the criterion that chose its penalties."""
     score: Float[Array, ""]
     """Mean squared residual of left-out task rows."""
 
@@ -157,7 +159,8 @@ def task_of(
 def ridge(task: Task, folds: Folds | None) -> Learned:
     """The inputs' kernel alone."""
     found = fitted(task.rows, task.kernel, task.targets, None, folds)
-    return Learned(task.test_targets - task.cross @ found.amplitudes, found.score)
+    missed = task.test_targets - task.cross @ found.amplitudes
+    return Learned(missed, found.value, found.score)
 
 
 def least_squares(task: Task) -> Array:
@@ -177,9 +180,9 @@ def _best_of(
 ) -> tuple[Learned, Array, Array]:
     """The best of several kernels, stacked; which it is, and its τ."""
     found = jax.lax.map(lambda k: fitted(task.rows, k, task.targets, None, folds), kernels)
-    best = jnp.argmin(jnp.where(jnp.isfinite(found.score), found.score, jnp.inf))
+    best = jnp.argmin(jnp.where(jnp.isfinite(found.value), found.value, jnp.inf))
     missed = task.test_targets - crosses[best] @ found.amplitudes[best]
-    return Learned(missed, found.score[best]), best, found.threshold[best]
+    return Learned(missed, found.value[best], found.score[best]), best, found.threshold[best]
 
 
 class BySubspace(NamedTuple):
@@ -213,7 +216,7 @@ def by_subspace(task: Task, basis: Float[Array, "d k"], alone: Learned, folds) -
     unfitted = rows.lowered(task.targets) - outside @ found.amplitudes
     weights = to_free @ (free.T @ unfitted)
     missed = task.test_targets - outside_cross @ found.amplitudes - z_new @ weights
-    one = Learned(missed, found.score)
+    one = Learned(missed, found.value, found.score)
 
     # Of unit size, whichever of the two counts more.
     size = jnp.maximum(shares, 1.0)[:, None, None]
@@ -222,14 +225,10 @@ def by_subspace(task: Task, basis: Float[Array, "d k"], alone: Learned, folds) -
     both, best, tau = _best_of(kernels, crosses, task, folds)
     outer = tau * jnp.maximum(shares, 1.0)[best] / rows.n
     penalties = jnp.stack([outer, outer / shares[best]])
-    # With equal penalties it is ridge, without the inner one it is the above.
-    free_inside = jnp.stack([found.threshold / rows.n, jnp.zeros_like(tau)])
-    ends = (both, alone, one)
-    scores = jnp.stack([each.score for each in ends])
-    least = jnp.argmin(jnp.where(jnp.isfinite(scores), scores, jnp.inf))
-    missed = jnp.stack([each.missed for each in ends])[least]
-    penalties = jnp.stack([penalties, jnp.ones_like(penalties), free_inside])[least]
-    return BySubspace(one, Learned(missed, scores[least]), penalties)
+    # With equal penalties it is ridge.
+    is_better = both.value < alone.value
+    two = jax.tree.map(lambda new, old: jnp.where(is_better, new, old), both, alone)
+    return BySubspace(one, two, jnp.where(is_better, penalties, 1.0))
 
 
 def by_encoder(task: Task, encoder: Float[Array, "d q"], alone: Learned, folds) -> Learned:
@@ -241,5 +240,5 @@ def by_encoder(task: Task, encoder: Float[Array, "d q"], alone: Learned, folds) 
     kernels = (1 - shares) * task.kernel[None] + shares * band[None]
     crosses = (1 - shares) * task.cross[None] + shares * band_cross[None]
     both, _, _ = _best_of(kernels, crosses, task, folds)
-    better = both.score < alone.score
+    better = both.value < alone.value
     return jax.tree.map(lambda new, old: jnp.where(better, new, old), both, alone)

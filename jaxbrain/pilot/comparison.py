@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
@@ -82,6 +81,9 @@ CONTROLS = {
     if name is not None
 }
 """Each estimator that takes recordings, with the same estimator on what knows nothing of them."""
+
+AS_GIVEN = "ridge_as_given"
+"""Ridge on the inputs as they came, where they were changed: a point of the curves."""
 
 _WITH_RECORDINGS = tuple(CONTROLS)
 _FOLDS = 5
@@ -174,6 +176,12 @@ class Evaluation(NamedTuple):
     curves: Curves
     errors_as_given: Float[np.ndarray, "r t"] | None = None
 
+    def place(self, estimator: str) -> int:
+        """Of an estimator at the sizes of the splits, among the cells of the curves."""
+        names = [cell.estimator for cell in self.curves.cells]
+        # Cells begin with these sizes.
+        return ESTIMATORS.index(estimator) if estimator in ESTIMATORS else names.index(estimator)
+
 
 class _Plan(NamedTuple):
     """What is fixed while a program is compiled."""
@@ -247,7 +255,7 @@ def evaluate(
       control shows. Take blocks longer than that dependence lasts.
     - `as_given`: the study before its inputs were changed, as by `principal_components`. Ridge on
       the inputs as they came is what recordings have to beat.
-    - `progress`: called with the number of splits done and that of all; from any thread.
+    - `progress`: called with the number of splits done and that of all.
 
     **Returns**
 
@@ -302,19 +310,19 @@ def evaluate(
             progress(min(2 * number + 2, repeats), repeats)
         return draw, found, np.asarray(taught[0].rank)
 
-    cells = _cells(plan.rows, sizes)
+    cells = _cells(plan.rows, sizes, raw is not None)
     sums, counts = np.zeros((len(cells), len(units.task))), np.zeros(len(units.task))
     compared, ranks = [], []
-    # Products take all cores, factorisations one: two draws at a time leave none idle.
-    at_once = 2 if jax.default_backend() == "cpu" else 1
-    with ThreadPoolExecutor(at_once) as pool:
-        for draw, found, kept in pool.map(one_draw, range(n_draws)):
-            ranks.append(kept)
-            for test, each in zip(draw.test, found, strict=True):
-                if len(compared) < repeats:
-                    compared.append(each._replace(losses=None))
-                    sums[:, test] += each.losses
-                    counts[test] += 1
+    # One after the other: programs that run beside each other can block each other for good on a
+    # CPU with few cores.
+    for number in range(n_draws):
+        draw, found, kept = one_draw(number)
+        ranks.append(kept)
+        for test, each in zip(draw.test, found, strict=True):
+            if len(compared) < repeats:
+                compared.append(each._replace(losses=None))
+                sums[:, test] += each.losses
+                counts[test] += 1
     with np.errstate(invalid="ignore", divide="ignore"):
         losses = np.where(counts > 0, sums / counts, np.nan)
     design = Design(
@@ -416,7 +424,7 @@ def _plan(
     return _Sizes(rows, max((n, *more)))
 
 
-def _cells(plan: _Plan, sizes: SplitSizes) -> tuple[Cell, ...]:
+def _cells(plan: _Plan, sizes: SplitSizes, as_given: bool) -> tuple[Cell, ...]:
     """The points of the curves, in the order in which `_compare` returns them."""
     n_brain, n_task = sizes.n_brain, sizes.n_task
     cells = [Cell(one.name, n_brain if one.source else 0, n_task) for one in _COMPARED]
@@ -425,7 +433,8 @@ def _cells(plan: _Plan, sizes: SplitSizes) -> tuple[Cell, ...]:
     for size in plan.task_sizes:
         cells += [Cell("ridge", 0, size)]
         cells += [Cell(name, n_brain, size) for name in _WITH_RECORDINGS]
-    return (*cells, *(Cell("ridge", 0, size) for size in plan.long_sizes))
+    cells += [Cell("ridge", 0, size) for size in plan.long_sizes]
+    return (*cells, *([Cell(AS_GIVEN, 0, n_task)] if as_given else []))
 
 
 def _training_scale(rows: Array) -> Array:
@@ -532,7 +541,8 @@ def _compare(
     as_given = None
     if arrays.as_given is not None:
         raw, _ = at(n, arrays.as_given)
-        as_given = jnp.mean((ridge(raw, plan.folds(n)).missed * scale) ** 2, axis=0)
+        points.append(ridge(raw, plan.folds(n)).missed * scale)
+        as_given = jnp.mean(points[-1] ** 2, axis=0)
     losses = jnp.stack([jnp.mean(each**2, axis=1) for each in points])
     return _Compared(
         jnp.stack([jnp.mean(each**2, axis=0) for each in missed]),

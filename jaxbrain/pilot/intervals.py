@@ -56,7 +56,7 @@ def over_rows(curves: Curves, first: Whole, second: Whole | None = None) -> Summ
     them at a time, and N how many there are. Then V n/N is their part in the variance of the mean.
     Among splits of the same rows it shows V (1 − n/N) only. Splits that share brain rows tell roles
     apart. Where all recordings are used in every split, half of them say what V is. The same idea
-    with a single role: Nadeau and Bengio (2003).
+    with a single role: Nadeau and Bengio (2003). Degrees of freedom: Satterthwaite (1946).
     """
     from .comparison import Curves
 
@@ -80,15 +80,28 @@ def over_rows(curves: Curves, first: Whole, second: Whole | None = None) -> Summ
     between = max(between - of_row * (1 / left - 1 / design.task_rows), 0.0)
     points = [curves.cells[place] for place in (first, second) if place is not None]
     n_task = max(point.n_task for point in points)
-    variance = settled + of_test + within * _odds(n_task, design.task_rows)
-    variance += _of_brain_rows(curves, first, second, between)
-    # Few units, or few brain stages, leave the variance itself unsure.
-    from scipy.special import stdtrit
-
-    pairs = len(gap) // 2
-    half = float(stdtrit(max(min(units, pairs) - 1, 1), 0.975)) * math.sqrt(variance)
+    pairs = max(len(gap) // 2, 2)
+    parts = [
+        (settled, pairs - 1),
+        (of_test, units - 1),
+        (within * _odds(n_task, design.task_rows), pairs),
+        (_of_brain_rows(curves, first, second, between), pairs - 1),
+    ]
+    half = _half_interval([part for part in parts if part[0] > 0])
     mean = float(np.mean(gap))
     return Summary(mean, mean - half, mean + half, 0)
+
+
+def _half_interval(parts: list[tuple[float, int]]) -> float:
+    """Half a 95 % interval by a sum of variances, each known by so many degrees of freedom."""
+    variance = sum(part for part, _ in parts)
+    if not variance > 0:
+        return 0.0
+    # Satterthwaite's.
+    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
+    from scipy.special import stdtrit
+
+    return float(stdtrit(max(freedom, 1.0), 0.975)) * math.sqrt(variance)
 
 
 def _odds(n: int, rows: int) -> float:

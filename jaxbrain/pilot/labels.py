@@ -9,7 +9,7 @@ import numpy as np
 
 from .._checks import as_integer, check_choice, check_kind
 from .._typing import Whole
-from .comparison import CONTROLS, ESTIMATORS, Curves, Evaluation
+from .comparison import AS_GIVEN, CONTROLS, ESTIMATORS, Curves, Evaluation
 from .intervals import over_rows
 
 # Of the labels that ridge was measured at.
@@ -32,20 +32,24 @@ class Labels(NamedTuple):
     - `labels`: number of labels; below 0 where recordings cost some. Infinite where no number of
       labels that the curve reaches does as much.
     - `low`, `high`: ends of its 95 % interval over rows.
+    - `n_brain`: number of recordings.
     - `beside`: the labels that they are beside.
     - `estimator`: which uses the recordings.
     - `rival`: the best predictor without recordings.
     - `measured`: how many more labels the curve was measured at.
+    - `furthest`: how many more the power law is trusted with.
     - `extrapolated`: whether `labels` lies beyond them.
     """
 
     labels: float
     low: float
     high: float
+    n_brain: int
     beside: int
     estimator: str
     rival: str
     measured: int
+    furthest: int
     extrapolated: bool
 
 
@@ -105,12 +109,13 @@ def best_without(evaluation: Evaluation) -> str:
     """
     check_kind("evaluation", evaluation, Evaluation, "pass what evaluate returns")
     curves = evaluation.curves
-    ridge = _place(evaluation, "ridge")
+    ridge = evaluation.place("ridge")
     better = {"ridge": float(np.mean(curves.errors[ridge]))}
-    for name in WITHOUT_RECORDINGS:
-        gap = over_rows(curves, _place(evaluation, name), ridge)
+    given = any(cell.estimator == AS_GIVEN for cell in curves.cells)
+    for name in (*WITHOUT_RECORDINGS, *([AS_GIVEN] if given else [])):
+        gap = over_rows(curves, evaluation.place(name), ridge)
         if gap.high < 0:
-            better[name] = float(np.mean(curves.errors[_place(evaluation, name)]))
+            better[name] = float(np.mean(curves.errors[evaluation.place(name)]))
     return min(better, key=lambda name: better[name])
 
 
@@ -176,7 +181,7 @@ def worth_in_labels(
     numbers, gaps, halves = _gaps(curves, place)
     start = 1.0
     if rival != "ridge":
-        at_rival = _crossing(*_gaps(curves, _place(evaluation, rival))[:2], 0 * halves)
+        at_rival = _crossing(*_gaps(curves, evaluation.place(rival))[:2], 0 * halves)
         start = sizes.n_task / at_rival if 0 < at_rival < math.inf else 1.0
     crossings = [_crossing(numbers, gaps, sign * halves) for sign in (0.0, 1.0, -1.0)]
     labels, low, high = (crossing * start - n_task for crossing in crossings)
@@ -184,17 +189,14 @@ def worth_in_labels(
         labels,
         low,
         high,
+        n_brain,
         n_task,
         estimator,
         rival,
         int(numbers[-1]) - n_task,
+        int(_FURTHEST * numbers[-1]) - n_task,
         bool(crossings[0] > numbers[-1]),
     )
-
-
-def _place(evaluation: Evaluation, name: str) -> int:
-    """Of an estimator at the sizes of the splits: the cells begin with these."""
-    return ESTIMATORS.index(name)
 
 
 def _gaps(curves: Curves, place: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
