@@ -9,8 +9,9 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from ._groups import together
 from .recordings import PilotData
-from .splits import SplitSizes, rows_together
+from .splits import SplitSizes
 
 
 class Draw(NamedTuple):
@@ -39,16 +40,16 @@ class Units(NamedTuple):
 
 
 def units_of(data: PilotData, block: int) -> Units:
-    """Blocks of consecutive rows, joined where their inputs are the same."""
+    """Blocks of consecutive rows, joined by equal inputs and by groups."""
 
-    def blocks(n: int) -> np.ndarray:
-        return np.arange(n) // block
+    def of(inputs: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+        found = together(inputs, groups, block)
+        return np.arange(len(inputs)) // block if found is None else found
 
-    task = rows_together(data, block)
-    task = blocks(len(data.task_inputs)) if task is None else task
+    task = of(data.task_inputs, data.task_groups)
     if data.shared_rows:
         return Units(task, task, True)
-    return Units(blocks(len(data.brain_inputs)), task, False)
+    return Units(of(data.brain_inputs, data.brain_groups), task, False)
 
 
 def _permuted(rng: np.random.Generator, units: np.ndarray) -> np.ndarray:

@@ -32,6 +32,7 @@ from ._stages import (
 )
 from .recordings import PilotData, PilotError, check_data
 from .splits import SplitSizes, _slack, split_sizes
+from .transformations import standardiser
 
 _BANDED = "banded_ridge"
 _BAND = "predicted recordings are a second band of features"
@@ -437,13 +438,6 @@ def _cells(plan: _Plan, sizes: SplitSizes, as_given: bool) -> tuple[Cell, ...]:
     return (*cells, *([Cell(AS_GIVEN, 0, n_task)] if as_given else []))
 
 
-def _training_scale(rows: Array) -> Array:
-    """Standard deviations of columns; 1 for what does not vary but by rounding."""
-    spread = jnp.std(rows, axis=0, keepdims=True)
-    rounding = 4 * jnp.finfo(rows.dtype).eps * jnp.max(jnp.abs(rows), axis=0, keepdims=True)
-    return jnp.where(spread > rounding, spread, 1.0)
-
-
 @partial(jax.jit, static_argnames="plan")
 def _teach(
     arrays: _Arrays, key: PRNGKeyArray, brain: Array, displaced: Array, plan: _Plan
@@ -451,9 +445,9 @@ def _teach(
     """What all brain rows teach, with the controls, and what fewer of them do."""
     inputs, recordings = arrays.brain_inputs[brain], arrays.recordings[brain]
     if "inputs" in plan.standardise:
-        inputs = inputs / _training_scale(inputs)
+        inputs = inputs / standardiser(inputs)[1]
     if "recordings" in plan.standardise:
-        recordings = recordings / _training_scale(recordings)
+        recordings = recordings / standardiser(recordings)[1]
     n = len(inputs)
     full = teach(key, inputs, recordings, displaced, plan.most, plan.rank, plan.folds(n))
     fewer = [
@@ -485,7 +479,7 @@ def _compare(
     n = plan.n_task
     unit = jnp.ones((1, 1), arrays.targets.dtype)
     if "inputs" in plan.standardise:
-        unit = _training_scale(arrays.brain_inputs[brain])
+        unit = standardiser(arrays.brain_inputs[brain])[1]
     inputs, y_new = arrays.task_inputs / unit, arrays.targets[test]
     full, *fewer = taught
 
@@ -493,7 +487,7 @@ def _compare(
         rows = longest[:size]
         y = arrays.targets[rows]
         # Errors are in the unit of all rows.
-        scale = _training_scale(y) if "targets" in plan.standardise else jnp.ones_like(y[:1])
+        scale = standardiser(y)[1] if "targets" in plan.standardise else jnp.ones_like(y[:1])
         return task_of(inputs[rows], y / scale, inputs[test], y_new / scale), scale
 
     def learned(size: int, bases: Array, encoders: Array):

@@ -119,8 +119,6 @@ def fit(
         as_read = arrays.read()
         data = pilot.class_indicators(as_read)
         original_dim = data.input_dim
-        if not arrays.raw_channels:
-            data = pilot.standardise_channels(data)
         if options["components"] is not None:
             as_given = data
             describe = pilot.whiten if whiten else pilot.principal_components
