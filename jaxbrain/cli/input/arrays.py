@@ -84,6 +84,12 @@ class Arrays:
         return {name: file for name, file in given.items() if file is not None}
 
     @property
+    def paths(self) -> list[Path | None]:
+        """Files that may be read, with what may be a name behind them and without."""
+        whole = [self.file, *map(Path, self.files.values())]
+        return [*whole, *(Path(file.rpartition(":")[0]) for file in self.files.values())]
+
+    @property
     def standardised(self) -> list[Literal["inputs", "recordings", "targets"]]:
         """Arrays to standardise by the rows learned from."""
         names: list[Literal["inputs", "recordings", "targets"]] = []
