@@ -5,6 +5,7 @@ import struct
 import zlib
 
 import numpy as np
+import pytest
 import scipy.io
 
 
@@ -43,3 +44,19 @@ def mat_bomb(declared=(60, 12), megabytes=16):
     packed = zlib.compress(struct.pack("<II", 14, len(matrix)) + matrix)
     head = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack("<H", 0x0100) + b"IM"
     return head + struct.pack("<II", 15, len(packed)) + packed
+
+
+def hdf5(path, **arrays):
+    """Arrays in an .h5 file at this path; skips the test without h5py."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            file[name] = array
+    return path
+
+
+def file_of(folder, array):
+    """The array in an .npy file of its own, named after its columns."""
+    path = folder / f"{array.shape[1]}.npy"
+    np.save(path, array)
+    return path
