@@ -289,6 +289,8 @@ def from_recordings() -> dict[str, Callable]:
     targets = latent @ rng.normal(size=(2, 2)) + 2 * rng.normal(size=(90, 2))
     arrays = {"inputs": inputs, "recordings": recordings, "targets": targets}
     data = pilot.pilot_data(**arrays)
+    repeated = pilot.pilot_data(**{name: np.repeat(a, 2, axis=0) for name, a in arrays.items()})
+    classified = pilot.pilot_data(**arrays | {"targets": targets > 0})
     sizes = pilot.split_sizes(data, n_brain=40, n_task=25, n_test=20)
 
     def read() -> Any:
@@ -309,6 +311,8 @@ def from_recordings() -> dict[str, Callable]:
         ),
         "pilot.standardise_channels": lambda: pilot.standardise_channels(data).recordings,
         "pilot.rows_together": lambda: pilot.rows_together(data, block=2),
+        "pilot.average_repeats": lambda: pilot.average_repeats(repeated).recordings,
+        "pilot.class_indicators": lambda: pilot.class_indicators(classified).targets,
         "pilot.summarise": lambda: pilot.summarise(np.array([0.1, 0.5, np.nan, 0.3])),
         "pilot.encoding_rank": lambda: find("pilot.encoding_rank")(inputs, recordings),
         "pilot.choose_rank": lambda: pilot.choose_rank(data, sizes, 4, key),

@@ -128,6 +128,18 @@ def gram_of(describe):
     return call
 
 
+def averaged(d):
+    twice = (np.repeat(array, 2, axis=0) for array in d[:3])
+    inputs, targets, recordings = twice
+    data = pilot.pilot_data(inputs=inputs, targets=targets, recordings=recordings)
+    return pilot.average_repeats(data).recordings
+
+
+def indicated(d):
+    data = pilot.pilot_data(inputs=d.inputs, targets=d.targets > 0, recordings=d.recordings)
+    return pilot.class_indicators(data).targets
+
+
 def summarised(d):
     return np.array(pilot.summarise(d.targets[:, 0])[:3])
 
@@ -189,6 +201,8 @@ ENTRIES = {
     "standardise_channels": Entry(
         lambda d: pilot.standardise_channels(of_study(d)).recordings, axes=".c", **OF_STUDY
     ),
+    "average_repeats": Entry(averaged, (0, 0, 1), ".c", centres=False, **OF_STUDY),
+    "class_indicators": Entry(indicated, axes=".t", centres=False, **OF_STUDY),
     "row_correlation": Entry(lambda d: pilot.row_correlation(of_study(d)), **OF_STUDY),
     "summarise": Entry(summarised, (0, 1, 0), centres=False),
 }  # fmt: skip
@@ -339,6 +353,8 @@ ROUNDED = (
             "principal_components",
             "whiten",
             "standardise_channels",
+            "average_repeats",
+            "class_indicators",
             "row_correlation",
             "summarise",
         )

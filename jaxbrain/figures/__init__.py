@@ -5,11 +5,13 @@ returns the content of a file, `save` writes it.
 """
 
 from .commands import draw_plan, draw_savings, draw_simulation
+from .fit import draw_fit
 from .report import draw_changes, draw_risk, draw_saved, draw_value
 from .style import picture, save, styled
 
 __all__ = [
     "draw_changes",
+    "draw_fit",
     "draw_plan",
     "draw_risk",
     "draw_saved",

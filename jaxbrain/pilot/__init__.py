@@ -1,30 +1,53 @@
 """From a user's own recordings to a verdict."""
 
-from .comparison import CONTROLS, ESTIMATORS, Evaluation, evaluate
+from .comparison import AS_GIVEN, CONTROLS, ESTIMATORS, Cell, Curves, Design, Evaluation, evaluate
+from .intervals import over_rows
+from .labels import (
+    WITHOUT_RECORDINGS,
+    Labels,
+    best_without,
+    chosen_estimator,
+    worth_in_labels,
+)
 from .rank import choose_rank, encoding_rank
-from .recordings import (
-    PilotData,
-    PilotError,
-    pilot_data,
+from .recordings import Dropped, PilotData, PilotError, pilot_data, read_pilot
+from .splits import SplitSizes, row_correlation, rows_together, split_sizes
+from .summary import Summary, summarise
+from .transformations import (
+    average_repeats,
+    class_indicators,
     principal_components,
-    read_pilot,
     standardise_channels,
     whiten,
 )
-from .splits import SplitSizes, row_correlation, rows_together, split_sizes
-from .summary import Summary, summarise
+from .verdict import Finding, Verdict, judge
 
 __all__ = [
+    "AS_GIVEN",
     "CONTROLS",
     "ESTIMATORS",
+    "WITHOUT_RECORDINGS",
+    "Cell",
+    "Curves",
+    "Design",
+    "Dropped",
     "Evaluation",
+    "Finding",
+    "Labels",
     "PilotData",
     "PilotError",
     "SplitSizes",
     "Summary",
+    "Verdict",
+    "average_repeats",
+    "best_without",
     "choose_rank",
+    "chosen_estimator",
+    "class_indicators",
     "encoding_rank",
     "evaluate",
+    "judge",
+    "over_rows",
     "pilot_data",
     "principal_components",
     "read_pilot",
@@ -34,4 +57,5 @@ __all__ = [
     "standardise_channels",
     "summarise",
     "whiten",
+    "worth_in_labels",
 ]

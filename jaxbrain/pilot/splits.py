@@ -9,14 +9,14 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
-from scipy.sparse import bmat, csr_matrix
-from scipy.sparse.csgraph import connected_components
 
 from .._checks import as_integer
 from .._typing import Whole
+from ._groups import together
 from .recordings import PilotData, PilotError, check_data
 
 _FOLDS = 5
+_LEAST_BRAIN_ROWS = 8
 
 
 class SplitSizes(NamedTuple):
@@ -42,9 +42,9 @@ def split_sizes(
 ) -> SplitSizes:
     """Choose the sizes of the three parts of a split; what is not given is filled in.
 
-    Of shared rows the brain stage gets half and the task stage a quarter, at least 5. Of separate
-    rows the brain stage gets all recordings and the task stage two thirds of the labelled rows. The
-    rest is for testing.
+    Of shared rows the brain stage gets half, the task stage a quarter, at least 5, and the rest is
+    for testing. Of separate rows the brain stage gets all recordings, and the task stage and the
+    test a third of the labelled rows each. The last third shows what more labels would do.
 
     >>> import numpy as np
     >>> from jaxbrain.pilot import pilot_data, split_sizes
@@ -73,27 +73,32 @@ def split_sizes(
         for name, number in (("n_brain", n_brain), ("n_task", n_task), ("n_test", n_test))
     )
     rows_brain, rows_task = len(data.brain_inputs), len(data.task_inputs)
+    if data.known_targets is not None:
+        # Every target has to do with the rows where it is known.
+        rows_task = int(data.known_targets.sum(axis=0).min())
+        rows_brain = rows_task if data.shared_rows else rows_brain
     given = n_task is not None, n_test is not None
     if n_brain is None:
         n_brain = rows_brain // 2 if data.shared_rows else rows_brain
     left = rows_task - n_brain if data.shared_rows else rows_task
     if n_task is None:
-        n_task = max(left // 2, 5) if data.shared_rows else 2 * left // 3
+        n_task = max(left // 2 if data.shared_rows else left // 3, 5)
     if n_test is None:
-        n_test = max(left - n_task - _slack(data), 0)
-    d, problems = data.input_dim, []
-    if n_brain < d + 2:
+        rest = left - n_task - _slack(data)
+        n_test = max(rest if data.shared_rows else rest - rest // 2, 0)
+    problems = []
+    if n_brain < _LEAST_BRAIN_ROWS:
         problems.append(
-            f"n_brain = {n_brain} rows cannot teach a subspace of {d} inputs (it takes at least "
-            f"{d + 2}): describe the inputs by fewer components, or record more"
+            f"n_brain = {n_brain} rows are too few to encode: at least {_LEAST_BRAIN_ROWS}"
         )
     # What is left when n_brain is too large is not to blame for it.
     possible = n_brain <= rows_brain
     if not possible:
         problems.append(f"n_brain = {n_brain}, but there are only {rows_brain} recorded rows")
-        if data.shared_rows and rows_brain >= d + 9:
+        if data.shared_rows and rows_brain >= _LEAST_BRAIN_ROWS + 7:
             problems[-1] += (
-                f": pass {d + 2} to {rows_brain - 7}, so that 5 task and 2 test rows remain"
+                f": pass {_LEAST_BRAIN_ROWS} to {rows_brain - 7}, so that 5 task and 2 test rows "
+                "remain"
             )
     if n_task < 5 and (possible or given[0]):
         problems.append(f"n_task = {n_task} rows are too few to choose a penalty on: at least 5")
@@ -101,11 +106,8 @@ def split_sizes(
         problems.append(f"n_test = {n_test} rows are too few to test on: at least 2")
     slack = _slack(data)
     if n_task + n_test > left - slack and possible:
-        apart = (
-            f", less {slack} that keep rows with the same inputs on one side of a split"
-            if slack
-            else ""
-        )
+        alike = "with the same inputs" if data.task_groups is None else "of one group"
+        apart = f", less {slack} that keep rows {alike} on one side of a split" if slack else ""
         problems.append(
             f"n_task + n_test = {n_task + n_test}, but there are only {left} rows left for "
             f"them{apart}"
@@ -167,10 +169,10 @@ def row_correlation(data: PilotData, lag: Whole = 1) -> float:
 
 
 def rows_together(data: PilotData, block: Whole = 1) -> np.ndarray | None:
-    """Find the labelled rows that a split must keep together, since their inputs are the same.
+    """Find the labelled rows that a split must keep together: of one group, or of equal inputs.
 
     A stimulus that is shown twice has one row on each side of a random split. What is peculiar to
-    it, in recordings and targets, then passes for help.
+    it, in recordings and targets, then passes for help. The same holds for a subject or a session.
 
     >>> import numpy as np
     >>> from jaxbrain.pilot import pilot_data, rows_together
@@ -187,7 +189,8 @@ def rows_together(data: PilotData, block: Whole = 1) -> np.ndarray | None:
 
     **Returns**
 
-    The number of the group of each row of `task_inputs`; None where all inputs differ.
+    The number of the group of each row of `task_inputs`, in order of first appearance; None where
+    all rows stand alone. Rows are joined by either reason, and by chains of them.
 
     **Raises**
 
@@ -199,16 +202,7 @@ def rows_together(data: PilotData, block: Whole = 1) -> np.ndarray | None:
     """
     check_data("data", data)
     block = as_integer("block", block, 1)
-    found = np.unique(data.task_inputs, axis=0, return_inverse=True)[1].reshape(-1)
-    n = len(found)
-    if found.max() == n - 1:
-        return None
-    # Rows are joined through their stimulus, and through their block.
-    blocks = np.arange(n) // block
-    links = csr_matrix((np.ones(n), (found, blocks)), (n, n))
-    joined = connected_components(bmat([[None, links], [links.T, None]]), directed=False)[1]
-    _, first, group = np.unique(joined[:n][found], return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[group.reshape(-1)]
+    return together(data.task_inputs, data.task_groups, block)
 
 
 def _slack(data: PilotData, block: int = 1) -> int:

@@ -6,16 +6,27 @@ import re
 import numpy as np
 import pytest
 
+from jaxbrain.cli.input.arrays import Arrays
+from jaxbrain.cli.words.arrays import about_arrays
+from jaxbrain.pilot import PilotError
 from tests.helpers.cli import refused, run, small_file
+from tests.helpers.files import mat
 
 
 def test_fit_prints_errors_differences_and_a_verdict(capsys, tmp_path):
     path = small_file(tmp_path)
+    whole = np.load(path)["recordings"]
+    path = small_file(tmp_path, recordings=np.insert(whole, 3, 1.0, axis=1))
     text = run(capsys, "fit", path, "--repeats", "4", "--rank", "2", "--per-target")
+    assert text.startswith("left out: recordings is constant in 1 column (3)\n")
     for name in ("least squares", "ridge", "BEFS", "two penalties", "random", "shuffled"):
         assert name in text
     assert "60 brain, 30 task and 30 test rows" in text
     answer = json.loads(run(capsys, "fit", path, "--repeats", "4", "--rank", "2", "--json"))
+    assert answer["arrays"] == {
+        "dropped": [{"array": "recordings", "reason": "is constant", "columns": [3]}],
+        "targets": ["0"],
+    }
     error = answer["errors"]["ridge"]
     assert f"{error['mean']:.4f}" in text
     assert error["low"] < error["mean"] < error["high"]
@@ -80,6 +91,73 @@ def test_fit_is_reproducible_by_its_seed(capsys, tmp_path):
     first, again, other = (run(capsys, *arguments, seed) for seed in ("1", "1", "2"))
     assert first == again
     assert first != other
+
+
+@pytest.fixture
+def handed_over(capsys, monkeypatch):
+    """The study that `fit` hands to `evaluate`, which says that it has seen enough."""
+
+    def enough(data, *others, **options):
+        studies.append(data)
+        raise PilotError(["enough"])
+
+    def call(*options):
+        assert refused(capsys, "fit", *options).endswith("enough\n")
+        return studies.pop()
+
+    studies = []
+    monkeypatch.setattr("jaxbrain.pilot.evaluate", enough)
+    return call
+
+
+def test_arrays_come_from_files_of_several_kinds(capsys, tmp_path, handed_over):
+    rng = np.random.default_rng(0)
+    inputs, recordings = np.repeat(rng.normal(size=(60, 8)), 2, axis=0), rng.normal(size=(120, 10))
+    recordings[:, 4], inputs[:, 3] = 7.0, 1.0
+    np.save(tmp_path / "inputs.npy", inputs)
+    (tmp_path / "recorded.mat").write_bytes(mat(compress=True, spikes=recordings))
+    rows = [f"s{row // 12},{'yes' if row % 4 < 2 else 'no'},{row}" for row in range(120)]
+    (tmp_path / "rows.csv").write_text("\n".join(["session,seen,time", *rows]))
+    files = {
+        "inputs": str(tmp_path / "inputs.npy"),
+        "recordings": f"{tmp_path / 'recorded.mat'}:spikes",
+        "targets": f"{tmp_path / 'rows.csv'}:seen",
+        "groups": f"{tmp_path / 'rows.csv'}:session",
+    }
+    options = [part for name, file in files.items() for part in (f"--{name}", file)]
+    options += ["--n-brain", "24", "--n-task", "12", "--rank", "2"]
+    data = handed_over(*options, "--average-repeats", "inputs")
+    np.testing.assert_array_equal(data.task_inputs, np.delete(inputs[::2], 3, axis=1))
+    np.testing.assert_array_equal(data.targets[:, 0], [1.0, -1.0] * 30)
+    np.testing.assert_array_equal(data.task_groups, np.arange(60) // 6)
+    assert about_arrays(Arrays(**files, average_repeats="inputs").read(), "inputs") == [
+        "left out: inputs is constant in 1 column (3)",
+        "left out: recordings is constant in 1 column (4)",
+        "target seen: 2 classes, no (30 rows), yes (30 rows)",
+        "repeats: rows of equal inputs averaged, 60 rows with recordings and 60 with targets are "
+        "left",
+    ]
+    said = refused(capsys, "fit", *options, "--average-repeats", "groups")
+    assert "--targets of 10 repeated rows differ in class, as in rows [0, 1, 2, 3, 4]" in said
+
+
+def test_what_is_standardised_is_asked_for(tmp_path, handed_over):
+    path = small_file(tmp_path)
+    everything = ("--standardise-inputs", "--standardise-targets")
+    assert handed_over(path).standardise == ("recordings",)
+    assert handed_over(path, "--raw-channels").standardise == ()
+    assert handed_over(path, *everything).standardise == ("inputs", "recordings", "targets")
+
+
+def test_classes_are_asked_for_or_found(tmp_path, handed_over):
+    for targets, option, values in (
+        (np.arange(120) % 2 + 0.0, (), [0, 1]),
+        (np.arange(120) % 2 + 0.0, ("--classes",), [-1, 1]),
+        (np.arange(120) % 2, (), [-1, 1]),
+        (np.arange(120) % 2, ("--no-classes",), [0, 1]),
+    ):
+        data = handed_over(small_file(tmp_path, targets=targets), *option)
+        assert np.unique(data.targets).tolist() == values
 
 
 def test_fit_refuses_arrays_that_it_cannot_use(capsys, tmp_path):

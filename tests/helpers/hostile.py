@@ -158,8 +158,14 @@ CALLS = {
     jb.Modality: dict(problem=P, cost_brain=1.0, fixed_cost_brain=0.0, most=100.0),
     jb.ClosedFormDesign: dict(problems=(P,), estimator="befs"),
     jb.MonteCarloDesign: dict(model=P, trials=2, key=KEY),
-    jp.pilot_data: dict(inputs=X, recordings=R, targets=Y),
-    jp.read_pilot: dict(path=FOLDER / "study.npz", max_bytes=1e9),
+    jp.pilot_data: dict(inputs=X, recordings=R, targets=Y, classes=None, standardise=()),
+    jp.read_pilot: dict(
+        path=FOLDER / "study.npz", inputs=None, recordings=None, targets=None, brain_inputs=None,
+        task_inputs=None, groups=None, brain_groups=None, task_groups=None, classes=None,
+        standardise=(), max_bytes=1e9,
+    ),
+    jp.average_repeats: dict(data=DATA, by="inputs"),
+    jp.class_indicators: dict(data=DATA),
     jp.evaluate: dict(data=DATA, sizes=SIZES, repeats=2, key=KEY, rank=2, block=1, as_given=None),
     jp.choose_rank: dict(data=DATA, sizes=SIZES, repeats=2, key=KEY, block=1),
     jp.encoding_rank: dict(inputs=X, recordings=R, ridge=1.0),
@@ -177,8 +183,9 @@ CALLS = {
 }  # fmt: skip
 # What the library makes, and hands over; bases of what is listed.
 RECORDS = {
-    "AccuracyWarning", "Allocation", "AsymptoticAllocation", "Collecting", "Design", "Elasticities",
-    "EmpiricalAllocation", "Encoder", "Evaluation", "Frontier", "Logistic", "Penalties",
+    "AccuracyWarning", "Allocation", "AsymptoticAllocation", "Collecting", "Design", "Dropped",
+    "Elasticities", "EmpiricalAllocation", "Encoder", "Evaluation", "Frontier", "Logistic",
+    "Penalties",
     "PenaltyObjective", "PilotData", "PilotError", "SplitSizes", "Summary", "TunedAllocation",
     "TunedPenalty", "Variant", "Worth",
 }  # fmt: skip

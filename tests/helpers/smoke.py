@@ -34,6 +34,8 @@ SMOKE = (
     # Devices, processes, files.
     "tests/simulation/test_devices.py::*",
     "tests/test_store.py::test_what_is_written_is_read",
+    "tests/pilot/test_formats.py::test_one_file_or_folder_holds_a_study*",
+    "tests/pilot/test_hdf5.py::test_hdf5_is_not_followed_elsewhere",
     "tests/test_store.py::test_a_file_that_is_no_table_is_named*",
     # scikit-learn.
     "tests/test_sklearn.py::test_checks_of_scikit_learn[BEFS*",

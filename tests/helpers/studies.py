@@ -41,3 +41,14 @@ def run_of_a_scanner(seed, n=150, d=12, p=20):
 
 
 INPUTS, RECORDINGS, TARGETS = study(n=60)
+ARRAYS = {"inputs": INPUTS, "recordings": RECORDINGS, "targets": TARGETS}
+
+
+def check_is_the_study(found):
+    """The study of these arrays, number by number."""
+    np.testing.assert_array_equal(found.brain_inputs, INPUTS)
+    np.testing.assert_array_equal(found.task_inputs, INPUTS)
+    np.testing.assert_array_equal(found.recordings, RECORDINGS)
+    np.testing.assert_array_equal(found.targets, TARGETS)
+    assert found.shared_rows
+    assert found.target_names == ("0", "1")

@@ -58,8 +58,8 @@ def with_nan(array):
             "recordings has 20 rows, but its inputs have 60: transpose it",
         ),
         (
-            {"inputs": INPUTS, "recordings": RECORDINGS, "targets": TARGETS[:, 0] > 0},
-            "its type is bool: save numbers as float, and two classes as 1 and -1",
+            {"inputs": INPUTS > 0, "recordings": RECORDINGS, "targets": TARGETS},
+            "inputs must hold real numbers, but its type is bool: save it as numbers",
         ),
         (
             {"inputs": INPUTS[:, :1], "recordings": RECORDINGS, "targets": TARGETS},
@@ -67,7 +67,7 @@ def with_nan(array):
         ),
         (
             {"inputs": INPUTS, "recordings": RECORDINGS, "targets": TARGETS.astype(str)},
-            "targets must hold",
+            "targets has 60 classes in 60 rows, column 0: save numbers as float",
         ),
         (
             {
@@ -87,8 +87,12 @@ def test_wrong_arrays_are_named(arrays, said):
 
 def test_all_problems_are_told_at_once():
     with pytest.raises(PilotError) as caught:
-        pilot_data(inputs=with_nan(INPUTS), recordings=RECORDINGS * 0, targets=with_nan(TARGETS))
-    assert len(caught.value.problems) == 3
+        pilot_data(inputs=with_nan(INPUTS), recordings=RECORDINGS * 0, targets=TARGETS * np.nan)
+    assert [problem.split(" in ")[0] for problem in caught.value.problems] == [
+        "inputs holds NaN, infinity or numbers beyond 1e150",
+        "recordings is constant",
+        "targets holds no number",
+    ]
 
 
 def test_files_that_are_no_arrays_are_refused(tmp_path):
@@ -97,16 +101,16 @@ def test_files_that_are_no_arrays_are_refused(tmp_path):
     whole = tmp_path / "whole.npz"
     np.savez(whole, inputs=INPUTS, recordings=RECORDINGS, targets=TARGETS)
     (tmp_path / "cut.npz").write_bytes(whole.read_bytes()[:-100])
-    np.save(tmp_path / "single.npy", INPUTS)
     (tmp_path / "text.npz").write_text("1,2,3")
     (tmp_path / "empty.npz").write_bytes(b"")
-    for name in ("cut.npz", "single.npy", "text.npz", "empty.npz"):
+    for name in ("cut.npz", "text.npz", "empty.npz"):
         with pytest.raises(PilotError, match=r"not an \.npz file, or damaged: save") as caught:
             read_pilot(tmp_path / name)
         assert name in str(caught.value)
         assert "pickle" not in str(caught.value)
-    with pytest.raises(PilotError, match="it is a folder"):
-        read_pilot(tmp_path)
+    np.save(tmp_path / "single.npy", INPUTS)
+    with pytest.raises(PilotError, match="holds one array without a name: pass it as inputs"):
+        read_pilot(tmp_path / "single.npy")
 
 
 def stored(**entries):

@@ -8,39 +8,92 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from ...pilot import Evaluation, Summary
+    from ...pilot import Evaluation, Labels, Summary
+
+
+def names_of(evaluation: Evaluation) -> tuple[str, ...]:
+    """The estimators compared, ridge on the inputs as they came among them where they changed."""
+    from ...pilot import AS_GIVEN, ESTIMATORS
+
+    return ESTIMATORS if evaluation.errors_as_given is None else (*ESTIMATORS, AS_GIVEN)
 
 
 def summaries(evaluation: Evaluation) -> dict[str, tuple[Summary, Summary]]:
-    """For each estimator its error, and its paired difference to ridge."""
-    from ...pilot import summarise
+    """For each estimator its error, and its paired difference to ridge, for rows drawn anew."""
+    from ...pilot import over_rows
 
-    errors = errors_by_repeat(evaluation)
+    curves, ridge = evaluation.curves, evaluation.place("ridge")
     return {
-        name: (summarise(error), summarise(error - errors["ridge"]))
-        for name, error in errors.items()
+        name: (
+            over_rows(curves, evaluation.place(name)),
+            over_rows(curves, evaluation.place(name), ridge),
+        )
+        for name in names_of(evaluation)
     }
 
 
-def errors_by_repeat(evaluation: Evaluation) -> dict[str, np.ndarray]:
-    """Errors of each estimator in each repeat, averaged over targets."""
-    from ...pilot import ESTIMATORS
+def labels_of(evaluation: Evaluation) -> tuple[Labels, ...]:
+    """What recordings are worth: all of them first, then fewer recordings, then fewer labels."""
+    from ...pilot import chosen_estimator, worth_in_labels
 
-    errors = dict(zip(ESTIMATORS, np.asarray(evaluation.errors).mean(axis=2), strict=True))
-    if evaluation.errors_as_given is not None:
-        errors["ridge_as_given"] = np.asarray(evaluation.errors_as_given).mean(axis=1)
-    return errors
+    name, sizes = chosen_estimator(evaluation), evaluation.sizes
+    cells = [cell for cell in evaluation.curves.cells if cell.estimator == name]
+    fewer = sorted({cell.n_brain for cell in cells} - {sizes.n_brain}, reverse=True)
+    beside = sorted({cell.n_task for cell in cells} - {sizes.n_task}, reverse=True)
+    return (
+        worth_in_labels(evaluation),
+        *(worth_in_labels(evaluation, name, n_brain=n) for n in fewer),
+        *(worth_in_labels(evaluation, name, n_task=n) for n in beside),
+    )
 
 
 def answer_of(evaluation: Evaluation) -> dict[str, Any]:
     """What is printed as JSON, apart from words and targets."""
-    found = summaries(evaluation)
+    from ...pilot import judge
+
+    found, verdict = summaries(evaluation), judge(evaluation)
     return {
         "rank": evaluation.rank,
         "sizes": evaluation.sizes._asdict(),
-        "errors": {name: _plain(error) for name, (error, _) in found.items()},
-        "differences_to_ridge": {name: _plain(gap) for name, (_, gap) in found.items()},
+        "errors": {name: _plain(error._asdict()) for name, (error, _) in found.items()},
+        "differences_to_ridge": {name: _plain(gap._asdict()) for name, (_, gap) in found.items()},
+        "finding": verdict.finding,
+        "estimator": verdict.estimator,
+        "rival": verdict.rival,
+        "control": verdict.control,
+        "worth_in_labels": [_plain(worth._asdict()) for worth in labels_of(evaluation)],
+        "curves": curve_rows(evaluation),
     }
+
+
+def curve_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Every point of the learning curves: its error, with its interval over rows."""
+    from ...pilot import over_rows
+
+    return [
+        _plain(cell._asdict() | over_rows(evaluation.curves, place)._asdict())
+        for place, cell in enumerate(evaluation.curves.cells)
+    ]
+
+
+Point = tuple[float, float, float]
+
+
+def curves_over_labels(evaluation: Evaluation) -> dict[str, tuple[list[int], list[Point]]]:
+    """Errors of ridge and of the estimators with recordings over numbers of labels."""
+    from ...pilot import CONTROLS, over_rows
+
+    curves, n_brain = evaluation.curves, evaluation.sizes.n_brain
+    found = {}
+    for name in ("ridge", *CONTROLS):
+        points = sorted(
+            (cell.n_task, place)
+            for place, cell in enumerate(curves.cells)
+            if cell.estimator == name and cell.n_brain in (0, n_brain)
+        )
+        errors = [over_rows(curves, place)[:3] for _, place in points]
+        found[name] = ([n for n, _ in points], errors)
+    return found
 
 
 def answer_per_target(evaluation: Evaluation) -> dict[str, list[float | None]]:
@@ -53,9 +106,10 @@ def answer_per_target(evaluation: Evaluation) -> dict[str, list[float | None]]:
     }
 
 
-def _plain(summary: Summary) -> dict[str, float | int | None]:
+def _plain(numbers: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: value if math.isfinite(value) else None for name, value in summary._asdict().items()
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in numbers.items()
     }
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..answers.fit import errors_by_repeat, errors_per_target, held_back_inside, summaries
+from ..answers.fit import (
+    curves_over_labels,
+    errors_per_target,
+    held_back_inside,
+    labels_of,
+    summaries,
+)
 from .text import aligned
 
 if TYPE_CHECKING:
-    from ...pilot import Evaluation, PilotData
+    from ...pilot import Evaluation, Labels, PilotData
 
 # Rows less alike than this share no noise to speak of.
 _ALIKE = 0.2
@@ -28,6 +33,10 @@ _LABELS = {
     "random_subspace_two_penalties": "control: random, two penalties",
     "shuffled_recordings_two_penalties": "control: shuffled, two penalties",
     "leading_components_two_penalties": "control: leading components, two penalties",
+    "banded_ridge": "banded ridge",
+    "random_banded_ridge": "control: random, banded ridge",
+    "shuffled_recordings_banded_ridge": "control: shuffled, banded ridge",
+    "leading_components_banded_ridge": "control: leading components, banded ridge",
 }
 
 
@@ -59,16 +68,19 @@ def what_was_done(
             f"; their variances differ {variances.max() / variances.min():.0f}-fold, which "
             "penalties do not forgive where only their units differ: standardise them then"
         )
-    how = "chosen by cross-validated encoding error" if rank_chosen else "as given"
+    how = "chosen by the error of left-out recordings (median of splits)"
+    how = how if rank_chosen else "as given"
     rows = "shared rows, kept apart" if data.shared_rows else "separate rows"
     if block > 1:
         rows += f", in blocks of {block}"
     group = rows_together(data, block)
     if group is not None:
+        alike = "with the same inputs" if data.task_groups is None else "of one group"
         rows += (
-            f"; rows with the same inputs on the same side: {group.max() + 1} groups of up to "
+            f"; rows {alike} on the same side: {group.max() + 1} groups of up to "
             f"{max(np.bincount(group))}"
         )
+    alone = group is None and block == 1
     channels = f"{data.recordings.shape[1]} channels"
     channels += ", each scaled to variance 1" if standardised else ", counting by their variances"
     return [
@@ -77,11 +89,15 @@ def what_was_done(
         f"splits: {repeats} random ones into {n_brain} brain, {n_task} task and {n_test} test rows "
         f"({rows})",
         f"rank of the learned subspace: {evaluation.rank}, {how}",
-        "centring by the rows learned from; penalties by five-fold cross-validation on the task "
-        "rows",
-        "controls: BEFS with a random subspace of the inputs' covariance, with their leading "
-        "components, and with a subspace learned from recordings of shuffled rows",
+        "recordings are encoded by ridge regression; its penalty is that which predicts left-out "
+        "brain rows best",
+        "centring by the rows learned from; penalties by "
+        + ("marginal likelihood" if alone else "the error of left-out fifths")
+        + " on the task rows",
+        "controls: the same estimators with random directions of the inputs' covariance, with "
+        "their leading components, and with recordings of shuffled rows",
         "error: mean squared error on test rows over the variance of the target; 1 is no skill",
+        "intervals are over rows: how the answer would fall out on others",
     ]
 
 
@@ -94,16 +110,46 @@ def as_text(evaluation: Evaluation, done: list[str], said: str, per_target: bool
         if not math.isfinite(error.mean):
             rows.append((_LABELS[name], "undefined", "too few rows", "", ""))
             continue
-        failed = f", {error.failed} splits failed" if error.failed else ""
-        paired = (
-            () if name == "ridge" else (f"{gap.mean:+.4f}", f"{gap.low:+.4f} to {gap.high:+.4f}")
-        )
-        interval = f"{error.low:.4f} to {error.high:.4f}{failed}"
-        rows.append((_LABELS[name], f"{error.mean:.4f}", interval, *(paired or ("", ""))))
-    lines = [*done, "", *aligned(rows)]
+        paired = (f"{gap.mean:+.4f}", f"{gap.low:+.4f} to {gap.high:+.4f}")
+        interval = f"{error.low:.4f} to {error.high:.4f}"
+        paired = ("", "") if name == "ridge" else paired
+        rows.append((_LABELS[name], f"{error.mean:.4f}", interval, *paired))
+    lines = [*done, "", *aligned(rows), "", *_table_of_labels(evaluation)]
     if per_target:
         lines += ["", *_per_target(evaluation)]
     return "\n".join([*lines, "", said])
+
+
+def _table_of_labels(evaluation: Evaluation) -> list[str]:
+    """Worth of all recordings, of fewer, and beside fewer labels."""
+    rows = [("recordings", "beside labels", "worth labels", "95 % interval")]
+    for worth in labels_of(evaluation):
+        interval = f"{_number(worth.low, worth)} to {_number(worth.high, worth)}"
+        told = f"{_number(worth.labels, worth)}{' (extrapolated)' if worth.extrapolated else ''}"
+        rows.append((str(worth.n_brain), str(worth.beside), told, interval))
+    return aligned(rows)
+
+
+def _number(labels: float, worth: Labels) -> str:
+    if math.isnan(labels):
+        return "unknown"
+    if labels == math.inf:
+        return f"more than {worth.furthest}"
+    return f"{round(labels)}" if abs(labels) >= 3 else f"{labels:.1f}"
+
+
+def in_labels(worth: Labels) -> str:
+    """The answer in labels, a sentence; nothing where there is none."""
+    if math.isnan(worth.labels):
+        return ""
+    low, high = (_number(end, worth) for end in (worth.low, worth.high))
+    told = (
+        f"These {worth.n_brain} recordings are worth {_number(worth.labels, worth)} labels "
+        f"({low} to {high}) beside {worth.beside}"
+    )
+    if not worth.extrapolated:
+        return f"{told}."
+    return f"{told}, extrapolated: ridge was measured with up to {worth.measured} more."
 
 
 def _per_target(evaluation: Evaluation) -> list[str]:
@@ -120,65 +166,55 @@ def _per_target(evaluation: Evaluation) -> list[str]:
 
 def verdict(evaluation: Evaluation) -> str:
     """Whether the recordings help, and beyond chance: against ridge and against controls."""
-    from ...pilot import CONTROLS, summarise
+    from ...pilot import judge, worth_in_labels
 
-    errors = errors_by_repeat(evaluation)
-    summaries = {name: summarise(error) for name, error in errors.items()}
-
-    def lowest(names: Iterable[str]) -> str:
-        known = list(names)
-        defined = [name for name in known if math.isfinite(summaries[name].mean)]
-        return min(defined, key=lambda name: summaries[name].mean, default=known[0])
-
-    def beats(better: str, worse: str) -> bool:
-        return summarise(errors[better] - errors[worse]).high < 0
-
-    rivals = ("task_only", "ridge", "ridge_as_given")
-    rival = lowest(name for name in rivals if name in errors)
-    # A control that may choose two penalties gains more by chance than one that may choose one:
-    # each BEFS stands beside its own.
-    helped = [name for name in CONTROLS if all(beats(name, x) for x in (rival, *CONTROLS[name]))]
-    best = lowest(helped or CONTROLS)
-    control = lowest(CONTROLS[best])
-    gap = summarise(errors[best] - errors[rival])
-    if not math.isfinite(gap.mean):
-        return "No verdict: too many splits failed. Describe the inputs by fewer components."
-    if not summaries[rival].mean > 0:
-        return (
-            "No verdict: the targets do not vary within the splits, so that predicting their mean "
-            "leaves no error. Pass targets that vary, or more rows to test on."
-        )
-    change = 100 * abs(gap.mean) / summaries[rival].mean
-    against = f"({summaries[best].mean:.3g} against {summaries[rival].mean:.3g})"
-    caution = " The intervals are about splits of these rows, not about new recordings."
-    gain = f"{_LABELS[best]} has {change:.0f} % less held-out error than {_LABELS[rival]} {against}"
-    if helped:
-        beyond = f"less than the better of its controls ({summaries[control].mean:.3g})"
-        avoided = held_back_inside(evaluation)
-        if best == "befs_two_penalties" and avoided > 0.5:
+    found = judge(evaluation)
+    means = {name: error.mean for name, (error, _) in summaries(evaluation).items()}
+    name, rival, control = found.estimator, found.rival, found.control
+    if found.finding == "undefined":
+        if math.isfinite(found.gap.mean):
+            return (
+                "No verdict: the targets do not vary within the splits, so that predicting their "
+                "mean leaves no error. Pass targets that vary, or more rows to test on."
+            )
+        return "No verdict: some splits failed. Describe the inputs by fewer components."
+    change = 100 * abs(found.gap.mean) / means[rival]
+    against = f"({means[name]:.3g} against {means[rival]:.3g})"
+    gain = f"{_LABELS[name]} has {change:.0f} % less held-out error than {_LABELS[rival]} {against}"
+    labels = in_labels(worth_in_labels(evaluation))
+    if found.finding in ("helps", "avoids"):
+        beyond = f"less than the better of its controls ({means[control]:.3g})"
+        if found.finding == "avoids":
+            avoided = held_back_inside(evaluation)
             return (
                 f"The recordings help by showing where the task is not: {gain}, and {beyond}. In "
                 f"{100 * avoided:.0f} % of the splits it holds the learned subspace back more than "
-                "the rest: "
-                "what was recorded and this task depend on different directions." + caution
-            )
-        return f"The recordings help: {gain}, and {beyond}." + caution
-    if gap.high < 0:
+                "the rest: what was recorded and this task depend on different directions. "
+                f"{labels}"
+            ).strip()
+        return f"The recordings help: {gain}, and {beyond}. {labels}".strip()
+    if found.finding == "like a control":
         return (
-            f"{gain}, but not clearly less than a control ({summaries[control].mean:.3g}): this "
-            "does not "
-            "show that the recordings are what helps." + caution
-        )
-    if gap.low > 0:
+            f"{gain[0].upper()}{gain[1:]}, but not clearly less than a control "
+            f"({means[control]:.3g}): this does not show that the recordings are what helps. "
+            f"{labels}"
+        ).strip()
+    if found.finding == "hurts":
         return (
-            f"The recordings do not help here: {_LABELS[best]} has {change:.0f} % more held-out "
-            "error "
-            f"than {_LABELS[rival]} {against}." + caution
-        )
+            f"The recordings do not help here: {_LABELS[name]} has {change:.0f} % more held-out "
+            f"error than {_LABELS[rival]} {against}. {labels}"
+        ).strip()
     return (
-        f"No difference can be seen between {_LABELS[best]} and {_LABELS[rival]} {against}: more "
-        "repeats or more rows may tell." + caution
-    )
+        f"No difference can be seen between {_LABELS[name]} and {_LABELS[rival]} {against}: more "
+        f"rows may tell. {labels}"
+    ).strip()
+
+
+def pictured(evaluation: Evaluation) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a figure shows, under the names that a reader knows."""
+    errors = {_LABELS[name]: error[:3] for name, (error, _) in summaries(evaluation).items()}
+    curves = {_LABELS[name]: curve for name, curve in curves_over_labels(evaluation).items()}
+    return errors, curves
 
 
 def doubt(correlation: float, rows: int, block: int) -> str:

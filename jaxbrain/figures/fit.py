@@ -1,0 +1,77 @@
+"""The figure of a comparison on a user's own arrays: errors, and learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .style import CATEGORIES, TWO_COLUMNS, grouped, readable_numbers
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Point = tuple[float, float, float]
+
+
+def draw_fit(
+    errors: Mapping[str, Point],
+    curves: Mapping[str, tuple[Sequence[float], Sequence[Point]]],
+    highlighted: Sequence[str] = (),
+) -> Figure:
+    """Draw the held-out error of every estimator with its interval, and over numbers of labels.
+
+    >>> from jaxbrain.figures import draw_fit, styled
+    >>> points = [(0.9, 0.8, 1.0), (0.7, 0.6, 0.8)]
+    >>> with styled():
+    ...     figure = draw_fit({"ridge": points[1]}, {"ridge": ((50, 100), points)})
+    >>> [axes.get_xlabel() for axes in figure.axes]
+    ['held-out error', 'labels (task rows)']
+
+    **Arguments**
+
+    - `errors`: by name of the estimator its error, and the ends of its interval. What is NaN is
+      left out.
+    - `curves`: by name numbers of labels, and at each an error with its interval.
+    - `highlighted`: names that are drawn in colour; those of `curves` always are.
+
+    **Returns**
+
+    The figure. Call this within `styled`, or let `save` do so.
+
+    **Raises**
+
+    `ValueError` where a curve has not as many points as numbers.
+    """
+    import matplotlib.pyplot as plt
+
+    names = [*curves, *(name for name in highlighted if name not in curves)]
+    colours = {name: CATEGORIES[place % len(CATEGORIES)] for place, name in enumerate(names)}
+    shown = {name: point for name, point in errors.items() if np.all(np.isfinite(point))}
+    height = max(2.8, 0.22 * len(shown) + 0.9)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(TWO_COLUMNS, height))
+    for place, (name, (mean, low, high)) in enumerate(reversed(shown.items())):
+        colour = colours.get(name, "grey")
+        left.plot([low, high], [place, place], color=colour)
+        left.plot(mean, place, "o", color=colour, markersize=4)
+    left.set_yticks(range(len(shown)), list(reversed(shown)))
+    left.axvline(1.0, color="grey", linewidth=0.8, linestyle=":")
+    left.set_xlabel("held-out error")
+    # What is far worse than the mean would hide all differences.
+    ends = [high for _, _, high in shown.values()] or [1.0]
+    starts = [low for _, low, _ in shown.values()] or [0.0]
+    left.set_xlim(min(starts) - 0.02, min(max(ends), 1.5) + 0.02)
+    for name, (numbers, points) in curves.items():
+        means, lows, highs = np.array(points, float).reshape(len(numbers), 3).T
+        right.plot(numbers, means, "o-", color=colours[name], label=name, markersize=3)
+        right.fill_between(numbers, lows, highs, color=colours[name], alpha=0.15, linewidth=0)
+    if curves:
+        right.set_xscale("log")
+        every = np.concatenate([np.asarray(numbers, float) for numbers, _ in curves.values()])
+        readable_numbers(right.xaxis, every.min(), every.max())
+        right.xaxis.set_major_formatter(lambda number, _: grouped(number))
+        right.legend()
+    right.set_xlabel("labels (task rows)")
+    right.set_ylabel("held-out error")
+    return figure
