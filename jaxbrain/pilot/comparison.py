@@ -134,6 +134,9 @@ class Curves(NamedTuple):
       was tested in; NaN where it never was.
     - `units`, shape (rows,): the unit of each labelled row, which no split divides.
     - `design`: where the rows of all splits come from.
+    - `task_places`, shape (repeats, rows): the place of each labelled row among those that a split
+      learns from, of which a point takes so many first; beyond the longest where it is not learned.
+    - `brain_places`, shape (repeats, recorded rows): the same of the brain stage.
     """
 
     cells: tuple[Cell, ...]
@@ -141,6 +144,8 @@ class Curves(NamedTuple):
     row_losses: np.ndarray
     units: np.ndarray
     design: Design
+    task_places: np.ndarray
+    brain_places: np.ndarray
 
     def at(self, estimator: str, n_brain: int, n_task: int) -> int:
         """The place of a point; raises `ValueError` where it is not among the cells."""
@@ -303,14 +308,16 @@ def evaluate(
 
     cells = _cells(plan.rows, sizes, raw is not None)
     sums, counts = np.zeros((len(cells), len(units.task))), np.zeros(len(units.task))
-    compared, ranks = [], []
+    compared, ranks, places = [], [], []
     # One after the other: programs that run beside each other can block each other for good on a
     # CPU with few cores.
     for number in range(n_draws):
         draw, found, kept = one_draw(number)
         ranks.append(kept)
-        for test, each in zip(draw.test, found, strict=True):
+        of_brain = _places(draw.brain, len(units.brain))
+        for task, test, each in zip(draw.task, draw.test, found, strict=True):
             if len(compared) < repeats:
+                places.append((_places(task, len(units.task)), of_brain))
                 compared.append(each._replace(losses=None))
                 sums[:, test] += each.losses
                 counts[test] += 1
@@ -321,7 +328,12 @@ def evaluate(
     )
     errors = np.stack([each.errors for each in compared], axis=1)
     curves = Curves(
-        cells, np.stack([each.curve for each in compared], axis=1), losses, units.task, design
+        cells,
+        np.stack([each.curve for each in compared], axis=1),
+        losses,
+        units.task,
+        design,
+        *map(np.stack, zip(*places, strict=True)),
     )
     return Evaluation(
         errors,
@@ -332,6 +344,13 @@ def evaluate(
         curves,
         None if raw is None else np.stack([each.as_given for each in compared]),
     )
+
+
+def _places(rows: np.ndarray, count: int) -> np.ndarray:
+    """Where each row comes among these; beyond all of them where it does not."""
+    places = np.full(count, count, np.int32)
+    places[rows] = np.arange(len(rows))
+    return places
 
 
 def _check(data: PilotData, sizes: SplitSizes, repeats: int, rank: int | None, block: int) -> None:
@@ -509,9 +528,9 @@ def _compare(
         points += [each.missed[place] * scale for each in (within.one, within.two, banded)]
     for size in plan.task_sizes:
         # A rank that task rows cannot tell the worth of is none.
-        few = jnp.arange(plan.most) < max(size // 2, 1)
+        few = (jnp.arange(plan.most) < max(size // 2, 1)).astype(scale.dtype)
         _, scale_there, alone_there, one, band = learned(
-            size, full.basis[:1] * few, full.encoder[:1]
+            size, full.basis[:1] * few[None, None, :], full.encoder[:1]
         )
         points += [alone_there.missed * scale_there]
         points += [each.missed[0] * scale_there for each in (one.one, one.two, band)]

@@ -81,11 +81,12 @@ def over_rows(curves: Curves, first: Whole, second: Whole | None = None) -> Summ
     points = [curves.cells[place] for place in (first, second) if place is not None]
     n_task = max(point.n_task for point in points)
     pairs = max(len(gap) // 2, 2)
+    of_task = _first_order(gap, curves.task_places < n_task, within)
     parts = [
         (settled, pairs - 1),
         (of_test, units - 1),
-        (within * _odds(n_task, design.task_rows), pairs),
-        (_of_brain_rows(curves, first, second, between), pairs - 1),
+        (of_task, pairs),
+        (_of_brain_rows(curves, first, second, gap, between), pairs - 1),
     ]
     half = _half_interval([part for part in parts if part[0] > 0])
     mean = float(np.mean(gap))
@@ -104,10 +105,25 @@ def _half_interval(parts: list[tuple[float, int]]) -> float:
     return float(stdtrit(max(freedom, 1.0), 0.975)) * math.sqrt(variance)
 
 
-def _odds(n: int, rows: int) -> float:
-    """Of V n/N to the V (1 − n/N) that splits show; rows used up show almost nothing."""
-    share = min(n / rows, 0.9)
-    return share / (1 - share)
+def _first_order(gap: np.ndarray, members: np.ndarray, shown: float) -> float:
+    """V n/N of a role, where splits show no more than V (1 − n/N) and what averages out.
+
+    Splits whose rows overlap more than others are more alike, by what single rows do. The rest of
+    what splits show is of their combinations, which differ from split to split. To the estimate
+    comes its standard error, so that few splits do not promise too much.
+    """
+    share = float(members.mean())
+    if not 0 < share < 0.95:
+        return shown * 0.95 / 0.05 if share else 0.0
+    bound = shown * share / (1 - share)
+    count = len(gap)
+    centred = gap - gap.mean()
+    overlap = members.astype(float) - share
+    overlap = overlap @ overlap.T / count**2 / (1 - share) ** 2
+    np.fill_diagonal(overlap, 0.0)
+    found = float(centred @ overlap @ centred)
+    error = float(np.mean(centred**2)) * math.sqrt(2 * float(np.sum(overlap**2)))
+    return min(max(found, 0.0) + error, bound)
 
 
 def _components(gap: np.ndarray) -> tuple[float, float, float]:
@@ -131,32 +147,37 @@ def _of_test_rows(losses: np.ndarray, units: np.ndarray) -> tuple[int, float]:
     return count, float(np.sum(sums**2)) / len(losses) ** 2 * count / (count - 1)
 
 
-def _of_brain_rows(curves: Curves, first: int, second: int | None, between: float) -> float:
+def _of_brain_rows(
+    curves: Curves, first: int, second: int | None, gap: np.ndarray, between: float
+) -> float:
     """What other recordings would change; from fewer of them, where all are always used."""
     design = curves.design
-    cells = [None if place is None else curves.cells[place] for place in (first, second)]
-    sizes = [0 if cell is None else cell.n_brain for cell in cells]
-    if max(sizes) <= 0.75 * design.brain_rows:
-        return between * _odds(max(sizes), design.brain_rows)
-    fewer = []
-    for cell, place in zip(cells, (first, second), strict=True):
-        if cell is None or place is None or not cell.n_brain:
-            fewer.append((place, 0))
-            continue
-        other = [
-            (number, each.n_brain)
-            for number, each in enumerate(curves.cells)
-            if each.estimator == cell.estimator
-            and each.n_task == cell.n_task
-            and 0 < each.n_brain <= 0.75 * design.brain_rows
-        ]
-        fewer.append(max(other, key=lambda pair: pair[1], default=(place, 0)))
-    size = max(number for _, number in fewer)
-    if not size:
-        return between * _odds(max(sizes), design.brain_rows)
-    gap = curves.errors[fewer[0][0]]
-    if fewer[1][0] is not None:
-        gap = gap - curves.errors[fewer[1][0]]
-    _, between, _ = _components(gap)
-    # What n rows cause falls with n.
-    return between / (1 - size / design.brain_rows) * size / design.brain_rows
+    places = [place for place in (first, second) if place is not None]
+    size = max(curves.cells[place].n_brain for place in places)
+    if size > 0.75 * design.brain_rows:
+        fewer = [_with_fewer(curves, place) for place in places]
+        sizes = [curves.cells[place].n_brain for place in fewer]
+        if max(sizes) < size:
+            # What n rows cause falls with n, and their share of all grows as much.
+            size = max(sizes)
+            gap = curves.errors[fewer[0]]
+            gap = gap if second is None else gap - curves.errors[fewer[1]]
+            between = _components(gap)[1]
+    count = len(gap) // 2 * 2
+    means = gap[:count].reshape(-1, 2).mean(axis=1)
+    if not size or len(means) < 2:
+        return 0.0
+    return _first_order(means, curves.brain_places[:count:2] < size, between)
+
+
+def _with_fewer(curves: Curves, place: int) -> int:
+    """The place of the same estimator with most recordings of those that leave some out."""
+    cell, most = curves.cells[place], 0.75 * curves.design.brain_rows
+    others = [
+        (each.n_brain, number)
+        for number, each in enumerate(curves.cells)
+        if each.estimator == cell.estimator
+        and each.n_task == cell.n_task
+        and 0 < each.n_brain <= most
+    ]
+    return max(others)[1] if others else place
