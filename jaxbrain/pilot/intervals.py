@@ -110,7 +110,7 @@ def _first_order(gap: np.ndarray, members: np.ndarray, shown: float) -> float:
 
     Splits whose rows overlap more than others are more alike, by what single rows do. The rest of
     what splits show is of their combinations, which differ from split to split. To the estimate
-    comes its standard error, so that few splits do not promise too much.
+    comes half its standard error, so that few splits do not promise too much.
     """
     share = float(members.mean())
     if not 0 < share < 0.95:
@@ -123,7 +123,7 @@ def _first_order(gap: np.ndarray, members: np.ndarray, shown: float) -> float:
     np.fill_diagonal(overlap, 0.0)
     found = float(centred @ overlap @ centred)
     error = float(np.mean(centred**2)) * math.sqrt(2 * float(np.sum(overlap**2)))
-    return min(max(found, 0.0) + error, bound)
+    return min(max(found, 0.0) + error / 2, bound)
 
 
 def _components(gap: np.ndarray) -> tuple[float, float, float]:
