@@ -72,12 +72,11 @@ def over_rows(curves: Curves, first: Whole, second: Whole | None = None) -> Summ
         return Summary(math.nan, math.nan, math.nan, int(np.sum(~np.isfinite(gap))))
     design = curves.design
     units, of_test = _of_test_rows(losses[tested], curves.units[tested])
-    within, between, settled = _components(gap)
+    within, _, settled = _components(gap)
     # A row's variance by itself, with its neighbours.
     of_row = of_test * tested.sum()
     left = design.task_rows - (design.n_brain if design.shared_rows else 0)
     within = max(within - of_row * (1 / design.n_test - 1 / left), 0.0)
-    between = max(between - of_row * (1 / left - 1 / design.task_rows), 0.0)
     points = [curves.cells[place] for place in (first, second) if place is not None]
     n_task = max(point.n_task for point in points)
     pairs = max(len(gap) // 2, 2)
@@ -86,7 +85,7 @@ def over_rows(curves: Curves, first: Whole, second: Whole | None = None) -> Summ
         (settled, pairs - 1),
         (of_test, units - 1),
         (of_task, pairs),
-        (_of_brain_rows(curves, first, second, gap, between), pairs - 1),
+        (_of_brain_rows(curves, first, second), pairs - 1),
     ]
     half = _half_interval([part for part in parts if part[0] > 0])
     mean = float(np.mean(gap))
@@ -114,7 +113,8 @@ def _first_order(gap: np.ndarray, members: np.ndarray, shown: float) -> float:
     """
     share = float(members.mean())
     if not 0 < share < 0.95:
-        return shown * 0.95 / 0.05 if share else 0.0
+        # Rows that are always used show nothing of what others would do.
+        return shown if share else 0.0
     bound = shown * share / (1 - share)
     count = len(gap)
     centred = gap - gap.mean()
@@ -147,27 +147,36 @@ def _of_test_rows(losses: np.ndarray, units: np.ndarray) -> tuple[int, float]:
     return count, float(np.sum(sums**2)) / len(losses) ** 2 * count / (count - 1)
 
 
-def _of_brain_rows(
-    curves: Curves, first: int, second: int | None, gap: np.ndarray, between: float
-) -> float:
-    """What other recordings would change; from fewer of them, where all are always used."""
-    design = curves.design
-    places = [place for place in (first, second) if place is not None]
-    size = max(curves.cells[place].n_brain for place in places)
+def _of_brain_rows(curves: Curves, first: int, second: int | None) -> float:
+    """What other recordings would change; from fewer of them, where all are always used.
+
+    What a control makes of the brain rows is chance, and its mean is what counts: ridge stands for
+    it, which knows of the other rows what it knows.
+    """
+    from .comparison import CONTROLS
+
+    design, cells = curves.design, curves.cells
+
+    def place_of(place: int) -> int:
+        cell = cells[place]
+        if not cell.n_brain or cell.estimator in CONTROLS:
+            return place
+        return curves.at("ridge", 0, cell.n_task)
+
+    places = [place_of(place) for place in (first, second) if place is not None]
+    size = max(cells[place].n_brain for place in places)
     if size > 0.75 * design.brain_rows:
         fewer = [_with_fewer(curves, place) for place in places]
-        sizes = [curves.cells[place].n_brain for place in fewer]
-        if max(sizes) < size:
+        if fewer != places:
             # What n rows cause falls with n, and their share of all grows as much.
-            size = max(sizes)
-            gap = curves.errors[fewer[0]]
-            gap = gap if second is None else gap - curves.errors[fewer[1]]
-            between = _components(gap)[1]
+            places, size = fewer, max(cells[place].n_brain for place in fewer)
+    gap = curves.errors[places[0]]
+    gap = gap if second is None else gap - curves.errors[places[1]]
     count = len(gap) // 2 * 2
     means = gap[:count].reshape(-1, 2).mean(axis=1)
     if not size or len(means) < 2:
         return 0.0
-    return _first_order(means, curves.brain_places[:count:2] < size, between)
+    return _first_order(means, curves.brain_places[:count:2] < size, _components(gap)[1])
 
 
 def _with_fewer(curves: Curves, place: int) -> int:

@@ -131,8 +131,9 @@ def worth_in_labels(
     Ridge regression was measured at several numbers of labels. Where its curve comes down to the
     error of the estimator with recordings, one reads off the labels that it takes. The curve is a
     power law with an offset, and what that leaves of the measured errors, interpolated. It never
-    rises. Beyond the measured numbers the law goes on, and the answer says so. Where another predictor without recordings is clearly better than
-    ridge, labels are counted from where ridge is as good as that one, in proportion.
+    rises. Beyond the measured numbers the law goes on, and the answer says so. Where another
+    predictor without recordings is clearly better than ridge, labels are counted from where ridge
+    is as good as that one, in proportion.
 
     >>> import jax, numpy as np
     >>> from jaxbrain.pilot import evaluate, pilot_data, split_sizes, worth_in_labels
