@@ -32,8 +32,8 @@ def draw_fit(
 
     - `errors`: by name of the estimator its error, and the ends of its interval. What is NaN is
       left out.
-    - `curves`: by name, ridge first and then BEFS, numbers of labels, and at each an error with its interval.
-      These names have colours in both pictures.
+    - `curves`: by name, ridge first and then BEFS, numbers of labels, and at each an error with its
+      interval. These names have colours in both pictures.
 
     **Returns**
 

@@ -122,7 +122,8 @@ def teach(
 def _rank(recorded: Float[Array, "n p"], predicted: Float[Array, "n p"], most: int) -> Array:
     """The number of channel patterns whose left-out predictions clearly do more good than harm.
 
-    Clearly is by more than a standard error. Patterns come from one half of the rows and are judged on the other, and the reverse.
+    Clearly is by more than a standard error. Patterns come from one half of the rows and are judged
+    on the other, and the reverse.
     """
     half = len(recorded) // 2
     halves = (recorded[:half], predicted[:half]), (recorded[half:], predicted[half:])
