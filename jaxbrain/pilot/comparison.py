@@ -294,7 +294,7 @@ def evaluate(
 
     n_draws = -(-repeats // 2)
 
-    def one_draw(number: int) -> tuple[Draw, list[tuple], np.ndarray]:
+    def one_draw(number: int) -> tuple[Draw, list[_Compared], np.ndarray]:
         key_rows, key_controls = jr.split(jr.fold_in(key, number))
         draw = draw_rows(key_rows, sizes, units, block, plan.n_longest)
         taught = _teach(arrays, key_controls, draw.brain, draw.displaced, plan.rows)
@@ -507,7 +507,6 @@ def _compare(
     bases = jnp.concatenate([full.basis, *(each.basis for each in fewer)])
     encoders = jnp.concatenate([full.encoder, *narrow])
     task, scale, alone, within, banded = learned(n, bases, encoders)
-    of_source = dict(zip(_SOURCES, range(len(_SOURCES)), strict=True))
 
     def of(variant: Variant) -> tuple[Array, Array]:
         if variant.source is None and variant.n_penalties == 0:
@@ -518,7 +517,7 @@ def _compare(
         found = banded if _BANDED in (variant.name, variant.control_of) else within.one
         if found is within.one and variant.n_penalties == 2:
             found = within.two
-        place = of_source[variant.source]
+        place = _SOURCES.index(variant.source)
         return found.missed[place], found.score[place]
 
     missed, scores = zip(*(of(variant) for variant in _COMPARED), strict=True)
