@@ -12,7 +12,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import as_floats, as_integer, check_key, check_kind
+from .._checks import as_floats, as_integer, check_key, check_kind, kind_of
 from .._threads import with_one_blas_thread
 from .._typing import Whole
 from ..estimators import VARIANTS
@@ -281,6 +281,8 @@ def evaluate(
         check_data("as_given", as_given)
     if rank is not None:
         rank = as_integer("rank", rank, 0)
+    if progress is not None and not callable(progress):
+        raise ValueError(f"progress must be a function, but it is {kind_of(progress)}")
     sizes = split_sizes(data, *sizes)
     _check(data, sizes, repeats, rank, block)
     units = units_of(data, block)
