@@ -293,6 +293,9 @@ def from_recordings() -> dict[str, Callable]:
     classified = pilot.pilot_data(**arrays | {"targets": targets > 0})
     sizes = pilot.split_sizes(data, n_brain=40, n_task=25, n_test=20)
 
+    def evaluation() -> Any:
+        return pilot.evaluate(data, sizes, 4, key, rank=2)
+
     def read() -> Any:
         with tempfile.TemporaryDirectory() as folder:
             np.savez(Path(folder) / "study.npz", **arrays)
@@ -316,5 +319,10 @@ def from_recordings() -> dict[str, Callable]:
         "pilot.summarise": lambda: pilot.summarise(np.array([0.1, 0.5, np.nan, 0.3])),
         "pilot.encoding_rank": lambda: find("pilot.encoding_rank")(inputs, recordings),
         "pilot.choose_rank": lambda: pilot.choose_rank(data, sizes, 4, key),
-        "pilot.evaluate": lambda: pilot.evaluate(data, sizes, 3, key, rank=2),
+        "pilot.evaluate": lambda: evaluation(),
+        "pilot.judge": lambda: pilot.judge(evaluation()),
+        "pilot.worth_in_labels": lambda: pilot.worth_in_labels(evaluation()),
+        "pilot.chosen_estimator": lambda: pilot.chosen_estimator(evaluation()),
+        "pilot.best_without": lambda: pilot.best_without(evaluation()),
+        "pilot.over_rows": lambda: pilot.over_rows(evaluation().curves, 2, 1),
     }

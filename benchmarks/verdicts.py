@@ -54,7 +54,7 @@ SETTINGS = {
         for exponent in (0.5, 1.0, 1.5)
         for n_brain in (64, 192)
     },
-    "latents": Setting(192, 1.0, 125, 62, 5, True),
+    "latents": Setting(384, 1.0, 250, 125, 10, True),
 }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .style import CATEGORIES, TWO_COLUMNS, grouped, readable_numbers
+from .style import COLOURS, TWO_COLUMNS, grouped, readable_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,7 +18,6 @@ Point = tuple[float, float, float]
 def draw_fit(
     errors: Mapping[str, Point],
     curves: Mapping[str, tuple[Sequence[float], Sequence[Point]]],
-    highlighted: Sequence[str] = (),
 ) -> Figure:
     """Draw the held-out error of every estimator with its interval, and over numbers of labels.
 
@@ -33,8 +32,8 @@ def draw_fit(
 
     - `errors`: by name of the estimator its error, and the ends of its interval. What is NaN is
       left out.
-    - `curves`: by name numbers of labels, and at each an error with its interval.
-    - `highlighted`: names that are drawn in colour; those of `curves` always are.
+    - `curves`: by name, ridge first and then BEFS, numbers of labels, and at each an error with its
+      interval. These names have colours in both pictures.
 
     **Returns**
 
@@ -46,8 +45,7 @@ def draw_fit(
     """
     import matplotlib.pyplot as plt
 
-    names = [*curves, *(name for name in highlighted if name not in curves)]
-    colours = {name: CATEGORIES[place % len(CATEGORIES)] for place, name in enumerate(names)}
+    colours = dict(zip(curves, [*COLOURS.values()][1:], strict=False))
     shown = {name: point for name, point in errors.items() if np.all(np.isfinite(point))}
     height = max(2.8, 0.22 * len(shown) + 0.9)
     figure, (left, right) = plt.subplots(1, 2, figsize=(TWO_COLUMNS, height))

@@ -93,9 +93,10 @@ def left_out(
     taus: Float[Array, " g"],
     free: Float[Array, "m k"] | None,
     folds: Folds | None,
-) -> Float[Array, "g n t"]:
+) -> Float[Array, "g judged t"]:
     """Residuals of rows that were left out, for every τ; targets are centred.
 
+    With folds they come fold by fold, and are 0 where another fold judges a row.
     `free` spans, orthonormally, what is not penalised beside the mean.
     """
     modes = rows.lifted(spectrum.vectors)

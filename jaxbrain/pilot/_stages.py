@@ -86,17 +86,13 @@ def teach(
         # Patterns of channels that the fit explains most of: reduced-rank regression.
         explained = amplitudes.T @ (spectrum.values[:, None] * shrunk)
         patterns = jnp.linalg.eigh(explained)[1][:, ::-1][:, :most]
-        actual = recorded @ patterns
         missed = left_out(rows, spectrum, recorded, tau[None], None, folds)[0]
-        if folds is None:
-            predicted = (recorded - missed) @ patterns
-            gain = jnp.sum(2 * actual * predicted - predicted**2, axis=0)
-        else:
-            # Rows of folds are in order of their own, and repeated ones are 0.
-            flat, counts = folds.rows.ravel(), jnp.asarray(folds.counts.ravel(), x.dtype)[:, None]
-            predicted = (counts * recorded[flat] - missed) @ patterns
-            gain = jnp.sum(counts * (2 * actual[flat] * predicted - predicted**2), axis=0)
-        chosen = 1 + jnp.argmax(jnp.cumsum(gain))
+        # With folds, rows are in their order, and those that another fold judges are 0.
+        judged = recorded
+        if folds is not None:
+            counts = jnp.asarray(folds.counts.ravel(), x.dtype)[:, None]
+            judged = counts * recorded[folds.rows.ravel()]
+        chosen = _rank(judged, judged - missed, most)
         return encoder, encoder @ patterns, chosen, tau / rows.n
 
     both = r[None] if displaced is None else jnp.stack([r, r[displaced]])
@@ -110,14 +106,36 @@ def teach(
         by_chance = x.T @ jr.normal(key_subspace, (len(x), most), x.dtype)
         bases.append(jnp.linalg.qr(by_chance)[0])
         encoders.append(unit_encoder(x.T @ jr.normal(key_encoder, r.shape, x.dtype), x))
-        scaled = rows.inner.T @ spectrum.vectors[:, ::-1]
+        # Of principal components as many as there are channels, by their variance.
+        width = max(most, r.shape[1])
+        scaled = rows.inner.T @ spectrum.vectors[:, ::-1][:, :width]
         lengths = jnp.linalg.norm(scaled[:, :most], axis=0, keepdims=True)
         bases.append(scaled[:, :most] / jnp.where(lengths > 0, lengths, 1.0))
-        encoders.append(unit_encoder(scaled, x))
-        width = max(each.shape[1] for each in encoders)
-        encoders = [jnp.pad(each, ((0, 0), (0, width - each.shape[1]))) for each in encoders]
+        leading = scaled[:, : r.shape[1]]
+        # Channels may be more than components.
+        missing = r.shape[1] - leading.shape[1]
+        encoders.append(unit_encoder(jnp.pad(leading, ((0, 0), (0, missing))), x))
     inside = (jnp.arange(most) < kept).astype(x.dtype)
-    return Taught(jnp.stack(bases) * inside, jnp.stack(encoders), kept, penalty[0])
+    return Taught(jnp.stack(bases) * inside[None, None, :], jnp.stack(encoders), kept, penalty[0])
+
+
+def _rank(recorded: Float[Array, "n p"], predicted: Float[Array, "n p"], most: int) -> Array:
+    """The number of channel patterns whose left-out predictions clearly do more good than harm.
+
+    Clearly is by more than a standard error. Patterns come from one half of the rows and are judged
+    on the other, and the reverse.
+    """
+    half = len(recorded) // 2
+    halves = (recorded[:half], predicted[:half]), (recorded[half:], predicted[half:])
+    gains = []
+    for (r, q), (seen, fit) in (halves, halves[::-1]):
+        together = seen.T @ fit
+        patterns = jnp.linalg.eigh(together + together.T)[1][:, ::-1][:, :most]
+        actual, told = r @ patterns, q @ patterns
+        gains.append(2 * actual * told - told**2)
+    by_row = jnp.concatenate(gains)
+    clear = jnp.sum(by_row, axis=0) - jnp.sqrt(jnp.sum(by_row**2, axis=0))
+    return 1 + jnp.argmax(jnp.cumsum(clear))
 
 
 class Learned(NamedTuple):

@@ -12,7 +12,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import as_floats, as_integer, check_key, check_kind
+from .._checks import as_floats, as_integer, check_key, check_kind, kind_of
 from .._threads import with_one_blas_thread
 from .._typing import Whole
 from ..estimators import VARIANTS
@@ -136,6 +136,9 @@ class Curves(NamedTuple):
       was tested in; NaN where it never was.
     - `units`, shape (rows,): the unit of each labelled row, which no split divides.
     - `design`: where the rows of all splits come from.
+    - `task_places`, shape (repeats, rows): the place of each labelled row among those that a split
+      learns from, of which a point takes so many first; beyond the longest where it is not learned.
+    - `brain_places`, shape (repeats, recorded rows): the same of the brain stage.
     """
 
     cells: tuple[Cell, ...]
@@ -143,6 +146,8 @@ class Curves(NamedTuple):
     row_losses: np.ndarray
     units: np.ndarray
     design: Design
+    task_places: np.ndarray
+    brain_places: np.ndarray
 
     def at(self, estimator: str, n_brain: int, n_task: int) -> int:
         """The place of a point; raises `ValueError` where it is not among the cells."""
@@ -279,6 +284,8 @@ def evaluate(
         check_data("as_given", as_given)
     if rank is not None:
         rank = as_integer("rank", rank, 0)
+    if progress is not None and not callable(progress):
+        raise ValueError(f"progress must be a function, but it is {kind_of(progress)}")
     sizes = split_sizes(data, *sizes)
     _check(data, sizes, repeats, rank, block)
     if data.known_targets is not None:
@@ -299,7 +306,7 @@ def evaluate(
 
     n_draws = -(-repeats // 2)
 
-    def one_draw(number: int) -> tuple[Draw, list[tuple], np.ndarray]:
+    def one_draw(number: int) -> tuple[Draw, list[_Compared], np.ndarray]:
         key_rows, key_controls = jr.split(jr.fold_in(key, number))
         draw = draw_rows(key_rows, sizes, units, block, plan.n_longest)
         taught = _teach(arrays, key_controls, draw.brain, draw.displaced, plan.rows)
@@ -313,14 +320,16 @@ def evaluate(
 
     cells = _cells(plan.rows, sizes, raw is not None)
     sums, counts = np.zeros((len(cells), len(units.task))), np.zeros(len(units.task))
-    compared, ranks = [], []
+    compared, ranks, places = [], [], []
     # One after the other: programs that run beside each other can block each other for good on a
     # CPU with few cores.
     for number in range(n_draws):
         draw, found, kept = one_draw(number)
         ranks.append(kept)
-        for test, each in zip(draw.test, found, strict=True):
+        of_brain = _places(draw.brain, len(units.brain))
+        for task, test, each in zip(draw.task, draw.test, found, strict=True):
             if len(compared) < repeats:
+                places.append((_places(task, len(units.task)), of_brain))
                 compared.append(each._replace(losses=None))
                 sums[:, test] += each.losses
                 counts[test] += 1
@@ -331,7 +340,12 @@ def evaluate(
     )
     errors = np.stack([each.errors for each in compared], axis=1)
     curves = Curves(
-        cells, np.stack([each.curve for each in compared], axis=1), losses, units.task, design
+        cells,
+        np.stack([each.curve for each in compared], axis=1),
+        losses,
+        units.task,
+        design,
+        *map(np.stack, zip(*places, strict=True)),
     )
     return Evaluation(
         errors,
@@ -351,6 +365,13 @@ def _progress_of(
     if progress is None:
         return None
     return lambda done, of: progress(place * of + done, count * of)
+
+
+def _places(rows: np.ndarray, count: int) -> np.ndarray:
+    """Where each row comes among these; beyond all of them where it does not."""
+    places = np.full(count, count, np.int32)
+    places[rows] = np.arange(len(rows))
+    return places
 
 
 def _check(data: PilotData, sizes: SplitSizes, repeats: int, rank: int | None, block: int) -> None:
@@ -502,7 +523,6 @@ def _compare(
     bases = jnp.concatenate([full.basis, *(each.basis for each in fewer)])
     encoders = jnp.concatenate([full.encoder, *narrow])
     task, scale, alone, within, banded = learned(n, bases, encoders)
-    of_source = dict(zip(_SOURCES, range(len(_SOURCES)), strict=True))
 
     def of(variant: Variant) -> tuple[Array, Array]:
         if variant.source is None and variant.n_penalties == 0:
@@ -513,7 +533,7 @@ def _compare(
         found = banded if _BANDED in (variant.name, variant.control_of) else within.one
         if found is within.one and variant.n_penalties == 2:
             found = within.two
-        place = of_source[variant.source]
+        place = _SOURCES.index(variant.source)
         return found.missed[place], found.score[place]
 
     missed, scores = zip(*(of(variant) for variant in _COMPARED), strict=True)
@@ -523,9 +543,9 @@ def _compare(
         points += [each.missed[place] * scale for each in (within.one, within.two, banded)]
     for size in plan.task_sizes:
         # A rank that task rows cannot tell the worth of is none.
-        few = jnp.arange(plan.most) < max(size // 2, 1)
+        few = (jnp.arange(plan.most) < max(size // 2, 1)).astype(scale.dtype)
         _, scale_there, alone_there, one, band = learned(
-            size, full.basis[:1] * few, full.encoder[:1]
+            size, full.basis[:1] * few[None, None, :], full.encoder[:1]
         )
         points += [alone_there.missed * scale_there]
         points += [each.missed[0] * scale_there for each in (one.one, one.two, band)]

@@ -72,20 +72,20 @@ def over_rows(curves: Curves, first: Whole, second: Whole | None = None) -> Summ
         return Summary(math.nan, math.nan, math.nan, int(np.sum(~np.isfinite(gap))))
     design = curves.design
     units, of_test = _of_test_rows(losses[tested], curves.units[tested])
-    within, between, settled = _components(gap)
+    within, _, settled = _components(gap)
     # A row's variance by itself, with its neighbours.
     of_row = of_test * tested.sum()
     left = design.task_rows - (design.n_brain if design.shared_rows else 0)
     within = max(within - of_row * (1 / design.n_test - 1 / left), 0.0)
-    between = max(between - of_row * (1 / left - 1 / design.task_rows), 0.0)
     points = [curves.cells[place] for place in (first, second) if place is not None]
     n_task = max(point.n_task for point in points)
     pairs = max(len(gap) // 2, 2)
+    of_task = _first_order(gap, curves.task_places < n_task, within)
     parts = [
         (settled, pairs - 1),
         (of_test, units - 1),
-        (within * _odds(n_task, design.task_rows), pairs),
-        (_of_brain_rows(curves, first, second, between), pairs - 1),
+        (of_task, pairs),
+        (_of_brain_rows(curves, first, second), pairs - 1),
     ]
     half = _half_interval([part for part in parts if part[0] > 0])
     mean = float(np.mean(gap))
@@ -104,10 +104,26 @@ def _half_interval(parts: list[tuple[float, int]]) -> float:
     return float(stdtrit(max(freedom, 1.0), 0.975)) * math.sqrt(variance)
 
 
-def _odds(n: int, rows: int) -> float:
-    """Of V n/N to the V (1 − n/N) that splits show; rows used up show almost nothing."""
-    share = min(n / rows, 0.9)
-    return share / (1 - share)
+def _first_order(gap: np.ndarray, members: np.ndarray, shown: float) -> float:
+    """V n/N of a role, where splits show no more than V (1 − n/N) and what averages out.
+
+    Splits whose rows overlap more than others are more alike, by what single rows do. The rest of
+    what splits show is of their combinations, which differ from split to split. To the estimate
+    comes half its standard error, so that few splits do not promise too much.
+    """
+    share = float(members.mean())
+    if not 0 < share < 0.95:
+        # Rows that are always used show nothing of what others would do.
+        return shown if share else 0.0
+    bound = shown * share / (1 - share)
+    count = len(gap)
+    centred = gap - gap.mean()
+    overlap = members.astype(float) - share
+    overlap = overlap @ overlap.T / count**2 / (1 - share) ** 2
+    np.fill_diagonal(overlap, 0.0)
+    found = float(centred @ overlap @ centred)
+    error = float(np.mean(centred**2)) * math.sqrt(2 * float(np.sum(overlap**2)))
+    return min(max(found, 0.0) + error / 2, bound)
 
 
 def _components(gap: np.ndarray) -> tuple[float, float, float]:
@@ -131,32 +147,46 @@ def _of_test_rows(losses: np.ndarray, units: np.ndarray) -> tuple[int, float]:
     return count, float(np.sum(sums**2)) / len(losses) ** 2 * count / (count - 1)
 
 
-def _of_brain_rows(curves: Curves, first: int, second: int | None, between: float) -> float:
-    """What other recordings would change; from fewer of them, where all are always used."""
-    design = curves.design
-    cells = [None if place is None else curves.cells[place] for place in (first, second)]
-    sizes = [0 if cell is None else cell.n_brain for cell in cells]
-    if max(sizes) <= 0.75 * design.brain_rows:
-        return between * _odds(max(sizes), design.brain_rows)
-    fewer = []
-    for cell, place in zip(cells, (first, second), strict=True):
-        if cell is None or place is None or not cell.n_brain:
-            fewer.append((place, 0))
-            continue
-        other = [
-            (number, each.n_brain)
-            for number, each in enumerate(curves.cells)
-            if each.estimator == cell.estimator
-            and each.n_task == cell.n_task
-            and 0 < each.n_brain <= 0.75 * design.brain_rows
-        ]
-        fewer.append(max(other, key=lambda pair: pair[1], default=(place, 0)))
-    size = max(number for _, number in fewer)
-    if not size:
-        return between * _odds(max(sizes), design.brain_rows)
-    gap = curves.errors[fewer[0][0]]
-    if fewer[1][0] is not None:
-        gap = gap - curves.errors[fewer[1][0]]
-    _, between, _ = _components(gap)
-    # What n rows cause falls with n.
-    return between / (1 - size / design.brain_rows) * size / design.brain_rows
+def _of_brain_rows(curves: Curves, first: int, second: int | None) -> float:
+    """What other recordings would change; from fewer of them, where all are always used.
+
+    What a control makes of the brain rows is chance, and its mean is what counts: ridge stands for
+    it, which knows of the other rows what it knows.
+    """
+    from .comparison import CONTROLS
+
+    design, cells = curves.design, curves.cells
+
+    def place_of(place: int) -> int:
+        cell = cells[place]
+        if not cell.n_brain or cell.estimator in CONTROLS:
+            return place
+        return curves.at("ridge", 0, cell.n_task)
+
+    places = [place_of(place) for place in (first, second) if place is not None]
+    size = max(cells[place].n_brain for place in places)
+    if size > 0.75 * design.brain_rows:
+        fewer = [_with_fewer(curves, place) for place in places]
+        if fewer != places:
+            # What n rows cause falls with n, and their share of all grows as much.
+            places, size = fewer, max(cells[place].n_brain for place in fewer)
+    gap = curves.errors[places[0]]
+    gap = gap if second is None else gap - curves.errors[places[1]]
+    count = len(gap) // 2 * 2
+    means = gap[:count].reshape(-1, 2).mean(axis=1)
+    if not size or len(means) < 2:
+        return 0.0
+    return _first_order(means, curves.brain_places[:count:2] < size, _components(gap)[1])
+
+
+def _with_fewer(curves: Curves, place: int) -> int:
+    """The place of the same estimator with most recordings of those that leave some out."""
+    cell, most = curves.cells[place], 0.75 * curves.design.brain_rows
+    others = [
+        (each.n_brain, number)
+        for number, each in enumerate(curves.cells)
+        if each.estimator == cell.estimator
+        and each.n_task == cell.n_task
+        and 0 < each.n_brain <= most
+    ]
+    return max(others)[1] if others else place

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -128,10 +129,11 @@ def worth_in_labels(
     """Tell how many more labels do as much as these recordings.
 
     Ridge regression was measured at several numbers of labels. Where its curve comes down to the
-    error of the estimator with recordings, one reads off the labels that it takes. Between measured
-    numbers the curve is interpolated and never rises. Beyond them a power law with an offset goes
-    on, and the answer says so. Where another predictor without recordings is clearly better than
-    ridge, labels are counted from where ridge is as good as that one, in proportion.
+    error of the estimator with recordings, one reads off the labels that it takes. The curve is a
+    power law with an offset, and what that leaves of the measured errors, interpolated. It never
+    rises. Beyond the measured numbers the law goes on, and the answer says so. Where another
+    predictor without recordings is clearly better than ridge, labels are counted from where ridge
+    is as good as that one, in proportion.
 
     >>> import jax, numpy as np
     >>> from jaxbrain.pilot import evaluate, pilot_data, split_sizes, worth_in_labels
@@ -228,13 +230,11 @@ def _crossing(numbers: np.ndarray, gaps: np.ndarray, halves: np.ndarray) -> floa
     """The labels at which a falling gap meets `halves`; 0 before all, infinite beyond."""
     if not np.all(np.isfinite(gaps)) or not np.all(np.isfinite(halves)):
         return math.nan
-    first, last = numbers[0], numbers[-1]
-    grid = np.geomspace(first / _FURTHEST, last * _FURTHEST, 2_000)
+    grid = np.geomspace(numbers[0] / _FURTHEST, numbers[-1] * _FURTHEST, 2_000)
     law = _power_law(numbers, gaps)
-    values = np.interp(np.log(grid), np.log(numbers), gaps - halves)
-    before, after = grid < first, grid > last
-    values[before] = gaps[0] - halves[0] + law(grid[before]) - law(first)
-    values[after] = gaps[-1] - halves[-1] + law(grid[after]) - law(last)
+    # What the law leaves of the measured points is interpolated, and stays beyond them.
+    left = np.interp(np.log(grid), np.log(numbers), gaps - halves - law(numbers))
+    values = np.minimum.accumulate(law(grid) + left)
     below = np.flatnonzero(values <= 0)
     if not len(below):
         return math.inf
@@ -245,7 +245,7 @@ def _crossing(numbers: np.ndarray, gaps: np.ndarray, halves: np.ndarray) -> floa
     return float(grid[at - 1] * (grid[at] / grid[at - 1]) ** share)
 
 
-def _power_law(numbers: np.ndarray, gaps: np.ndarray):
+def _power_law(numbers: np.ndarray, gaps: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """The curve a + b n^-c nearest to these points, b and c at least 0."""
     fits = []
     for exponent in np.linspace(0.1, 2.0, 39):

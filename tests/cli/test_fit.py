@@ -71,7 +71,7 @@ def test_recordings_that_show_where_the_task_is_not_are_told_apart(capsys, tmp_p
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(400, 12))
     recordings = inputs[:, :2] @ rng.normal(size=(2, 20)) + 0.5 * rng.normal(size=(400, 20))
-    options = ("--n-brain", "200", "--n-task", "20", "--repeats", "40", "--rank", "2", "--json")
+    options = ("--n-brain", "200", "--n-task", "20", "--repeats", "100", "--rank", "2", "--json")
     said = {}
     for first in (0, 2):
         targets = inputs[:, first : first + 2] @ rng.normal(size=(2, 2))

@@ -24,6 +24,7 @@ import xarray
 import jaxbrain as jb
 from jaxbrain import estimators, simulation, store
 from jaxbrain import pilot as jp
+from tests.helpers.evaluations import evaluation
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
@@ -34,6 +35,7 @@ P = jb.Problem.isotropic(64, 6, 0.5, 0.1, 0.54)
 MODEL = jb.LinearGaussianModel(np.eye(6, 2), np.eye(5, 2), 0.1, 0.1, np.ones(6), task_noise=1.0)
 DATA = jp.pilot_data(inputs=X, recordings=R, targets=Y)
 SIZES = jp.SplitSizes(20, 10, 5)
+EVALUATION = evaluation(0.02)
 SHIFT = jb.BlockShift(0.5, 1.0, 1.0)
 MODALITY = jb.Modality(P, 1.0)
 OBJECTIVE = jb.LeaveOneOut(X, Y)
@@ -166,7 +168,13 @@ CALLS = {
     ),
     jp.average_repeats: dict(data=DATA, by="inputs"),
     jp.class_indicators: dict(data=DATA),
-    jp.evaluate: dict(data=DATA, sizes=SIZES, repeats=2, key=KEY, rank=2, block=1, as_given=None),
+    jp.evaluate: dict(data=DATA, sizes=SIZES, repeats=2, key=KEY, rank=2, block=1, as_given=None,
+                     progress=None),
+    jp.over_rows: dict(curves=EVALUATION.curves, first=2, second=1),
+    jp.chosen_estimator: dict(evaluation=EVALUATION),
+    jp.best_without: dict(evaluation=EVALUATION),
+    jp.judge: dict(evaluation=EVALUATION),
+    jp.worth_in_labels: dict(evaluation=EVALUATION, estimator="befs", n_brain=100, n_task=50),
     jp.choose_rank: dict(data=DATA, sizes=SIZES, repeats=2, key=KEY, block=1),
     jp.encoding_rank: dict(inputs=X, recordings=R, ridge=1.0),
     jp.principal_components: dict(data=DATA, components=3),

@@ -12,8 +12,8 @@ from tests.helpers.studies import INPUTS, RECORDINGS, TARGETS, run_of_a_scanner,
 @pytest.mark.parametrize(
     ("sizes", "said"),
     [
-        ({"n_brain": 10}, "n_brain = 10 rows cannot teach"),
-        ({"n_brain": 70}, "only 60 recorded rows: pass 14 to 53"),
+        ({"n_brain": 7}, "n_brain = 7 rows are too few to encode"),
+        ({"n_brain": 70}, "only 60 recorded rows: pass 8 to 53"),
         ({"n_task": 3}, "too few to choose a penalty"),
         ({"n_test": 1}, "too few to test"),
         ({"n_brain": 30, "n_task": 20, "n_test": 20}, "only 30 rows left"),
