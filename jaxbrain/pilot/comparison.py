@@ -35,11 +35,18 @@ from .splits import SplitSizes, _slack, split_sizes
 from .transformations import standardiser
 
 _BANDED = "banded_ridge"
-_BAND = "predicted recordings are a second band of features"
 # No recordings of a user's hold the true subspace of a model.
 # What the inputs' own spectrum does, their leading components show.
 _COMPARED = (
-    *(v for v in VARIANTS if v.source != "model" and v.learns == "subspace"),
+    *(variant for variant in VARIANTS if variant.source != "model"),
+    Variant(
+        f"random_{_BANDED}",
+        "Takes channels drawn at random for a second band of features.",
+        "chance",
+        2,
+        _BANDED,
+        learns="encoder",
+    ),
     Variant(
         "leading_components",
         "Shrinks the weights outside of the leading principal components of the inputs.",
@@ -54,21 +61,13 @@ _COMPARED = (
         2,
         "befs_two_penalties",
     ),
-    Variant(_BANDED, f"Ridge, to which {_BAND}.", "recordings", 2),
-    Variant(f"random_{_BANDED}", f"The same of random channels: {_BAND}.", "chance", 2, _BANDED),
-    Variant(
-        f"shuffled_recordings_{_BANDED}",
-        f"The same of shuffled recordings: {_BAND}.",
-        "shuffled recordings",
-        2,
-        _BANDED,
-    ),
     Variant(
         f"leading_components_{_BANDED}",
-        "The same of the principal components of the inputs, by their variance.",
+        "Takes principal components of the inputs, by their variance, for a second band.",
         "inputs",
         2,
         _BANDED,
+        learns="encoder",
     ),
 )
 _SOURCES = ("recordings", "shuffled recordings", "chance", "inputs")
@@ -331,7 +330,7 @@ def evaluate(
             if len(compared) < repeats:
                 places.append((_places(task, len(units.task)), of_brain))
                 compared.append(each._replace(losses=None))
-                sums[:, test] += each.losses
+                sums[:, test] += np.asarray(each.losses)
                 counts[test] += 1
     with np.errstate(invalid="ignore", divide="ignore"):
         losses = np.where(counts > 0, sums / counts, np.nan)
@@ -530,7 +529,7 @@ def _compare(
             return missed, jnp.full((), jnp.nan, missed.dtype)
         if variant.source is None:
             return alone.missed, alone.score
-        found = banded if _BANDED in (variant.name, variant.control_of) else within.one
+        found = banded if variant.learns == "encoder" else within.one
         if found is within.one and variant.n_penalties == 2:
             found = within.two
         place = _SOURCES.index(variant.source)

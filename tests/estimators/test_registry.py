@@ -93,15 +93,25 @@ def test_every_control_is_the_control_of_the_same_estimator_on_another_subspace(
 
 def test_the_lists_of_other_rooms_are_those_of_the_registry():
     assert len({variant.name for variant in VARIANTS}) == len(VARIANTS)
-    components = ("leading_components", "leading_components_two_penalties")
-    names = tuple(v.name for v in VARIANTS if v.name != "oracle" and v.learns == "subspace")
-    assert names + components == jb.pilot.ESTIMATORS
+    names = tuple(variant.name for variant in VARIANTS if variant.name != "oracle")
+    assert jb.pilot.ESTIMATORS == (
+        *names,
+        "random_banded_ridge",
+        "leading_components",
+        "leading_components_two_penalties",
+        "leading_components_banded_ridge",
+    )
     assert jb.pilot.CONTROLS == {
         "befs": ("random_subspace", "shuffled_recordings", "leading_components"),
         "befs_two_penalties": (
             "random_subspace_two_penalties",
             "shuffled_recordings_two_penalties",
             "leading_components_two_penalties",
+        ),
+        "banded_ridge": (
+            "shuffled_recordings_banded_ridge",
+            "random_banded_ridge",
+            "leading_components_banded_ridge",
         ),
     }
     assert SUBSPACES == ("befs", "random_subspace", "shuffled_recordings", "oracle")
