@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..models import LinearGaussianModel, Problem
-from ..theory import optimal_penalties
+from ..theory import optimal_penalties, optimal_penalty
 from ._grids import Grids
 from ._spectrum_table import Ratios
+from ._stages import Stages
 from .finite_labels import Cells
 
 # Grids of the rule "empirical", in units of the best penalty of ridge regression on a task that
@@ -51,9 +52,10 @@ class Scales(NamedTuple):
 
 
 def pairs_of(
-    model: LinearGaussianModel | Problem, grids: Grids, scales: Scales, n_penalties: int
+    model: LinearGaussianModel | Problem, grids: Grids, scales: Scales, stages: Stages | None
 ) -> Pairs:
-    """The penalties of each cell."""
+    """The penalties of each cell; a user's own estimator, which has no stages, has one."""
+    n_penalties = 1 if stages is None else stages.n_penalties
     n = grids.n_task[None, :, None]
     shape = len(grids.n_brain), len(grids.n_task)
     inside = np.zeros(1) if grids.inside_penalty is None else grids.inside_penalty
@@ -62,7 +64,7 @@ def pairs_of(
         outside = scales.penalty / n * (_OUTSIDE_OF_TWO if two else _OUTSIDE)
         inside = scales.penalty / n * _INSIDE_OF_TWO if two else np.zeros((1, 1, 1))
     elif grids.rule == "optimal":
-        outside, inside = _optimal(model, grids, n_penalties)
+        outside, inside = _optimal(model, grids, stages)
     elif grids.rule == "schedule":
         outside, inside = grids.penalty[:, :, None], np.broadcast_to(inside, shape)[:, :, None]
     else:
@@ -71,16 +73,20 @@ def pairs_of(
 
 
 def _optimal(
-    model: LinearGaussianModel | Problem, grids: Grids, n_penalties: int
+    model: LinearGaussianModel | Problem, grids: Grids, stages: Stages | None
 ) -> tuple[np.ndarray, np.ndarray]:
     problem = model.problem() if isinstance(model, LinearGaussianModel) else model
-    plain = problem.geometry is None and not np.any(grids.encoding_penalty) and n_penalties == 2
-    if not plain:
+    if stages is None or stages.is_graded or len(grids.encoding_penalty) > 1:
         raise ValueError(
-            "penalty 'optimal' is a closed form, which knows BEFS on white inputs alone: pass "
+            "penalty 'optimal' is a closed form, which knows BEFS at one encoding_penalty: pass "
             "'empirical' or a grid of penalties"
         )
-    best = optimal_penalties(problem, grids.n_brain[:, None] * 1.0, grids.n_task[None] * 1.0)
+    study = problem, grids.n_brain[:, None] * 1.0, grids.n_task[None] * 1.0
+    encoding = float(grids.encoding_penalty[0])
+    if stages.n_penalties == 1:
+        outside = optimal_penalty(*study, encoding_penalty=encoding)
+        return np.asarray(outside, float)[:, :, None], np.zeros((1, 1, 1))
+    best = optimal_penalties(*study, encoding_penalty=encoding)
     outside, inside = (np.asarray(x, float)[:, :, None] for x in best)
     return outside, inside
 

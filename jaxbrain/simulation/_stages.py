@@ -7,9 +7,6 @@ from typing import NamedTuple
 from .._checks import check_choice
 from ..estimators import VARIANTS, find_variant
 
-# Their first stage learns weights that predict recordings, not a subspace.
-GRADED = {"banded_ridge": "recordings", "shuffled_recordings_banded_ridge": "shuffled recordings"}
-
 
 class Stages(NamedTuple):
     """Static: one program for each."""
@@ -21,9 +18,7 @@ class Stages(NamedTuple):
     n_penalties: int
 
 
-NAMES = tuple(
-    dict.fromkeys([*(one.name for one in VARIANTS if one.source and one.n_penalties), *GRADED])
-)
+NAMES = tuple(one.name for one in VARIANTS if one.source and one.n_penalties)
 """All estimators of sweeps that take a subspace, or an encoder."""
 
 WITH_REDUCED_DRAWS = (
@@ -40,8 +35,6 @@ WITH_REDUCED_DRAWS = (
 def stages_of(name: str) -> Stages:
     """Raises `ValueError` that lists the names there are."""
     check_choice("estimator", name, NAMES)
-    if name in GRADED:
-        return Stages(GRADED[name], True, 2)
     variant = find_variant(name)
     assert variant.source is not None
-    return Stages(variant.source, False, variant.n_penalties)
+    return Stages(variant.source, variant.learns == "encoder", variant.n_penalties)

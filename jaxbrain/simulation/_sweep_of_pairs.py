@@ -51,7 +51,7 @@ def simulate(
     root = _test_root(model, shift, white)
     scales = Scales(np.asarray(variances, float), float(model.task_power), float(model.task_noise))
     stages = None if callable(estimator) else stages_of(estimator)
-    pairs = pairs_of(model, grids, scales, 1 if stages is None else stages.n_penalties)
+    pairs = pairs_of(model, grids, scales, stages)
     outside, inside = pairs.used
     is_graded = stages is not None and stages.is_graded
     wide = d + (p if is_graded else 0)

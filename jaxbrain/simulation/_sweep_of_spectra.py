@@ -114,7 +114,7 @@ def simulate(
         float(jnp.sum(coloured.weights**2)),
         float(coloured.task_noise),
     )
-    pairs = pairs_of(model, grids, scales, stages.n_penalties)
+    pairs = pairs_of(model, grids, scales, stages)
     outside, inside = pairs.used
     rank = columns_of_encoder(dimensions) if stages.is_graded else dimensions.latents
     labels = np.broadcast_to(grids.n_task[None, :, None, None], outside.shape)

@@ -94,13 +94,13 @@ def test_every_control_is_the_control_of_the_same_estimator_on_another_subspace(
 def test_the_lists_of_other_rooms_are_those_of_the_registry():
     assert len({variant.name for variant in VARIANTS}) == len(VARIANTS)
     names = tuple(variant.name for variant in VARIANTS if variant.name != "oracle")
-    assert jb.pilot.ESTIMATORS == (
+    assert (
         *names,
         "random_banded_ridge",
         "leading_components",
         "leading_components_two_penalties",
         "leading_components_banded_ridge",
-    )
+    ) == jb.pilot.ESTIMATORS
     assert jb.pilot.CONTROLS == {
         "befs": ("random_subspace", "shuffled_recordings", "leading_components"),
         "befs_two_penalties": (

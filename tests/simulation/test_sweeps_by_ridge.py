@@ -225,7 +225,10 @@ def as_users_run_it():
         (dict(estimator="befs"), "inside_penalty: this estimator has a single penalty"),
         (dict(penalty=[[1.0, 2.0]]), r"penalty must be a list .* of shape \(1, 1\)"),
         (dict(penalty=[[1.0]], inside_penalty=[[np.nan]]), "inside_penalty holds NaN"),
-        (dict(penalty="optimal", inside_penalty=None), "penalty 'optimal' is a closed form"),
+        (
+            dict(penalty="optimal", inside_penalty=None, estimator="banded_ridge"),
+            "penalty 'optimal' is a closed form",
+        ),
         (dict(estimator="lasso"), "estimator must be"),
         (dict(estimator="shuffled_recordings_two_penalties"), "method='data'"),
         (dict(shift=np.eye(D)), "method='data'"),
