@@ -13,14 +13,10 @@ import jax
 
 from ...models import Problem, presets
 from ..errors import UserError, flag
-from .features import read_features
+from .spectrum import memory_of_directions, problem_table, read_encoding_penalty
 from .toml import (
     LARGEST,
-    PROBLEM,
     SPECTRUM,
-    SPECTRUM_RANGES,
-    between,
-    check_problem_table,
     described_problem,
     dimension,
     number,
@@ -49,7 +45,6 @@ _TOP_LEVEL = (
     "misalignment",
     "encoding_penalty",
 )
-_OF_FEATURES = ("exponent", "input_dim")
 
 
 @dataclass(frozen=True)
@@ -134,11 +129,15 @@ def read_study(
         numbers["misalignment"] = share(said["misalignment"], settings["misalignment"], problems)
     encoding = None
     if "encoding_penalty" in settings:
-        said_encoding = said["encoding_penalty"]
-        encoding = _encoding_penalty(said_encoding, settings["encoding_penalty"], problems)
+        encoding = read_encoding_penalty(
+            said["encoding_penalty"],
+            settings["encoding_penalty"],
+            problems,
+            typed="encoding_penalty" in given,
+        )
     table = {}
     if described is not None:
-        table = _problem_table(described, spectrum, config, max_gigabytes, problems)
+        table = problem_table(described, spectrum, config, max_gigabytes, problems)
     elif content is not None:
         problems += [
             f"{flag(name)} is about inputs that a file describes in [problem], and a preset has "
@@ -146,14 +145,13 @@ def read_study(
             for name in spectrum
         ]
     if only_white is not None:
-        colours = {f"{said['preset']} {preset}": preset == "images"}
-        colours |= {f"{config}: [problem] {name}": name in table for name in SPECTRUM}
-        colours[said["encoding_penalty"]] = encoding not in (None, 0.0)
+        not_white = [f"{said['preset']} = {preset}"] if preset == "images" else []
+        not_white += [f"{config}: [problem] {name}" for name in SPECTRUM if name in table]
+        not_white += [said["encoding_penalty"]] if encoding not in (None, 0.0) else []
         problems += [
-            f"{name}: `jaxbrain {only_white}` is for white inputs that are learned from without "
-            "an encoding penalty; `jaxbrain worth` takes it"
-            for name, is_there in colours.items()
-            if is_there
+            f"{name} is not for `jaxbrain {only_white}`, which takes white inputs and learns from "
+            "recordings without a penalty: `jaxbrain worth` takes it"
+            for name in not_white
         ]
     if described is not None:
         problems += [
@@ -209,14 +207,8 @@ def read_study(
 
     if content is not None:
         problems += too_few(input_dim, latent_dim)
-    if is_coloured and input_dim is not None and latent_dim is not None:
-        needed = _bytes_of_geometry(input_dim, latent_dim)
-        if needed > 1e9 * max_gigabytes:
-            problems.append(
-                f"a spectrum of {input_dim} inputs and {latent_dim} latents takes some "
-                f"{needed / 1e9:.2g} GB, more than --max-gigabytes {max_gigabytes:g}: describe "
-                "fewer, or allow more"
-            )
+    if (is_coloured or encoding != 0) and input_dim is not None and latent_dim is not None:
+        problems += memory_of_directions(input_dim, latent_dim, max_gigabytes)
     if problems:
         raise UserError(problems)
 
@@ -249,70 +241,3 @@ def preset_problem(preset: str, task: dict[str, float]) -> Problem:
 @partial(jax.jit, static_argnames="preset")
 def _summary(preset: str, settings: dict[str, Any]) -> Problem:
     return getattr(presets, preset)(**settings).problem()
-
-
-def _encoding_penalty(said: str, value: Any, problems: list[str]) -> float | Literal["optimal"]:
-    """A penalty, or the word for the best one; NaN after a fault."""
-    if value == "optimal":
-        return "optimal"
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            problems.append(f"{said} must be a number or optimal, but it is {shown(value)}")
-            return math.nan
-    return number(said, value, problems, zero_allowed=True)
-
-
-def _problem_table(
-    table: Any,
-    given: dict[str, Any],
-    config: Path | None,
-    max_gigabytes: float,
-    problems: list[str],
-) -> dict[str, Any]:
-    """A table [problem] with what options say of its spectrum; `features` become their rows."""
-    if not isinstance(table, dict):
-        problems.append(f"{config}: problem must be a table: [problem]")
-        return {}
-    where = f"{config}: [problem]"
-    table = only_known(table, (*PROBLEM, *SPECTRUM), where, problems)
-    said = {name: flag(name) if name in given else f"{where} {name}" for name in SPECTRUM}
-    if "features" in given:
-        # They take precedence over what the file says of inputs.
-        table = {name: part for name, part in table.items() if name not in _OF_FEATURES}
-    table |= given
-    has_features = "features" in table
-    sizes = ("latent_dim",) if has_features else ("input_dim", "latent_dim")
-    described = {name: part for name, part in table.items() if name not in SPECTRUM}
-    check_problem_table(described, sizes, where, problems)
-    for name, (low, high) in SPECTRUM_RANGES.items():
-        if name in table:
-            described[name] = between(said[name], table[name], low, high, problems)
-    if has_features:
-        problems += [
-            f"{said['features']} says what the inputs are: leave out {name}"
-            for name in _OF_FEATURES
-            if name in table
-        ]
-    elif "exponent" not in table:
-        problems += [
-            f"{said[name]} needs inputs that are not white: give an exponent, or features"
-            for name in ("latent_alignment", "task_alignment")
-            if name in table
-        ]
-    if has_features:
-        path, known = table["features"], said["features"]
-        described["features"] = None
-        if not isinstance(path, str | Path) or not str(path):
-            problems.append(f"{known} must be the name of a file, but it is {shown(path)}")
-        else:
-            # A file that another one names lies beside it.
-            folder = Path() if "features" in given or config is None else config.parent
-            described["features"] = read_features(folder / path, known, max_gigabytes, problems)
-    return described
-
-
-def _bytes_of_geometry(input_dim: int, latent_dim: int) -> float:
-    """Memory of the directions of latents and of what is kept of them, roughly."""
-    return 8.0 * (6 * input_dim * latent_dim + 30 * latent_dim**2 + 60 * input_dim)

@@ -29,11 +29,6 @@ _CHANNELS = ("latent_noise", "recording_noise", "gain")
 PROBLEM = (*_DIMENSIONS, *_CHANNELS, "encoding_noise")
 SPECTRUM = ("exponent", "features", "latent_alignment", "task_alignment")
 """How the variance of inputs that are not white falls, and where brain and task lie in it."""
-SPECTRUM_RANGES = {
-    "exponent": (0, 10),
-    "latent_alignment": (-10, 10),
-    "task_alignment": (-10, 10),
-}
 
 
 def read_toml(path: Path, problems: list[str]) -> dict[str, Any] | None:
