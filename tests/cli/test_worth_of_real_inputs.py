@@ -5,6 +5,7 @@ Studies are of the size of those in tests/theory/test_any_covariance.py, whose p
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,35 +135,32 @@ def test_the_curves_reach_below_the_inputs(monkeypatch, problem):
 def test_features_lie_beside_the_study_that_names_them(tmp_path, monkeypatch):
     rows = np.random.default_rng(0).normal(size=(300, 8)) / np.arange(1, 9)
     np.save(tmp_path / "seen.npy", rows.astype(np.float32))
-    config = written(tmp_path, FEATURES)
+    written(tmp_path, FEATURES)
     expected = jb.Problem.from_features(rows, 3, 1.0, 0.2, 0.5)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    named, typed = (
-        read_study(tmp_path / "study.toml", {}),
-        # Typed, it is a file of where you are, and says what the inputs are.
-        read_study(
-            tmp_path / written(tmp_path, REAL, "other.toml"),
-            {"features": (tmp_path / "seen.npy").relative_to(elsewhere, walk_up=True)}
-            if hasattr(tmp_path, "walk_up")
-            else {"features": tmp_path / "seen.npy"},
-        ),
-    )
+    named = read_study(Path("..", "study.toml"), {})
+    # Typed, it is a file of where you are, and takes precedence over what the study says of inputs.
+    (tmp_path / "seen.npy").rename("seen.npy")
+    typed = read_study(Path(written(tmp_path, REAL)), {"features": Path("seen.npy")})
     for study in (named, typed):
         assert study.problem.input_dim == 8
         found, known = (p.geometry.variances for p in (study.problem, expected))
         np.testing.assert_allclose(found, known, rtol=1e-5)
         assert (study.n_brain, study.encoding_penalty) == (60, 0.1)
-    del config
 
 
 def test_defaults_of_studies_that_are_not_white(monkeypatch, tmp_path, problem):
-    monkeypatch.setattr(
-        "jaxbrain.cli.input.study.preset_problem", lambda preset, task: (preset, task)
-    )
+    asked = []
+
+    def preset_problem(*what):
+        asked.append(what)
+        return problem
+
+    monkeypatch.setattr("jaxbrain.cli.input.study.preset_problem", preset_problem)
     study = read_study(None, {"preset": "images", "misalignment": 0.3})
-    assert study.problem == ("images", {"misalignment": 0.3})
+    assert asked == [("images", {"misalignment": 0.3})]
     assert (study.n_brain, study.n_task, study.encoding_penalty) == (500, 250, "optimal")
     text = REAL.replace("n_brain = 60\nn_task = 40", "").replace("encoding_penalty = 0.1", "")
     study = read_study(tmp_path / written(tmp_path, text), {})
@@ -188,7 +186,7 @@ def test_every_fault_of_a_spectrum_is_told_at_once(capsys, tmp_path):
     text = REAL.replace("exponent = 1.0", 'exponent = 11\nlatent_alignment = "strong"')
     text = text.replace("= 0.1", '= "best"').replace("n_brain = 60", "n_brain = 3")
     config = written(tmp_path, text + "task_alignment = nan\n")
-    said = refused(capsys, "worth", config, "--what-if", "--task-snr", "-1").splitlines()
+    said = refused(capsys, "worth", config, "--task-snr", "-1").splitlines()
     where = f"jaxbrain: {config}: "
     assert sorted(said) == sorted(
         [
@@ -206,7 +204,7 @@ def test_every_fault_of_a_spectrum_is_told_at_once(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("text", "arguments", "said"),
     [
-        (REAL, ("--what-if",), "--what-if is for white inputs"),
+        (REAL, ("--what-if",), "[problem] exponent is not for `jaxbrain worth --what-if`, which"),
         (REAL, ("--encoding-penalty", "some"), "--encoding-penalty must be a number or optimal"),
         (REAL, ("--encoding-penalty", "-1"), "--encoding-penalty must be at least 0, but it is -1"),
         (REAL, ("--encoding-penalty", "inf"), "--encoding-penalty must be at most 1e+15"),
@@ -289,7 +287,7 @@ def test_commands_for_white_inputs_refuse_others_by_name(capsys, tmp_path):
         ]
         preset = written(tmp_path, 'preset = "images"', "preset.toml")
         said = refused(capsys, command, preset, *options)
-        assert f"preset = images is not for `jaxbrain {command}`" in said
+        assert f"preset images is not for `jaxbrain {command}`" in said
         penalised = written(tmp_path, f"encoding_penalty = 0.1\n{STUDY}", "penalised.toml")
         said = refused(capsys, command, penalised, *options)
         assert f"encoding_penalty is not for `jaxbrain {command}`" in said

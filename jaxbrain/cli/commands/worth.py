@@ -95,15 +95,11 @@ def worth(
                 "latent_alignment": latent_alignment,
                 "task_alignment": task_alignment,
             },
+            only_white="worth --what-if" if what_if else None,
             max_gigabytes=max_gigabytes if 0 < max_gigabytes < math.inf else 2.0,
         )
     except UserError as error:
         raise UserError(error.problems + unwritable) from error
-    if what_if and not study.is_white:
-        unwritable.append(
-            "--what-if is for white inputs that are learned from without an encoding penalty: "
-            "compare two studies instead"
-        )
     if unwritable:
         raise UserError(unwritable)
     needed = bytes_needed(study, plot is not None)

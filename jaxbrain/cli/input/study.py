@@ -145,7 +145,7 @@ def read_study(
             for name in spectrum
         ]
     if only_white is not None:
-        not_white = [f"{said['preset']} = {preset}"] if preset == "images" else []
+        not_white = [f"{said['preset']} {preset}"] if preset == "images" else []
         not_white += [f"{config}: [problem] {name}" for name in SPECTRUM if name in table]
         not_white += [said["encoding_penalty"]] if encoding not in (None, 0.0) else []
         problems += [
