@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import jaxbrain as jb
+from jaxbrain.cli import main
 from jaxbrain.cli.answers.worth import savings_of
 from jaxbrain.cli.input.study import Study, preset_problem, read_study
-from jaxbrain.cli.words.worth import verdict
+from jaxbrain.cli.words.worth import long_wait, verdict
 from tests.helpers.cli import STUDY, TWO_MODALITIES, refused, run, written
 
 REAL = """
@@ -74,8 +75,12 @@ def test_json_is_what_the_library_says(capsys, tmp_path, problem):
         assert found[name] != pytest.approx(answer[name], rel=0.01)
 
 
-def test_the_table_has_what_counts_first(capsys, tmp_path, problem):
-    printed = run(capsys, "worth", written(tmp_path, REAL))
+def test_the_table_has_what_counts_first(capsys, tmp_path, monkeypatch, problem):
+    # As if three latents were many: that it takes long is said before it does.
+    monkeypatch.setattr("jaxbrain.cli.commands.worth._MANY_LATENTS", 2)
+    main(["worth", written(tmp_path, REAL)])
+    printed, waiting = capsys.readouterr()
+    assert waiting == "jaxbrain: 3 latents among such inputs take minutes\n"
     rows, risks, said = printed.strip().split("\n\n")
     table = dict(row.split("  ", 1) for row in rows.splitlines())
     assert table["study"].strip() == (
@@ -96,7 +101,9 @@ def test_the_table_has_what_counts_first(capsys, tmp_path, problem):
     assert f"{information:.0f} labels" in table["value of the information"]
     assert said.startswith("The information in 60 brain samples, with all the shrinkage")
     assert f"is worth {information:.0f} labels. Without a penalty inside" in said
-    white = run(capsys, "worth", "--preset", "small")
+    main(["worth", "--preset", "small"])
+    white, waiting = capsys.readouterr()
+    assert waiting == ""
     assert "two penalties" not in white
     assert "is a variance" not in white
 
@@ -108,6 +115,7 @@ def test_the_verdict_on_real_inputs(problem):
     def told(beyond_ridge=False, **changes):
         return verdict(study, numbers | changes, beyond_ridge)
 
+    assert "a number for the encoding penalty, in place of optimal" in long_wait(study)
     assert told().endswith("they are worth 22 labels against ridge regression.")
     assert "ridge regression without recordings does as well or better" in told(value_vs_ridge=-3.0)
     assert "no better than that of predicting 0" in told(beyond_ridge=True, risk=2.0)

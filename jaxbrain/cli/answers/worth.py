@@ -42,13 +42,15 @@ def answer_of(study: Study, notes: list[str]) -> tuple[dict[str, float], bool]:
     from ...theory import banded_ridge_risk, two_penalty_risk, worth
 
     cells = study.problem, study.n_brain, study.n_task
-    penalty = {"encoding_penalty": study.encoding_penalty}
+    penalty = study.encoding_penalty
     with accuracy_noted(notes):
-        answer = worth(*cells, **penalty)
+        answer = worth(*cells, encoding_penalty=penalty)
         numbers = {name: float(value) for name, value in answer._asdict().items()}
         if not study.is_white:
-            numbers["two_penalty_risk"] = float(two_penalty_risk(*cells, **penalty))
-            numbers["banded_ridge_risk"] = float(banded_ridge_risk(*cells, **penalty))
+            numbers["two_penalty_risk"] = float(two_penalty_risk(*cells, encoding_penalty=penalty))
+            numbers["banded_ridge_risk"] = float(
+                banded_ridge_risk(*cells, encoding_penalty=penalty)
+            )
     beyond_ridge = bool(numbers.pop("worse_than_predicting_zero"))
     if math.isinf(numbers["risk"]):
         # Too few labels to read the subspace out: nothing that could be compared.
@@ -102,18 +104,24 @@ def savings_of(study: Study) -> tuple[xarray.Dataset, tuple[float, float]]:
     amounts = n_brain * np.array([0.25, 0.5, 1.0, 2.0, 10.0])
     penalised = study.encoding_penalty != 0
     amounts = amounts[amounts > (problem.latent_dim if penalised else problem.input_dim + 1)]
-    penalty = {"encoding_penalty": study.encoding_penalty}
+    penalty = study.encoding_penalty
     # A curve may pass through a corner that the study is not in.
     with accuracy_noted([]):
         shares = {
             baseline: np.asarray(
-                savings(problem, amounts[:, None], labels[None, :], baseline=baseline, **penalty)
+                savings(
+                    problem,
+                    amounts[:, None],
+                    labels[None, :],
+                    baseline=baseline,
+                    encoding_penalty=penalty,
+                )
             )
             for baseline in ("ols", "ridge")
         }
         # With too few labels to read the subspace out there is nothing to compare.
-        known = np.isfinite(float(risk(problem, n_brain, n_task, **penalty)))
-        share = savings(problem, n_brain, n_task, baseline="ols", **penalty)
+        known = np.isfinite(float(risk(problem, n_brain, n_task, encoding_penalty=penalty)))
+        share = savings(problem, n_brain, n_task, baseline="ols", encoding_penalty=penalty)
         here = float(share) if known else math.nan
     curves = xarray.Dataset(
         {name: (("n_brain", "n_task"), values) for name, values in shares.items()},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import math
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,10 @@ from ..errors import (
 )
 from ..input.study import Preset, Study, read_study
 from ..words.text import wrote
-from ..words.worth import as_table
+from ..words.worth import as_table, long_wait
+
+# Of so many a second goes into each penalty that is tried.
+_MANY_LATENTS = 64
 
 
 def worth(
@@ -105,6 +109,9 @@ def worth(
     needed = bytes_needed(study, plot is not None)
     kinds = "kinds of latents" if study.is_white else "latents"
     check_memory(needed, max_gigabytes, f"describe fewer {kinds}")
+
+    if not study.is_white and study.problem.latent_dim > _MANY_LATENTS:
+        print(f"jaxbrain: {long_wait(study)}", file=sys.stderr, flush=True)
 
     accuracy: list[str] = []
     numbers, beyond_ridge = answer_of(study, accuracy)

@@ -91,6 +91,14 @@ def _with_one_penalty(study: Study, numbers: dict[str, float], beyond_ridge: boo
     )
 
 
+def long_wait(study: Study) -> str:
+    """What is said before many latents are computed with, in matrices of their size."""
+    said = f"{study.problem.latent_dim} latents among such inputs take minutes"
+    if study.encoding_penalty == "optimal":
+        said += "; a number for the encoding penalty, in place of optimal, takes a twelfth"
+    return said
+
+
 def _inputs(study: Study) -> str:
     """How many inputs, and how their variance falls where it does."""
     p = study.problem
