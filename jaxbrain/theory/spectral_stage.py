@@ -192,7 +192,9 @@ def labels_for(stage: Stage, risk: Array) -> Array:
     ends = jnp.zeros_like(wanted), jnp.full_like(wanted, 40.0)
     low, high = jax.lax.fori_loop(0, 16, lambda _, bracket: enough(bracket), ends)
     at_one = at_best_penalty(stage, jnp.ones_like(wanted)).risk
-    few = wanted >= at_one
+    # At one label the error has lost its meaning where a few inputs hold most of the variance, and
+    # is no reason to stop.
+    few = (wanted >= at_one) & (low <= 0)
     beyond = jnp.where(few, 0.0, 1.0)
     start = jnp.where(few, 1.0, (low + high) / 2)
 

@@ -16,12 +16,22 @@ import xarray
 
 import jaxbrain as jb
 from jaxbrain.cli.errors import UserError, output_problems
+from jaxbrain.cli.input.features import read_features
 from jaxbrain.cli.input.purchase import read_purchase
 from jaxbrain.cli.input.study import read_study
 from jaxbrain.pilot import PilotError, read_pilot
 from tests.helpers.cli import STUDY, TWO_MODALITIES
 
+
+def _features(path):
+    problems = []
+    read_features(path, "--features", 1.0, problems)
+    if problems:
+        raise UserError(problems)
+
+
 READERS = {
+    "features": _features,
     "study": lambda path: read_study(path, {}),
     "purchase": lambda path: read_purchase(path, {}),
     "pilot": read_pilot,
@@ -67,7 +77,8 @@ SPECIAL = {
 @pytest.mark.parametrize("kind", SPECIAL)
 @pytest.mark.parametrize("reader", READERS)
 def test_only_regular_files_are_read(tmp_path, reader, kind):
-    path = tmp_path / {"pilot": "given.npz", "table": "given.nc"}.get(reader, "given.toml")
+    names = {"features": "given.npy", "pilot": "given.npz", "table": "given.nc"}
+    path = tmp_path / names.get(reader, "given.toml")
     SPECIAL[kind](path)
     with pytest.raises((UserError, PilotError, ValueError, OSError)) as caught:
         READERS[reader](path)

@@ -48,7 +48,7 @@ def test_the_data_method_is_asked_for(monkeypatch, capsys):
 def test_processes_are_joined_before_a_study_is_read(monkeypatch, capsys):
     order = []
 
-    def read_study(*_):
+    def read_study(*_, **__):
         order.append("read")
         raise UserError(["stopped here"])
 

@@ -201,6 +201,6 @@ def test_the_page_of_files_has_every_key():
     page = (DOCS / "files.md").read_text()
     tables = {"problem", "budget", "modality"}
     keys = {*study._TOP_LEVEL, *toml.PROBLEM, *purchase._TOP_LEVEL, *purchase._MODALITY}
-    keys |= {*purchase._OF_STUDY, "currency"}
+    keys |= {*purchase._OF_STUDY, "currency", *toml.SPECTRUM}
     assert [key for key in sorted(keys - tables) if f"`{key}`" not in page] == []
     assert [name for name in sorted(tables) if f"`[{name}" not in page] == []

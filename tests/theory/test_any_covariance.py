@@ -10,7 +10,7 @@ import pytest
 
 import jaxbrain as jb
 from jaxbrain.models.geometry import InputGeometry
-from jaxbrain.theory.any_covariance import solve_cells, with_geometry
+from jaxbrain.theory.any_covariance import solve_cells, value_of_cells, with_geometry
 from tests.helpers.any_covariance import Penalties, Setting, model_of, simulated_risks
 
 # Few recordings, many, more than inputs; steep, flat, and one large eigenvalue; few and many
@@ -252,3 +252,14 @@ def test_too_few_recordings_are_refused_by_name():
     ):
         with pytest.raises(ValueError, match=name):
             call()
+
+
+def test_steep_spectra_do_not_end_the_search_for_labels():
+    """At one label the finite-size term of a spectrum i⁻⁴ makes the error of ridge far too small.
+
+    Ridge with so many labels is worth just as many.
+    """
+    problem = jb.Problem.power_law(40, 4.0, 3, 0.3, 0.2, 0.5)
+    n_task = jnp.array([16.0, 32.0, 64.0])
+    extra = value_of_cells(problem, jb.ridge_risk(problem, n_task), n_task, "ridge")
+    np.testing.assert_allclose(extra, 0, atol=1e-6)

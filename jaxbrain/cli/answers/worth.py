@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...models import Problem
 from ..input.study import Study
 from .notes import accuracy_noted
 
@@ -18,10 +17,17 @@ if TYPE_CHECKING:
 # Some are computed at a time: 32 768 kinds took 50 MB beyond what a few take, and 8 192 of them
 # took 70 MB in the curves of a picture. A few take no more than compiling does.
 _BYTES_A_KIND, _BYTES_A_KIND_IN_CURVES = 1e4, 2e4
+# Matrices of latents by latents, at all nodes of a spectrum, where inputs are not white.
+_BYTES_A_PAIR = 4e3
 
 
-def bytes_needed(problem: Problem, curves: bool) -> float:
-    """Memory of the closed forms, roughly. Latents of one kind are computed once."""
+def bytes_needed(study: Study, curves: bool) -> float:
+    """Memory of the closed forms, roughly. Latents of one kind are computed once.
+
+    Where inputs are not white, latents differ in their directions."""
+    problem = study.problem
+    if not study.is_white:
+        return _BYTES_A_PAIR * problem.latent_dim**2
     kinds = len(np.unique(np.stack([problem.latent_noise, problem.gain]), axis=1).T)
     return kinds * (_BYTES_A_KIND + (_BYTES_A_KIND_IN_CURVES if curves else 0.0))
 
@@ -29,13 +35,22 @@ def bytes_needed(problem: Problem, curves: bool) -> float:
 def answer_of(study: Study, notes: list[str]) -> tuple[dict[str, float], bool]:
     """Everything that `jaxbrain.worth` tells, and whether it is worse than predicting 0.
 
-    `notes` on how far the numbers can be trusted are added.
+    Where inputs are not white, or the encoding stage has a penalty, the test errors of BEFS with
+    two penalties and of banded ridge stand beside. `notes` on how far the numbers can be trusted
+    are added.
     """
-    from ...theory import worth
+    from ...theory import banded_ridge_risk, two_penalty_risk, worth
 
+    cells = study.problem, study.n_brain, study.n_task
+    penalty = study.encoding_penalty
     with accuracy_noted(notes):
-        answer = worth(study.problem, study.n_brain, study.n_task)
-    numbers = {name: float(value) for name, value in answer._asdict().items()}
+        answer = worth(*cells, encoding_penalty=penalty)
+        numbers = {name: float(value) for name, value in answer._asdict().items()}
+        if not study.is_white:
+            numbers["two_penalty_risk"] = float(two_penalty_risk(*cells, encoding_penalty=penalty))
+            numbers["banded_ridge_risk"] = float(
+                banded_ridge_risk(*cells, encoding_penalty=penalty)
+            )
     beyond_ridge = bool(numbers.pop("worse_than_predicting_zero"))
     if math.isinf(numbers["risk"]):
         # Too few labels to read the subspace out: nothing that could be compared.
@@ -77,8 +92,8 @@ def savings_of(study: Study) -> tuple[xarray.Dataset, tuple[float, float]]:
     """Shares of the labels that recordings save, and n_task and share of the study itself.
 
     Over n_brain and n_task, `ols` and `ridge`: against least squares and optimal ridge. The amounts
-    are a quarter, half, one, two and ten times the study's, those above input_dim + 1. The study's
-    own share is NaN where its risk is infinite."""
+    are a quarter, half, one, two and ten times the study's, those above input_dim + 1, or with an
+    encoding penalty above latent_dim. The study's own share is NaN where its risk is infinite."""
     import xarray
 
     from ...theory import risk, savings
@@ -87,18 +102,27 @@ def savings_of(study: Study) -> tuple[xarray.Dataset, tuple[float, float]]:
     fewest = max(problem.latent_dim + 2, n_task / 30)
     labels = np.geomspace(fewest, max(100 * n_task, 1000 * fewest), 200)
     amounts = n_brain * np.array([0.25, 0.5, 1.0, 2.0, 10.0])
-    amounts = amounts[amounts > problem.input_dim + 1]
+    penalised = study.encoding_penalty != 0
+    amounts = amounts[amounts > (problem.latent_dim if penalised else problem.input_dim + 1)]
+    penalty = study.encoding_penalty
     # A curve may pass through a corner that the study is not in.
     with accuracy_noted([]):
         shares = {
             baseline: np.asarray(
-                savings(problem, amounts[:, None], labels[None, :], baseline=baseline)
+                savings(
+                    problem,
+                    amounts[:, None],
+                    labels[None, :],
+                    baseline=baseline,
+                    encoding_penalty=penalty,
+                )
             )
             for baseline in ("ols", "ridge")
         }
         # With too few labels to read the subspace out there is nothing to compare.
-        known = np.isfinite(float(risk(problem, n_brain, n_task)))
-        here = float(savings(problem, n_brain, n_task, baseline="ols")) if known else math.nan
+        known = np.isfinite(float(risk(problem, n_brain, n_task, encoding_penalty=penalty)))
+        share = savings(problem, n_brain, n_task, baseline="ols", encoding_penalty=penalty)
+        here = float(share) if known else math.nan
     curves = xarray.Dataset(
         {name: (("n_brain", "n_task"), values) for name, values in shares.items()},
         coords={"n_brain": amounts, "n_task": labels},

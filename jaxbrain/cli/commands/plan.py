@@ -14,7 +14,7 @@ from ..answers.notes import without_infinities
 from ..answers.plan import answer_of, curves_of, power_of
 from ..errors import UserError, drawn, output_problems, write_outputs
 from ..input.purchase import read_purchase
-from ..input.study import Preset
+from ..input.study import WhitePreset
 from ..words.plan import as_text, told
 from ..words.text import wrote
 
@@ -22,7 +22,7 @@ from ..words.text import wrote
 def plan(
     config: Annotated[Path | None, tyro.conf.Positional] = None,
     *,
-    preset: Preset | None = None,
+    preset: WhitePreset | None = None,
     budget: float | None = None,
     cost_task: float | None = None,
     cost_hour: float | None = None,

@@ -9,7 +9,7 @@ import tyro
 
 from ..errors import UserError, output_problems, seed_problems, write_outputs
 from ..input.purchase import read_prices
-from ..input.study import Preset, read_study
+from ..input.study import WhitePreset, read_study
 from ..words.text import wrote
 
 
@@ -17,7 +17,7 @@ def report(
     config: Annotated[Path | None, tyro.conf.Positional] = None,
     *,
     out: Path,
-    preset: Preset | None = None,
+    preset: WhitePreset | None = None,
     n_brain: float | None = None,
     hours: float | None = None,
     n_task: float | None = None,
@@ -78,6 +78,7 @@ def report(
                 "task_snr": task_snr,
                 "misalignment": misalignment,
             },
+            only_white="report",
         )
     except UserError as error:
         problems += error.problems

@@ -27,7 +27,7 @@ from ..errors import (
     write_outputs,
 )
 from ..input.grid import GRID, default_trials, grid_problems, read_penalties
-from ..input.study import Preset, Study, read_study
+from ..input.study import Study, WhitePreset, read_study
 from ..processes import ALONE
 from ..signals import take_back
 from ..words.simulation import as_table, duration, size
@@ -54,7 +54,7 @@ _CORNER = {"n_brain": 4, "n_task": 8, "penalty": 4}
 def simulate(
     config: Annotated[Path | None, tyro.conf.Positional] = None,
     *,
-    preset: Preset | None = None,
+    preset: WhitePreset | None = None,
     n_brain: tuple[int, ...] = (),
     n_task: tuple[int, ...] = (),
     penalty: tuple[str, ...] = ("optimal",),
@@ -111,7 +111,9 @@ def simulate(
     study = None
     try:
         study = read_study(
-            config, {"preset": preset, "task_snr": task_snr, "misalignment": misalignment}
+            config,
+            {"preset": preset, "task_snr": task_snr, "misalignment": misalignment},
+            only_white="simulate",
         )
     except UserError as error:
         problems = error.problems + problems

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import math
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,10 @@ from ..errors import (
 )
 from ..input.study import Preset, Study, read_study
 from ..words.text import wrote
-from ..words.worth import as_table
+from ..words.worth import as_table, long_wait
+
+# Of so many a second goes into each penalty that is tried.
+_MANY_LATENTS = 64
 
 
 def worth(
@@ -33,6 +37,11 @@ def worth(
     n_task: float | None = None,
     task_snr: float | None = None,
     misalignment: float | None = None,
+    encoding_penalty: str | None = None,
+    exponent: float | None = None,
+    features: Path | None = None,
+    latent_alignment: float | None = None,
+    task_alignment: float | None = None,
     what_if: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     max_gigabytes: float = 2.0,
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
@@ -45,14 +54,24 @@ def worth(
         config: A TOML file that describes your study; docs/files.md lists its keys. Name it first.
             (--config FILE is the same.)
         preset: A ready-made study, instead of a file. By default fmri.
-        n_brain: How many samples you record. By default 18000 (preset fmri), 500 (small), or what
-            the file says, else 10 times its inputs.
+        n_brain: How many samples you record. By default 18000 (preset fmri), 500 (small, images),
+            or what the file says, else 10 times its inputs.
         hours: How many hours you record, instead of --n-brain.
-        n_task: How many labels you have. By default 100000 (preset fmri), 100 (small), or what the
-            file says, else twice its inputs.
+        n_task: How many labels you have. By default 100000 (preset fmri), 100 (small), 250
+            (images), or what the file says, else twice its inputs.
         task_snr: Variance of the predictable part of a label, divided by the variance of its noise.
-            A preset has 0.1.
+            A preset has 0.1, or 1 (images).
         misalignment: Share of the task that no recording can reach, 0 to 1. A preset has 0.1.
+        encoding_penalty: Ridge of the stage that learns from recordings, for each sample: a number,
+            or optimal. With one, recordings may be fewer than inputs. By default 0 for white
+            inputs, optimal for others.
+        exponent: How the variance of inputs falls, as i^-exponent, 0 to 10; for the [problem] of a
+            file, like the next three.
+        features: Features of your own, a row for each stimulus in a .npy file, whose spectrum the
+            inputs have.
+        latent_alignment: How the variance of a latent lies in that spectrum: in proportion to its
+            power of this, -10 to 10. By default 1; 0 spreads it evenly, below 0 weak inputs lead.
+        task_alignment: The same of the part of the task that no recording can reach.
         what_if: Also rank what changes the worth most. For one percent more of each thing you see
             the change in percent. (Noisier labels are worth less, so recordings are worth more of
             them.)
@@ -74,14 +93,25 @@ def worth(
                 "n_task": n_task,
                 "task_snr": task_snr,
                 "misalignment": misalignment,
+                "encoding_penalty": encoding_penalty,
+                "exponent": exponent,
+                "features": features,
+                "latent_alignment": latent_alignment,
+                "task_alignment": task_alignment,
             },
+            only_white="worth --what-if" if what_if else None,
+            max_gigabytes=max_gigabytes if 0 < max_gigabytes < math.inf else 2.0,
         )
     except UserError as error:
         raise UserError(error.problems + unwritable) from error
     if unwritable:
         raise UserError(unwritable)
-    needed = bytes_needed(study.problem, plot is not None)
-    check_memory(needed, max_gigabytes, "describe fewer kinds of latents")
+    needed = bytes_needed(study, plot is not None)
+    kinds = "kinds of latents" if study.is_white else "latents"
+    check_memory(needed, max_gigabytes, f"describe fewer {kinds}")
+
+    if not study.is_white and study.problem.latent_dim > _MANY_LATENTS:
+        print(f"jaxbrain: {long_wait(study)}", file=sys.stderr, flush=True)
 
     accuracy: list[str] = []
     numbers, beyond_ridge = answer_of(study, accuracy)
@@ -109,7 +139,8 @@ def _as_json(
     notes += accuracy
     if beyond_ridge and math.isfinite(numbers["risk"]):
         notes.append("risk is at least that of predicting 0: value_vs_ridge stands at -n_task")
-    extra: dict = {"hours": study.hours, "worse_than_predicting_zero": beyond_ridge, "notes": notes}
+    extra: dict = {"encoding_penalty": study.encoding_penalty, "hours": study.hours}
+    extra |= {"worse_than_predicting_zero": beyond_ridge, "notes": notes}
     if changes:
         extra["elasticities"] = {
             measure: {

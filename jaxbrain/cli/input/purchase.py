@@ -13,6 +13,7 @@ from ..errors import UserError, flag
 from .study import Study, preset_problem
 from .toml import (
     PROBLEM,
+    SPECTRUM,
     check_problem_table,
     described_problem,
     dimension,
@@ -217,6 +218,12 @@ def _of_file(
         if not isinstance(table, dict):
             problems.append(f"{config}: modality.{name} must be a table: [modality.{name}]")
             continue
+        problems += [
+            f"{where} {key}: a plan is for white inputs; `jaxbrain worth` takes it for a study"
+            for key in SPECTRUM
+            if key in table
+        ]
+        table = {key: part for key, part in table.items() if key not in SPECTRUM}
         described[name] = only_known(table, _MODALITY, where, problems)
         check_problem_table(described[name], ("latent_dim",), where, problems, inputs)
         if "misalignment" not in table:

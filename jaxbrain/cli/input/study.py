@@ -12,11 +12,11 @@ from typing import Any, Literal, get_args
 import jax
 
 from ...models import Problem, presets
-from ..errors import UserError
+from ..errors import UserError, flag
+from .spectrum import memory_of_directions, problem_table, read_encoding_penalty
 from .toml import (
     LARGEST,
-    PROBLEM,
-    check_problem_table,
+    SPECTRUM,
     described_problem,
     dimension,
     number,
@@ -27,9 +27,14 @@ from .toml import (
     shown,
 )
 
-Preset = Literal["fmri", "small"]
+Preset = Literal["fmri", "small", "images"]
+WhitePreset = Literal["fmri", "small"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
-_DEFAULT_SAMPLES = {"fmri": (18_000.0, 100_000.0), "small": (500.0, 100.0)}
+_DEFAULT_SAMPLES = {
+    "fmri": (18_000.0, 100_000.0),
+    "small": (500.0, 100.0),
+    "images": (500.0, 250.0),
+}
 _TOP_LEVEL = (
     "preset",
     "n_brain",
@@ -38,6 +43,7 @@ _TOP_LEVEL = (
     "samples_per_hour",
     "task_snr",
     "misalignment",
+    "encoding_penalty",
 )
 
 
@@ -51,6 +57,13 @@ class Study:
     samples_per_hour: float | None
     preset: str | None = None
     """Where its problem is from, if it is a ready-made one."""
+    encoding_penalty: float | Literal["optimal"] = 0.0
+    """Ridge of the encoding stage, a sample; the best one is searched for."""
+
+    @property
+    def is_white(self) -> bool:
+        """Whether inputs are white and recordings are learned from without a penalty."""
+        return self.problem.geometry is None and self.encoding_penalty == 0
 
     @property
     def hours(self) -> float | None:
@@ -58,10 +71,17 @@ class Study:
         return None if self.samples_per_hour is None else self.n_brain / self.samples_per_hour
 
 
-def read_study(config: Path | None, given: dict[str, Any]) -> Study:
+def read_study(
+    config: Path | None,
+    given: dict[str, Any],
+    *,
+    only_white: str | None = None,
+    max_gigabytes: float = 2.0,
+) -> Study:
     """The study of a TOML file, or of a preset, with what the command line gives taking precedence.
 
-    Raises `UserError` that lists every problem at once.
+    Features are read where they fit into `max_gigabytes`. `only_white` names a command that takes
+    white inputs alone. Raises `UserError` that lists every problem at once.
     """
     problems: list[str] = []
     content = {} if config is None else read_toml(config, problems)
@@ -77,6 +97,7 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
         problems.append(f"{config}: budget must be a table: [budget]")
     described = settings.pop("problem", None)
     given = {name: value for name, value in given.items() if value is not None}
+    spectrum = {name: given.pop(name) for name in SPECTRUM if name in given}
     if "n_brain" in given and "hours" in given:
         problems.append("--n-brain and --hours say the same thing: give one of them")
     for one, other in (("n_brain", "hours"), ("hours", "n_brain")):
@@ -102,11 +123,36 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
     numbers = {
         name: number(said[name], settings[name], problems, zero_allowed=name == "n_task")
         for name in _TOP_LEVEL
-        if name not in ("preset", "misalignment") and name in settings
+        if name not in ("preset", "misalignment", "encoding_penalty") and name in settings
     }
     if "misalignment" in settings:
         numbers["misalignment"] = share(said["misalignment"], settings["misalignment"], problems)
-    table = {} if described is None else _problem_table(described, f"{config}:", problems)
+    encoding = None
+    if "encoding_penalty" in settings:
+        encoding = read_encoding_penalty(
+            said["encoding_penalty"],
+            settings["encoding_penalty"],
+            problems,
+            typed="encoding_penalty" in given,
+        )
+    table = {}
+    if described is not None:
+        table = problem_table(described, spectrum, config, max_gigabytes, problems)
+    elif content is not None:
+        problems += [
+            f"{flag(name)} is about inputs that a file describes in [problem], and a preset has "
+            "its own"
+            for name in spectrum
+        ]
+    if only_white is not None:
+        not_white = [f"{said['preset']} {preset}"] if preset == "images" else []
+        not_white += [f"{config}: [problem] {name}" for name in SPECTRUM if name in table]
+        not_white += [said["encoding_penalty"]] if encoding not in (None, 0.0) else []
+        problems += [
+            f"{name} is not for `jaxbrain {only_white}`, which takes white inputs and learns from "
+            "recordings without a penalty: `jaxbrain worth` takes it"
+            for name in not_white
+        ]
     if described is not None:
         problems += [
             f"{config}: {name} is missing: a [problem] needs it"
@@ -137,15 +183,32 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
                 f"{said['hours']} must give at most {LARGEST:g} brain samples, but gives "
                 f"{n_brain:g}"
             )
-    if input_dim is not None and n_brain <= input_dim + 1 and content is not None:
-        problems.append(
-            f"{said['hours']} must give more than {input_dim + 1} brain samples (input_dim + 1), "
-            "but "
-            f"gives {n_brain:g}"
+    is_coloured = preset == "images" or "exponent" in table or "features" in table
+    if encoding is None:
+        encoding = "optimal" if is_coloured else 0.0
+    latent_dim = None if preset is None else presets.SIZES[preset][1]
+    if "latent_dim" in table:
+        latent_dim = dimension("latent_dim", table["latent_dim"], [])
+
+    def too_few(input_dim: int | None, latent_dim: int | None) -> list[str]:
+        least, name = input_dim and input_dim + 1, "input_dim + 1"
+        remedy = "" if only_white else ": record more, or give an encoding_penalty"
+        if encoding != 0:
+            least, name, remedy = latent_dim, "latent_dim", ""
+        if least is None or not n_brain <= least:
+            return []
+        return [
+            f"{said['hours']} must give more than {least} brain samples ({name}), but gives "
+            f"{n_brain:g}{remedy}"
             if "hours" in numbers
-            else f"{said['n_brain']} must be greater than {input_dim + 1} (input_dim + 1), but it "
-            f"is {n_brain:g}"
-        )
+            else f"{said['n_brain']} must be greater than {least} ({name}), but it is "
+            f"{n_brain:g}{remedy}"
+        ]
+
+    if content is not None:
+        problems += too_few(input_dim, latent_dim)
+    if (is_coloured or encoding != 0) and input_dim is not None and latent_dim is not None:
+        problems += memory_of_directions(input_dim, latent_dim, max_gigabytes)
     if problems:
         raise UserError(problems)
 
@@ -162,7 +225,10 @@ def read_study(config: Path | None, given: dict[str, Any]) -> Study:
     default_task = _DEFAULT_SAMPLES.get(preset or "", (0.0, 2.0 * problem.input_dim))[1]
     if math.isnan(n_brain):
         n_brain = 10.0 * problem.input_dim
-    return Study(problem, n_brain, numbers.get("n_task", default_task), rate, preset)
+    if "features" in table and (few := too_few(problem.input_dim, problem.latent_dim)):
+        raise UserError(few)
+    n_task = numbers.get("n_task", default_task)
+    return Study(problem, n_brain, n_task, rate, preset, encoding)
 
 
 def preset_problem(preset: str, task: dict[str, float]) -> Problem:
@@ -175,13 +241,3 @@ def preset_problem(preset: str, task: dict[str, float]) -> Problem:
 @partial(jax.jit, static_argnames="preset")
 def _summary(preset: str, settings: dict[str, Any]) -> Problem:
     return getattr(presets, preset)(**settings).problem()
-
-
-def _problem_table(table: Any, file: str, problems: list[str]) -> dict[str, Any]:
-    if not isinstance(table, dict):
-        problems.append(f"{file} problem must be a table: [problem]")
-        return {}
-    where = f"{file} [problem]"
-    table = only_known(table, PROBLEM, where, problems)
-    check_problem_table(table, ("input_dim", "latent_dim"), where, problems)
-    return table

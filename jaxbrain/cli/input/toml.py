@@ -27,6 +27,8 @@ _REPR.maxlevel, _REPR.maxlist, _REPR.maxdict, _REPR.maxstring = 4, 20, 20, 60
 _DIMENSIONS = ("input_dim", "latent_dim", "recording_dim")
 _CHANNELS = ("latent_noise", "recording_noise", "gain")
 PROBLEM = (*_DIMENSIONS, *_CHANNELS, "encoding_noise")
+SPECTRUM = ("exponent", "features", "latent_alignment", "task_alignment")
+"""How the variance of inputs that are not white falls, and where brain and task lie in it."""
 
 
 def read_toml(path: Path, problems: list[str]) -> dict[str, Any] | None:
@@ -122,6 +124,17 @@ def share(name: str, value: Any, problems: list[str]) -> float:
     return math.nan
 
 
+def between(name: str, value: Any, low: float, high: float, problems: list[str]) -> float:
+    """The value as a number between these two; NaN after a fault."""
+    if not _is_number(value):
+        problems.append(f"{name} must be a number, but it is {shown(value)}")
+    elif not low <= value <= high:
+        problems.append(f"{name} must lie between {low} and {high}, but it is {shown(value)}")
+    else:
+        return float(value)
+    return math.nan
+
+
 def dimension(name: str, value: Any, problems: list[str]) -> int | None:
     """The value as a number of inputs, latents or channels; None after a fault."""
     # 1e3 is a whole number too.
@@ -208,7 +221,16 @@ def _check_amounts(
 
 
 def described_problem(table: dict[str, Any], task_snr: float, misalignment: float) -> Problem:
-    """Task weights of length 1, spread evenly over the latents. Raises what `Problem` raises."""
+    """Task weights of length 1, spread evenly over the latents. Raises what `Problem` raises.
+
+    `features` in the table are the rows themselves.
+    """
+    if "features" in table or "exponent" in table:
+        if "encoding_noise" in table:
+            table = table | {"latent_noise": table["encoding_noise"]}
+            del table["encoding_noise"]
+        made = Problem.from_features if "features" in table else Problem.power_law
+        return made(**table, task_snr=task_snr, misalignment=misalignment)
     if "encoding_noise" in table:
         return Problem.isotropic(**table, task_snr=task_snr, misalignment=misalignment)
     latent_dim = table["latent_dim"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from ..answers.worth import ranked
 from ..input.study import Study
 from .text import rounded, thousands
@@ -19,6 +21,9 @@ THINGS = {
 }
 
 
+_RISKS = "A risk is a variance: the mean squared error of a prediction, less the noise of labels."
+
+
 def verdict(study: Study, numbers: dict[str, float], beyond_ridge: bool) -> str:
     """What the recordings are worth, in a sentence or two."""
     # Value is against least squares and counts shrinkage; the value of the information does not.
@@ -31,6 +36,10 @@ def verdict(study: Study, numbers: dict[str, float], beyond_ridge: bool) -> str:
     measured = (
         "with all the shrinkage that helps on both sides and measured against ridge regression"
     )
+    if not study.is_white:
+        return f"The information in {samples(study, 'brain samples ')}, {measured}, is {knows}." + (
+            _with_one_penalty(study, numbers, beyond_ridge)
+        )
     if not math.isfinite(numbers["risk"]):
         return (
             f"With labels numbering {thousands(numbers['n_task'])} the subspace cannot even be "
@@ -56,12 +65,55 @@ def verdict(study: Study, numbers: dict[str, float], beyond_ridge: bool) -> str:
     return f"{start}, {shrinkage}. The information in them, {measured}, is {knows}."
 
 
+def _with_one_penalty(study: Study, numbers: dict[str, float], beyond_ridge: bool) -> str:
+    """The paper's estimator beside, in a sentence."""
+    value = numbers["value_vs_ridge"]
+    if not math.isfinite(numbers["risk"]):
+        few = thousands(numbers["n_task"])
+        latents = study.problem.latent_dim
+        return (
+            f" Without a penalty inside of it, the subspace cannot even be read out with labels "
+            f"numbering {few} ({latents} latents)."
+        )
+    if beyond_ridge:
+        return (
+            " Without a penalty inside of the subspace, the error is no better than that of "
+            "predicting 0."
+        )
+    if value < 0.5:
+        return (
+            " Without a penalty inside of the subspace, ridge regression without recordings does "
+            "as well or better."
+        )
+    return (
+        f" Without a penalty inside of the subspace, they are worth {thousands(rounded(value))} "
+        "labels against ridge regression."
+    )
+
+
+def long_wait(study: Study) -> str:
+    """What is said before many latents are computed with, in matrices of their size."""
+    said = f"{study.problem.latent_dim} latents among such inputs take minutes"
+    if study.encoding_penalty == "optimal":
+        said += "; a number for the encoding penalty, in place of optimal, takes a twelfth"
+    return said
+
+
+def _inputs(study: Study) -> str:
+    """How many inputs, and how their variance falls where it does."""
+    p = study.problem
+    if p.geometry is None:
+        return f"{p.input_dim} inputs"
+    highest, lowest = (float(end(p.geometry.variances)) for end in (np.max, np.min))
+    return f"{p.input_dim} inputs of variance {highest:.3g} to {lowest:.3g}"
+
+
 def described(study: Study) -> dict[str, str]:
     """Which problem it is, in words, by what each is called."""
     p = study.problem
     channels = "many channels" if p.recording_dim is None else f"{p.recording_dim} channels"
     return {
-        "study": f"{p.input_dim} inputs, {p.latent_dim} latents, {channels}",
+        "study": f"{_inputs(study)}, {p.latent_dim} latents, {channels}",
         "task": f"SNR {float(p.task_snr):g}, misalignment {float(p.relative_misalignment):.2g}",
         "risk of predicting 0": f"{float(p.total_power):.4g}",
     }
@@ -73,13 +125,7 @@ def samples(study: Study, noun: str = "") -> str:
     return f"{thousands(study.n_brain)} {noun}{hours}".strip()
 
 
-def as_table(
-    study: Study,
-    numbers: dict[str, float],
-    changes: dict[str, dict[str, float]],
-    beyond_ridge: bool,
-) -> str:
-    """The study, what its recordings are worth, what would change that, and the verdict."""
+def _rows(study: Study, numbers: dict[str, float], beyond_ridge: bool) -> list[tuple[str, str]]:
     problem = described(study)
     rows = [
         *((name, problem[name]) for name in ("study", "task")),
@@ -103,10 +149,56 @@ def as_table(
             ("exchange rate", f"{numbers['exchange_rate']:.3g} labels a brain sample"),
             ("savings", f"{100 * numbers['savings']:.1f} % of the labels"),
         ]
+    return rows
+
+
+def _rows_of_any_covariance(
+    study: Study, numbers: dict[str, float], beyond_ridge: bool
+) -> list[tuple[str, str]]:
+    """What counts first: errors of all that could be fitted, then the value of the information."""
+    problem = described(study)
+    encoding = study.encoding_penalty
+    rows = [
+        *((name, problem[name]) for name in ("study", "task")),
+        ("brain samples", samples(study)),
+        ("labels", thousands(numbers["n_task"])),
+        ("encoding penalty", "the best" if encoding == "optimal" else f"{encoding:.4g}"),
+        ("risk, BEFS with two penalties", f"{numbers['two_penalty_risk']:.4g}"),
+        ("risk, banded ridge on recordings", f"{numbers['banded_ridge_risk']:.4g}"),
+        ("risk, BEFS", f"{numbers['risk']:.4g}"),
+        ("risk, ridge on labels alone", f"{numbers['ridge_risk']:.4g}"),
+        ("risk, least squares on labels alone", f"{numbers['task_only_risk']:.4g}"),
+        ("risk of predicting 0", problem["risk of predicting 0"]),
+        ("value of the information", thousands(numbers["information_value"]) + " labels"),
+    ]
+    if math.isfinite(numbers["risk"]):
+        against_ridge = thousands(numbers["value_vs_ridge"]) + " labels"
+        none = "none: worse than predicting 0"
+        rows += [
+            ("value against ridge", none if beyond_ridge else against_ridge),
+            ("value against least squares", thousands(numbers["value"]) + " labels"),
+            (
+                "exchange rate against least squares",
+                f"{numbers['exchange_rate']:.3g} labels a brain sample",
+            ),
+            ("savings against least squares", f"{100 * numbers['savings']:.1f} % of the labels"),
+        ]
+    return rows
+
+
+def as_table(
+    study: Study,
+    numbers: dict[str, float],
+    changes: dict[str, dict[str, float]],
+    beyond_ridge: bool,
+) -> str:
+    """The study, what its recordings are worth, what would change that, and the verdict."""
+    rows = (_rows if study.is_white else _rows_of_any_covariance)(study, numbers, beyond_ridge)
     width = max(len(name) for name, _ in rows)
     table = "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
     ranking = f"{_what_if(changes)}\n\n" if changes else ""
-    return f"{table}\n\n{ranking}{verdict(study, numbers, beyond_ridge)}"
+    risks = "" if study.is_white else f"{_RISKS}\n\n"
+    return f"{table}\n\n{risks}{ranking}{verdict(study, numbers, beyond_ridge)}"
 
 
 def _what_if(changes: dict[str, dict[str, float]]) -> str:

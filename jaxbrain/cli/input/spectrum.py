@@ -1,0 +1,96 @@
+"""Inputs that are not white, and recordings that are learned from with a penalty."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+from ..errors import flag
+from .features import read_features
+from .toml import PROBLEM, SPECTRUM, between, check_problem_table, number, only_known, shown
+
+_RANGES = {"exponent": (0, 10), "latent_alignment": (-10, 10), "task_alignment": (-10, 10)}
+_OF_FEATURES = ("exponent", "input_dim")
+
+
+def read_encoding_penalty(
+    said: str, value: Any, problems: list[str], *, typed: bool
+) -> float | Literal["optimal"]:
+    """A penalty, or the word for the best one; NaN after a fault. What is typed is text."""
+    if value == "optimal":
+        return "optimal"
+    if isinstance(value, str):
+        try:
+            value = float(value if typed else "none")
+        except ValueError:
+            problems.append(f"{said} must be a number or optimal, but it is {shown(value)}")
+            return math.nan
+    return number(said, value, problems, zero_allowed=True)
+
+
+def problem_table(
+    table: Any,
+    given: dict[str, Any],
+    config: Path | None,
+    max_gigabytes: float,
+    problems: list[str],
+) -> dict[str, Any]:
+    """A table [problem], with what options say of its spectrum; `features` become their rows."""
+    if not isinstance(table, dict):
+        problems.append(f"{config}: problem must be a table: [problem]")
+        return {}
+    where = f"{config}: [problem]"
+    table = only_known(table, (*PROBLEM, *SPECTRUM), where, problems)
+    said = {name: flag(name) if name in given else f"{where} {name}" for name in SPECTRUM}
+    if "features" in given:
+        # They take precedence over what the file says of inputs.
+        table = {name: part for name, part in table.items() if name not in _OF_FEATURES}
+    table |= given
+    has_features = "features" in table
+    sizes = ("latent_dim",) if has_features else ("input_dim", "latent_dim")
+    described = {name: part for name, part in table.items() if name not in SPECTRUM}
+    check_problem_table(described, sizes, where, problems)
+    for name, limits in _RANGES.items():
+        if name in table:
+            described[name] = between(said[name], table[name], *limits, problems)
+    if has_features:
+        problems += [
+            f"{said['features']} say what the inputs are: leave out {name}"
+            for name in _OF_FEATURES
+            if name in table
+        ]
+        described["features"] = _rows_of(
+            table["features"],
+            said["features"],
+            Path() if "features" in given or config is None else config.parent,
+            max_gigabytes,
+            problems,
+        )
+    elif "exponent" not in table:
+        problems += [
+            f"{said[name]} is about inputs that are not white: give an exponent, or features"
+            for name in ("latent_alignment", "task_alignment")
+            if name in table
+        ]
+    return described
+
+
+def _rows_of(path: Any, said: str, folder: Path, max_gigabytes: float, problems: list[str]) -> Any:
+    """What the file holds, which lies beside the one that names it."""
+    if not isinstance(path, str | Path) or not str(path):
+        problems.append(f"{said} must be the name of a file, but it is {shown(path)}")
+        return None
+    return read_features(folder / path, said, max_gigabytes, problems)
+
+
+def memory_of_directions(input_dim: int, latent_dim: int, max_gigabytes: float) -> list[str]:
+    """What is wrong where directions of latents among inputs take more memory than is allowed."""
+    needed = 8.0 * (6 * input_dim * latent_dim + 30 * latent_dim**2 + 60 * input_dim)
+    if needed <= 1e9 * max_gigabytes:
+        return []
+    return [
+        f"directions of {latent_dim} latents among {input_dim} inputs take some "
+        f"{needed / 1e9:.2g} GB, more than --max-gigabytes {max_gigabytes:g}: describe fewer, or "
+        "allow more"
+    ]
