@@ -39,20 +39,21 @@ RECORDED = ((0.2, 0.3), (0.2, 0.03), (0.5, 0.1), (1.1, 0.0), (1.1, 1e-4), (1.1, 
 RECORDED += ((2.0, 0.01), (4.0, 0.0), (10.0, 0.001))
 
 
-def grid(d: int, latents: tuple[int, ...], repeats: int) -> Iterator[Cell]:
-    """Spectra by recordings by latents in full; of the rest a few at random in each."""
+def grid(d: int, latents: tuple[int, ...], taken: float) -> Iterator[Cell]:
+    """Spectra by recordings by latents, or a share of them; the rest at random in each."""
     rng = np.random.default_rng(d)
     for spectrum in SPECTRA:
         for share, penalty in RECORDED:
             n_brain = max(round(share * d), d + 3) if penalty == 0 else round(share * d)
             for k in (k for k in latents if 2 * k <= n_brain):
-                for _ in range(repeats):
-                    wider, lost = CHANNELS[rng.integers(len(CHANNELS))]
-                    yield Cell(
-                        d, n_brain, penalty, spectrum, k, max(wider * k, k + 1), lost,
-                        float(rng.choice(LEANINGS)), float(rng.choice((0.1, 0.4))),
-                        float(rng.choice((0.1, 0.5, 2.0))), float(rng.choice((0.2, 1.0, 5.0))),
-                    )  # fmt: skip
+                wider, lost = CHANNELS[rng.integers(len(CHANNELS))]
+                cell = Cell(
+                    d, n_brain, penalty, spectrum, k, max(wider * k, k + 1), lost,
+                    float(rng.choice(LEANINGS)), float(rng.choice((0.1, 0.4))),
+                    float(rng.choice((0.1, 0.5, 2.0))), float(rng.choice((0.2, 1.0, 5.0))),
+                )  # fmt: skip
+                if rng.uniform() < taken:
+                    yield cell
 
 
 class Study(NamedTuple):
@@ -117,16 +118,21 @@ def prior_variances(
 
 
 def risk(
-    prior: np.ndarray, power: np.ndarray, noise: float, n_task: float, penalty: float
+    prior: np.ndarray, power: np.ndarray, noise: float, n_task: float, penalty: float, free: int
 ) -> float:
-    """Formula (30) at one penalty a sample."""
-    held, low, high = n_task * penalty / prior, np.log(1e-12 * n_task), np.log(n_task)
+    """Formula (30) at one penalty a sample.
+
+    The `free` last directions, which no penalty holds, are regressed out: (7).
+    """
+    held, labels = n_task * penalty / prior[: len(prior) - free], n_task - free
+    low, high = np.log(1e-12 * labels), np.log(labels)
     for _ in range(50):
         middle = (low + high) / 2
         x = np.exp(middle)
-        low, high = (middle, high) if x + np.sum(x / (held + x)) < n_task else (low, middle)
+        low, high = (middle, high) if x + np.sum(x / (held + x)) < labels else (low, middle)
     x = np.exp((low + high) / 2)
-    return float(formula(x / (held + x), power, noise, x))
+    left = float(formula(x / (held + x), power[: len(held)], noise, x))
+    return left + (noise + left) * free / (labels - 1)
 
 
 def formula(a: np.ndarray, power: np.ndarray, noise: float, x: np.ndarray | float) -> np.ndarray:

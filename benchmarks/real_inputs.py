@@ -5,6 +5,7 @@
 Writes results/real_inputs.json, of which `python -m benchmarks.accuracy` makes tables.
 """
 
+import json
 import time
 
 import jax
@@ -26,8 +27,8 @@ from ._real_inputs_draws import (
     study_of,
 )
 
-# Sizes: latents, studies for each spectrum and number of recordings, draws.
-SIZES = {30: ((1, 3, 7, 15), 1, 150), 200: ((6, 16), 1, 24)}
+# For each number of inputs: latents, the share of all cells that is taken, draws.
+SIZES = {30: ((1, 3, 7, 15), 0.5, 100), 200: ((6, 16), 0.35, 20)}
 LABELS = (0.5, 2.0)
 COLUMNS = [*Cell._fields, "n_task", "estimator", "penalty", "risk", "simulated"]
 COLUMNS += ["error", "value", "simulated_value"]
@@ -59,25 +60,30 @@ def rows_of(cell: Cell, draws: int) -> list[list]:
     risks = {(name, at): [] for name in ESTIMATORS for at in range(len(n_task))}
     for _ in range(draws):
         for name, at, prior, power in prior_variances(rng, cell, study, seconds):
-            penalty = float(answers[name].penalty[at])
-            risks[name, at].append(risk(prior, power, cell.task_noise, n_task[at], penalty))
+            free = cell.k if name == "befs" else 0
+            if n_task[at] > free + 1:
+                numbers = n_task[at], float(answers[name].penalty[at]), free
+                risks[name, at].append(risk(prior, power, cell.task_noise, *numbers))
     curve, rows = RidgeCurve(study, cell.task_noise), []
     for (name, at), found in risks.items():
+        if not found:
+            continue
         theory, mean = float(answers[name].risk[at]), float(np.mean(found))
         error = float(np.std(found, ddof=1) / np.sqrt(draws))
         worths = (curve.labels_for(each) - n_task[at] for each in (theory, mean))
         numbers = (answers[name].penalty[at], theory, mean, error, *worths)
-        rows.append([*cell, n_task[at], name, *(float(f"{x:.5g}") for x in numbers)])
+        rows.append([*cell, float(n_task[at]), name, *(float(f"{x:.5g}") for x in numbers)])
     return rows
 
 
 def main() -> None:
     jax.config.update("jax_enable_x64", True)
     rows, start = [], time.perf_counter()
-    for d, (latents, repeats, draws) in SIZES.items():
-        for cell in grid(d, latents, repeats):
-            rows += rows_of(cell, draws)
-            print(f"{time.perf_counter() - start:.0f} s", rows[-2:], flush=True)
+    for d, (latents, share, draws) in SIZES.items():
+        for cell in grid(d, latents, share):
+            new = rows_of(cell, draws)
+            rows += new
+            print(f"{time.perf_counter() - start:.0f} s", json.dumps(new), flush=True)
     store("real_inputs", {"columns": COLUMNS, "rows": rows})
 
 
