@@ -132,7 +132,7 @@ def risk(
         low, high = (middle, high) if x + np.sum(x / (held + x)) < labels else (low, middle)
     x = np.exp((low + high) / 2)
     left = float(formula(x / (held + x), power[: len(held)], noise, x))
-    return left + (noise + left) * free / (labels - 1)
+    return left + ((noise + left) * free / (labels - 1) if free else 0.0)
 
 
 def formula(a: np.ndarray, power: np.ndarray, noise: float, x: np.ndarray | float) -> np.ndarray:
