@@ -339,20 +339,22 @@ class _Search(NamedTuple):
         ratio = others.pop() if self.has_penalty and self.has_second else None
         if self.has_encoding:
             encoding = others.pop()
-            stage, second = self._at_encoding(n_brain, encoding, ratio)
-            return _Stages(stage, encoding, second)
+            second = self._second_limits(n_brain, encoding)
+            return _Stages(self._at_encoding(n_brain, encoding, ratio, second), encoding, second)
         # Ridge regression of one latent alone would take σ²d/n of a mean variance.
         natural = study.mean_variance * (study.mean_noise + 0.1) * study.input_dim / n_brain
         low, high, count = _ENCODING
         limits = jax.lax.stop_gradient(jnp.log(natural)) + jnp.asarray([low, high], n_brain.dtype)
-        stage, second = jax.lax.map(
-            lambda u: self._at_encoding(n_brain, jnp.exp(u), ratio), _points(limits, count)
+        second = self._second_limits(n_brain, natural)
+        stage = jax.lax.map(
+            lambda u: self._at_encoding(n_brain, jnp.exp(u), ratio, second),
+            _points(limits, count),
         )
-        return _Stages(stage, limits, jax.tree.map(lambda x: x[0], second))
+        return _Stages(stage, limits, second)
 
     def _at_encoding(
-        self, n_brain: Array, encoding: Array, ratio: Array | None
-    ) -> tuple[Stage, Array]:
+        self, n_brain: Array, encoding: Array, ratio: Array | None, limits: Array
+    ) -> Stage:
         study, zero = self.study, jnp.zeros_like(n_brain)
         prior = study.prior
         if study.channels is not None:
@@ -366,18 +368,23 @@ class _Search(NamedTuple):
             return _stage(study, partial(freedoms, prior, n_brain, encoding, *pair), free)
 
         if self.estimator == "befs":
-            return at(jnp.full_like(n_brain, -jnp.inf)), jnp.zeros(2, n_brain.dtype)
+            return at(jnp.full_like(n_brain, -jnp.inf))
         if ratio is not None:
-            return at(jnp.log(ratio)), jnp.zeros(2, n_brain.dtype)
-        limits = self._second_limits(n_brain.dtype)
-        return jax.lax.map(at, _points(limits, _SECOND[self.estimator][2])), limits
+            return at(jnp.log(ratio))
+        return jax.lax.map(at, _points(limits, _SECOND[self.estimator][2]))
 
-    def _second_limits(self, dtype: Any) -> Array:
-        low, high, _ = _SECOND[self.estimator]
-        limits = jnp.asarray([low, high], dtype)
+    def _second_limits(self, n_brain: Array, encoding: Array) -> Array:
+        low, high, _ = _SECOND.get(self.estimator, (0.0, 0.0, 0))
+        limits = jnp.asarray([low, high], n_brain.dtype)
         if self.estimator == "banded_ridge":
-            # Of this size the prior variance of what latents show is that of the rest.
-            natural = self.study.mean_gain / self.study.mean_variance
+            # Of this size the prior variance of what latents show is that of the rest; and so is
+            # that of the noise of the encoder.
+            study, prior = self.study, self.study.prior
+            found = ridge_encoding(prior, n_brain, encoding)
+            noise = jnp.trace(prior.noise) + prior.spare * prior.spare_noise
+            size = found.over_directions(prior.nodes * (found.q - encoding * found.twice))
+            noise = noise * size / n_brain / study.input_dim
+            natural = (study.mean_gain + noise) / study.mean_variance
             limits = limits + jax.lax.stop_gradient(jnp.log(natural))
         return limits
 
