@@ -3,7 +3,8 @@
     python -m benchmarks.accuracy
 
 Reads results/accuracy_simulation.json, which `python -m benchmarks.accuracy_simulation` makes
-without any of the library's code, and writes results/accuracy.json and docs/accuracy.md.
+without any of the library's code, and results/real_inputs.json, which `python -m
+benchmarks.real_inputs` makes. Writes results/accuracy.json and docs/accuracy.md.
 """
 
 import json
@@ -15,6 +16,7 @@ import numpy as np
 from ._accuracy_errors import brain_errors, trace_errors, two_penalty_errors
 from ._accuracy_page import document, within
 from ._measure import RESULTS, store
+from ._real_inputs_page import real_inputs
 
 
 def main() -> None:
@@ -29,6 +31,8 @@ def main() -> None:
     brain = brain_errors(cells("brain"))
     two, traces = two_penalty_errors(cells("two_penalties")), trace_errors(cells("task"))
     text = document(brain, two, traces, meta)
+    real = json.loads((RESULTS / "real_inputs.json").read_text())["results"]
+    text += "\n" + "\n".join(real_inputs(real))
     summary = {
         f"{kind}, d = {d}": within([row for row in brain if row["d"] == d], kind)
         for kind in ("missed", "risk", "shift")

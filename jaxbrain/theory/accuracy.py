@@ -10,12 +10,16 @@ from jaxtyping import Array
 from .._checks import is_concrete
 from ..models import Problem
 
+# From this share of lost and tilted directions on, closed forms are more than 2 % off.
+TILTED = 0.05
+
 
 class AccuracyWarning(UserWarning):
     """A closed form is asked for where it is known to be off by more than usual: docs/accuracy.md.
 
-    Usual is 1 % from n_brain = 1.5 d on and 3 % below. Every function that takes a problem and
-    n_brain gives it at order="finite", where both are known and not traced.
+    Usual is 1 % from n_brain = 1.5 d on and 3 % below; 2 % for inputs of any covariance or with a
+    penalty of the encoding stage. Every function that takes a problem and n_brain gives it at
+    order="finite", where both are known and not traced.
     """
 
 
@@ -83,7 +87,77 @@ def warn_outside_validated_ridge(
     estimator: str,
     stacklevel: int,
 ) -> None:
-    """The same for inputs of any covariance, or an encoding stage with a penalty."""
+    """The same for inputs of any covariance, or an encoding stage with a penalty.
+
+    `problem` has a geometry. `None` stands for the best encoding penalty.
+    """
+    channels, k, geometry = problem.recording_dim, problem.latent_dim, problem.geometry
+    # Banded ridge chooses no directions among channels.
+    if channels is None or channels == k or geometry is None or estimator == "banded_ridge":
+        return
+    given = () if encoding_penalty is None else (encoding_penalty,)
+    leaves = problem.latent_noise, problem.gain, problem.recording_noise, geometry.directions
+    if not is_concrete(n_brain, geometry.variances, *leaves, *given):
+        return
+    n = float(np.min(n_brain))
+    noise, gain = (np.asarray(x) for x in (problem.latent_noise, problem.gain))
+    if not problem.is_matrix_form:
+        noise, gain = np.diag(noise), np.diag(gain)
+    variances, channel = np.asarray(geometry.variances), float(problem.recording_noise)
+    if encoding_penalty is None:
+        size = np.trace(noise + channel * np.linalg.inv(gain)) / k + 0.1
+        largest = float(variances.sum() * size / n)
+    else:
+        largest = float(np.max(encoding_penalty))
+    shares = np.sum(np.asarray(geometry.directions) ** 2, axis=1) / k
+    if (
+        tilt_of_lost_directions(
+            variances, shares, gain, noise, channel**2 * (channels - k), n, largest
+        )
+        > TILTED
+    ):
+        warnings.warn(
+            "directions are lost among noisy channels, and the encoding penalty tilts them: the "
+            "risk may be up to 10 % off; banded_ridge_risk chooses no directions and is not",
+            AccuracyWarning,
+            stacklevel=stacklevel,
+        )
+
+
+def tilt_of_lost_directions(
+    variances: np.ndarray,
+    shares: np.ndarray,
+    gain: np.ndarray,
+    latent_noise: np.ndarray,
+    noise_power: float,
+    n_brain: float,
+    encoding_penalty: float,
+) -> float:
+    """Share of directions lost among channels, times how unevenly these then lie over inputs.
+
+    docs/theory.md, (38) and what it leaves out: the relative variance of Γ's eigenvalues. `shares`
+    of the latents' variance lie along the principal axes of the inputs.
+    """
+    s, n, penalty, d = variances, n_brain, encoding_penalty, len(variances)
+    if penalty == 0 or noise_power == 0:
+        return 0.0
+    # a of (37) falls short of 1 by the degrees of freedom of the encoding stage, over n.
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        a = (low + high) / 2
+        more = 1 - a > np.sum(a * s / (a * s + penalty)) / n
+        low, high = (a, high) if more else (low, a)
+    q = 1 / (a * s + penalty)
+    eta = a**2 * np.sum((s * q) ** 2) / n
+    twice = q**2 + s * q**2 * a**2 * np.sum(s * q**2) / (n * (1 - eta))
+    held = 1 - penalty * q
+    degrees = np.sum(held)
+    seen = shares @ (1 - penalty * a * q)
+    slope = shares @ (1 - 2 * penalty * a * q + penalty**2 * (q - penalty * twice) / s) / seen
+    signal = (n * seen * np.eye(len(gain)) + degrees * latent_noise) @ gain
+    strengths = np.maximum(np.abs(np.linalg.eigvals(signal)), 1e-300)
+    lost = degrees * slope * noise_power / strengths**2
+    return float(np.mean(lost / (1 + lost)) * (np.sum(held**2) * d / degrees**2 - 1))
 
 
 def _mean_confusion(problem: Problem, numbers: np.ndarray) -> float:

@@ -7,6 +7,7 @@ penalties.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -36,6 +37,7 @@ from .spectral_stage import (
     at_penalty,
     ends,
     labels_for,
+    least_squares,
     stage_of,
 )
 
@@ -61,6 +63,7 @@ class _Study(NamedTuple):
     total_power: Array
     noise: Array
     input_dim: Array
+    latent_dim: Array
     mean_variance: Array
     mean_gain: Array
     mean_noise: Array
@@ -136,6 +139,7 @@ def _study(problem: Problem, estimator: str) -> _Study:
         problem.total_power,
         problem.task_noise,
         jnp.asarray(problem.input_dim, fixed.dtype),
+        jnp.asarray(k, fixed.dtype),
         jnp.mean(geometry.variances),
         problem.trace(problem.gain) / k,
         problem.trace(problem.encoding_noise) / k,
@@ -216,11 +220,7 @@ def least_squares_of(problem: Problem, n_task: Array) -> Array:
     return _least_squares(problem.task_noise, problem.input_dim, n_task)
 
 
-@jax.jit
-def _least_squares(noise: Array, d: Any, n_task: Array) -> Array:
-    spare = n_task - d - 1
-    known = spare > 0
-    return jnp.where(known, noise * d / jnp.where(known, spare, 1.0), jnp.inf)
+_least_squares = jax.jit(least_squares)
 
 
 def value_of_cells(problem: Problem, risk: Array, n_task: Array, baseline: str) -> Array:
@@ -256,13 +256,19 @@ def _ridge_stage(study: _Study) -> Stage:
         terms = spectrum_terms(learned / (1 + learned))
         return Freedom(terms @ prior.density, terms @ prior.power)
 
-    return stage_of(free, study.lowest, study.highest, study.total_power, study.noise)
+    return _stage(study, free, jnp.zeros_like(study.noise))
+
+
+def _stage(study: _Study, freedoms: Callable[[Array], Freedom], unheld: Array) -> Stage:
+    """The task stage of a study, with so many directions that no penalty holds."""
+    numbers = study.lowest, study.highest, study.total_power, study.noise, study.input_dim
+    return stage_of(freedoms, *numbers, unheld)
 
 
 @jax.jit
 def _ridge(study: _Study, n_task: Array, penalty: Array | None) -> Array:
     stage = _ridge_stage(study)
-    labels = jnp.maximum(n_task, 1e-3)
+    labels = jnp.maximum(n_task, 1.0)
     if penalty is None:
         risk = jax.vmap(lambda n: at_best_penalty(stage, n).risk)(labels)
     else:
@@ -270,7 +276,15 @@ def _ridge(study: _Study, n_task: Array, penalty: Array | None) -> Array:
         held = jnp.where(free, 1.0, penalty)
         risk = jax.vmap(lambda n, held: at_penalty(stage, n, held).risk)(labels, held)
         risk = jnp.where(free, _least_squares(study.noise, study.input_dim, n_task), risk)
-    return jnp.where(n_task > 0, risk, study.total_power)
+    return _of_few_labels(study, risk, n_task)
+
+
+def _of_few_labels(study: _Study, risk: Array, n_task: Array) -> Array:
+    """Below one label the error falls in proportion, from that of none to `risk`, that of one."""
+    some = jnp.isfinite(risk)
+    change = jnp.where(some, risk, 0.0) - study.total_power
+    known = study.total_power + jnp.clip(n_task, 0.0, 1.0) * change
+    return jnp.where(some | (n_task == 0), known, risk)
 
 
 @jax.jit
@@ -325,20 +339,22 @@ class _Search(NamedTuple):
         ratio = others.pop() if self.has_penalty and self.has_second else None
         if self.has_encoding:
             encoding = others.pop()
-            stage, second = self._at_encoding(n_brain, encoding, ratio)
-            return _Stages(stage, encoding, second)
+            second = self._second_limits(n_brain, encoding)
+            return _Stages(self._at_encoding(n_brain, encoding, ratio, second), encoding, second)
         # Ridge regression of one latent alone would take σ²d/n of a mean variance.
         natural = study.mean_variance * (study.mean_noise + 0.1) * study.input_dim / n_brain
         low, high, count = _ENCODING
         limits = jax.lax.stop_gradient(jnp.log(natural)) + jnp.asarray([low, high], n_brain.dtype)
-        stage, second = jax.lax.map(
-            lambda u: self._at_encoding(n_brain, jnp.exp(u), ratio), _points(limits, count)
+        second = self._second_limits(n_brain, natural)
+        stage = jax.lax.map(
+            lambda u: self._at_encoding(n_brain, jnp.exp(u), ratio, second),
+            _points(limits, count),
         )
-        return _Stages(stage, limits, jax.tree.map(lambda x: x[0], second))
+        return _Stages(stage, limits, second)
 
     def _at_encoding(
-        self, n_brain: Array, encoding: Array, ratio: Array | None
-    ) -> tuple[Stage, Array]:
+        self, n_brain: Array, encoding: Array, ratio: Array | None, limits: Array
+    ) -> Stage:
         study, zero = self.study, jnp.zeros_like(n_brain)
         prior = study.prior
         if study.channels is not None:
@@ -348,27 +364,27 @@ class _Search(NamedTuple):
         def at(log_second: Array) -> Stage:
             second = jnp.exp(log_second)
             pair = (zero, second) if self.estimator == "banded_ridge" else (second, zero)
-            return stage_of(
-                partial(freedoms, prior, n_brain, encoding, *pair),
-                study.lowest,
-                study.highest,
-                study.total_power,
-                study.noise,
-            )
+            free = study.latent_dim if self.estimator == "befs" else zero
+            return _stage(study, partial(freedoms, prior, n_brain, encoding, *pair), free)
 
         if self.estimator == "befs":
-            return at(jnp.full_like(n_brain, -jnp.inf)), jnp.zeros(2, n_brain.dtype)
+            return at(jnp.full_like(n_brain, -jnp.inf))
         if ratio is not None:
-            return at(jnp.log(ratio)), jnp.zeros(2, n_brain.dtype)
-        limits = self._second_limits(n_brain.dtype)
-        return jax.lax.map(at, _points(limits, _SECOND[self.estimator][2])), limits
+            return at(jnp.log(ratio))
+        return jax.lax.map(at, _points(limits, _SECOND[self.estimator][2]))
 
-    def _second_limits(self, dtype: Any) -> Array:
-        low, high, _ = _SECOND[self.estimator]
-        limits = jnp.asarray([low, high], dtype)
+    def _second_limits(self, n_brain: Array, encoding: Array) -> Array:
+        low, high, _ = _SECOND.get(self.estimator, (0.0, 0.0, 0))
+        limits = jnp.asarray([low, high], n_brain.dtype)
         if self.estimator == "banded_ridge":
-            # Of this size the prior variance of what latents show is that of the rest.
-            natural = self.study.mean_gain / self.study.mean_variance
+            # Of this size the prior variance of what latents show is that of the rest; and so is
+            # that of the noise of the encoder.
+            study, prior = self.study, self.study.prior
+            found = ridge_encoding(prior, n_brain, encoding)
+            noise = jnp.trace(prior.noise) + prior.spare * prior.spare_noise
+            size = found.over_directions(prior.nodes * (found.q - encoding * found.twice))
+            noise = noise * size / n_brain / study.input_dim
+            natural = (study.mean_gain + noise) / study.mean_variance
             limits = limits + jax.lax.stop_gradient(jnp.log(natural))
         return limits
 
@@ -377,8 +393,7 @@ class _Search(NamedTuple):
         left = list(penalties)
         penalty = left.pop(0) if self.has_penalty else None
         second = left.pop(0) if self.has_second else None
-        # Without labels and without a penalty there is nothing to solve.
-        labels = jnp.maximum(n_task, 1e-3)
+        labels = jnp.maximum(n_task, 1.0)
         free = jnp.zeros((), bool) if penalty is None else penalty == 0
         held = None if penalty is None else jnp.where(free, 1.0, penalty)
         stage, encoding = stages.stage, stages.encoding
@@ -390,10 +405,10 @@ class _Search(NamedTuple):
             best = _least(risks, limits)
             stage, encoding = _between(stage, limits, best, count), jnp.exp(best)
         risk, used, beside = self._at_second(stage, stages.second, labels, held, second)
-        risk = jnp.where(n_task > 0, risk, self.study.total_power)
-        least_squares = _least_squares(self.study.noise, self.study.input_dim, n_task)
+        risk = _of_few_labels(self.study, risk, n_task)
+        unpenalised = least_squares(self.study.noise, self.study.input_dim, n_task)
         return Answer(
-            jnp.where(free, least_squares, risk), jnp.where(free, 0.0, used), beside, encoding
+            jnp.where(free, unpenalised, risk), jnp.where(free, 0.0, used), beside, encoding
         )
 
     def _at_second(

@@ -38,6 +38,9 @@ class Stage(NamedTuple):
     highest: Array
     total_power: Array
     noise: Array
+    input_dim: Array
+    free: Array
+    """How many directions no penalty holds: those of the subspace in BEFS with one penalty."""
 
     def moments(self, log_z: Array) -> Float[Array, "8"]:
         """m_1 to m_4 and b_1 to b_4 at one penalty."""
@@ -49,7 +52,7 @@ class Stage(NamedTuple):
 
     def risk(self, log_z: Array, n_task: Array) -> Array:
         """Test error at one penalty."""
-        return risk_of_moments(self.moments(log_z), self.total_power, self.noise, n_task)
+        return risk_of_moments(self.moments(log_z), self, n_task)
 
     def log_penalty(self, log_z: Array, n_task: Array) -> Array:
         """The logarithm of the penalty a sample; −∞ where labels are too few for one."""
@@ -70,13 +73,19 @@ def _log_penalty(m1: Array, log_z: Array, n_task: Array) -> Array:
 
 
 def risk_of_moments(
-    moments: Float[Array, "8 *cells"], total_power: Array, noise: Array, n_task: Array
+    moments: Float[Array, "8 *cells"], stage: Stage, n_task: Array
 ) -> Float[Array, "*cells"]:
-    """Test error, with its first finite-size term; infinite where labels are too few for this."""
+    """Test error, with its first finite-size term; infinite where labels are too few for this.
+
+    Directions that no penalty holds are regressed out, which takes as many labels and is exact:
+    docs/theory.md, (7).
+    """
     m1, m2, m3, m4, b1, b2, b3, b4 = moments
+    spare = n_task - stage.free - 1
     x = n_task - m1
-    solvable = x > 0
-    omega = 1 / (jnp.where(solvable, x, 1.0) + jnp.maximum(m1 - m2, 0.0))
+    solvable = (x > 0) & ((stage.free == 0) | (spare > 0))
+    m2, m3, m4 = (m - stage.free for m in (m2, m3, m4))
+    omega = 1 / (jnp.where(solvable, x, 1.0) + jnp.maximum(m1 - stage.free - m2, 0.0))
     mu, nu, theta = omega * (m2 - m3), omega * (m3 - m4), omega * m2
     e2, e3 = theta * mu - omega * m3, theta * nu - omega * m4
     variance = (3 * mu + 4 * mu**2 - 3 * nu) * m2 - (2 + 4 * mu) * m3 + 3 * m4
@@ -85,9 +94,14 @@ def risk_of_moments(
     constant = 1 + theta + omega * (mu * (2 * e2 + theta) + 2 * mu * e2 + 2 * e2 - 3 * e3)
     linear = -omega * ((2 * e2 + theta) + theta + 2 * mu * (1 + theta))
     square = 3 * omega * (1 + theta)
-    bias = constant * (total_power - 2 * b1 + b2) + linear * (b1 - 2 * b2 + b3)
+    bias = constant * (stage.total_power - 2 * b1 + b2) + linear * (b1 - 2 * b2 + b3)
     bias = bias + square * (b2 - 2 * b3 + b4)
-    return jnp.where(solvable, jnp.maximum(bias + noise * omega * variance, 0.0), jnp.inf)
+    # Among very many labels rounding can make either negative.
+    held = jnp.maximum(bias, 0.0) + stage.noise * jnp.maximum(omega * variance, 0.0)
+    # More than rounding: the polynomials are beyond their depth here.
+    solvable = solvable & (omega * variance > -1e-3)
+    freed = stage.free / jnp.where(solvable, jnp.where(spare > 0, spare, 1.0), 1.0)
+    return jnp.where(solvable, held + (stage.noise + held) * freed, jnp.inf)
 
 
 @cache
@@ -117,6 +131,8 @@ def stage_of(
     highest: Array,
     total_power: Array,
     noise: Array,
+    input_dim: Array,
+    free: Array,
 ) -> Stage:
     """Ask what labels can move at the points, ascending, and make polynomials of it."""
     points, to_terms, slope = (jnp.asarray(x, noise.dtype) for x in _from_points())
@@ -129,7 +145,7 @@ def stage_of(
         for exponent in range(1, 5):
             rows.append(terms)
             terms = terms - slope @ terms / (exponent * half)
-    return Stage(jnp.stack(rows), lowest, highest, total_power, noise)
+    return Stage(jnp.stack(rows), lowest, highest, total_power, noise, input_dim, free)
 
 
 class AtPenalty(NamedTuple):
@@ -141,13 +157,27 @@ class AtPenalty(NamedTuple):
 
 
 def at_best_penalty(stage: Stage, n_task: Array) -> AtPenalty:
-    """The least test error over all outside penalties."""
+    """The least test error over all outside penalties, 0 among them."""
     log_z, moments = stage.grid()
-    risks = risk_of_moments(moments, stage.total_power, stage.noise, n_task)
+    risks = risk_of_moments(moments, stage, n_task)
     lowest = jnp.clip(jnp.argmin(jax.lax.stop_gradient(risks)), 1, _GRID - 2)
     around = jax.lax.dynamic_slice_in_dim(jax.lax.stop_gradient(log_z), lowest - 1, 3)
     best, _ = implicit_minimum(lambda at: stage.risk(at, n_task), around)
-    return AtPenalty(stage.risk(best, n_task), jnp.exp(stage.log_penalty(best, n_task)), best)
+    risk, penalty = stage.risk(best, n_task), jnp.exp(stage.log_penalty(best, n_task))
+    # Among very many labels the polynomials end before the best penalty.
+    unpenalised = least_squares(stage.noise, stage.input_dim, n_task)
+    better = unpenalised < risk
+    risk = jnp.where(better, unpenalised, risk)
+    # Where all can be held, so can the task.
+    risk = jnp.where(stage.free > 0, risk, jnp.minimum(risk, stage.total_power))
+    return AtPenalty(risk, jnp.where(better, 0.0, penalty), best)
+
+
+def least_squares(noise: Array, input_dim: Array, n_task: Array) -> Array:
+    """σ²d/(n − d − 1), whatever the covariance; infinite where labels are too few."""
+    spare = n_task - input_dim - 1
+    known = spare > 0
+    return jnp.where(known, noise * input_dim / jnp.where(known, spare, 1.0), jnp.inf)
 
 
 def at_penalty(stage: Stage, n_task: Array, penalty: Array) -> AtPenalty:
@@ -180,8 +210,10 @@ def labels_for(stage: Stage, risk: Array) -> Array:
     _, moments = jax.lax.stop_gradient(stage.grid())
 
     def least(log_labels: Array) -> Array:
-        risks = risk_of_moments(moments, stage.total_power, stage.noise, jnp.exp(log_labels))
-        return jnp.min(risks)
+        risks = risk_of_moments(moments, stage, jnp.exp(log_labels))
+        return jnp.minimum(
+            jnp.min(risks), least_squares(stage.noise, stage.input_dim, jnp.exp(log_labels))
+        )
 
     def enough(bracket: tuple[Array, Array]) -> tuple[Array, Array]:
         middle = (bracket[0] + bracket[1]) / 2

@@ -323,7 +323,7 @@ def _worth_of_cells(
     encoding_penalty: Array | None,
 ) -> Worth:
     cells = problem, n_brain, n_task
-    found = checked_cells(*cells, penalty, None, encoding_penalty, "befs", 4)
+    found = checked_cells(*cells, penalty, None, encoding_penalty, "befs", 5)
     both = solve_cells(
         with_geometry(problem), n_brain, n_task, None, None, encoding_penalty, "befs_two_penalties"
     )

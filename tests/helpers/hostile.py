@@ -32,6 +32,7 @@ X, R = RNG.normal(size=(40, 5)), RNG.normal(size=(40, 7))
 Y = X[:, 0] + RNG.normal(size=40)
 BASIS = np.linalg.qr(RNG.normal(size=(5, 2)))[0]
 P = jb.Problem.isotropic(64, 6, 0.5, 0.1, 0.54)
+COLOURED = jb.Problem.power_law(64, 1.0, 6, 0.5, 0.1, 0.54)
 MODEL = jb.LinearGaussianModel(np.eye(6, 2), np.eye(5, 2), 0.1, 0.1, np.ones(6), task_noise=1.0)
 DATA = jp.pilot_data(inputs=X, recordings=R, targets=Y)
 SIZES = jp.SplitSizes(20, 10, 5)
@@ -57,22 +58,32 @@ jb.write_table(TABLE, FOLDER / "table.nc")
 
 DESIGN = dict(problem=P, n_brain=200.0, n_task=100.0)
 DESCENT = dict(optimizer="adam", starts=2, tolerance=1e-3, max_steps=10, learning_rate=0.1)
+ENCODED = DESIGN | dict(problem=COLOURED, encoding_penalty=0.1)
+DRAWN = dict(
+    task_snr=0.5, misalignment=0.1, latent_noise=0.5, latent_alignment=1.0, task_alignment=1.0,
+    gain=1.0, recording_noise=0.1, recording_dim=6, key=KEY,
+)  # fmt: skip
 REGRESSION = dict(inputs=X, targets=Y, basis=BASIS)
 CALLS = {
     jb.Problem: dict(
         input_dim=10, latent_dim=2, recording_dim=5, latent_noise=0.1, gain=1.0,
         recording_noise=1.0, aligned_power=[0.5, 0.5], misaligned_power=0.1, task_noise=1.0,
+        geometry=None,
     ),
     jb.Problem.isotropic: dict(
         input_dim=64, latent_dim=6, task_snr=0.5, misalignment=0.1, encoding_noise=0.5
     ),
+    jb.Problem.power_law: dict(input_dim=64, exponent=1.0, latent_dim=6) | DRAWN,
+    jb.Problem.from_features: dict(features=X, latent_dim=2) | DRAWN,
     jb.LinearGaussianModel: dict(
         encoder=np.eye(6, 2), readout=np.eye(5, 2), latent_noise=0.1, recording_noise=0.1,
-        task_weights=np.ones(6), task_noise=1.0,
+        task_weights=np.ones(6), task_noise=1.0, canonical=False,
+        input_covariance=1.0 + np.arange(6.0),
     ),
     jb.BlockShift: dict(sensitive=0.5, missed=1.0, insensitive=1.0),
     jb.presets.small: dict(task_snr=0.1, misalignment=0.1, key=KEY),
     jb.presets.fmri: dict(task_snr=0.1, misalignment=0.1, key=KEY),
+    jb.presets.images: dict(task_snr=0.1, misalignment=0.1, key=KEY),
     jb.banded_ridge: dict(
         inputs=X, targets=Y, encoder=np.ones((X.shape[1], 2)), penalty=1.0, encoder_penalty=1.0
     ),
@@ -94,15 +105,20 @@ CALLS = {
     jb.shuffle_recordings: dict(key=KEY, recordings=R),
     jb.task_only: dict(inputs=X, targets=Y),
     estimators.find_variant: dict(name="befs"),
-    jb.risk: DESIGN | dict(penalty=1.0, shift=None, order="finite"),
-    jb.value: DESIGN | dict(penalty=1.0, baseline="ols", shift=SHIFT, order="finite"),
-    jb.exchange_rate: DESIGN | dict(penalty=1.0, baseline="ols", shift=None, order="finite"),
-    jb.savings: DESIGN | dict(penalty=1.0, baseline="ridge", shift=None, order="finite"),
-    jb.worth: DESIGN | dict(penalty=1.0),
-    jb.optimal_penalty: DESIGN | dict(shift=None, order="finite"),
-    jb.optimal_penalties: DESIGN,
-    jb.two_penalty_risk: DESIGN | dict(penalty=1.0, inside_penalty=0.1),
-    jb.information_value: DESIGN,
+    jb.risk: ENCODED | dict(penalty=1.0, shift=None, order="finite"),
+    jb.value: DESIGN | dict(
+        penalty=1.0, encoding_penalty=0.0, baseline="ols", shift=SHIFT, order="finite"
+    ),
+    jb.exchange_rate: ENCODED | dict(penalty=1.0, baseline="ols", shift=None, order="finite"),
+    jb.savings: DESIGN | dict(
+        penalty=1.0, encoding_penalty=0.0, baseline="ridge", shift=None, order="finite"
+    ),
+    jb.worth: ENCODED | dict(penalty=1.0),
+    jb.optimal_penalty: ENCODED | dict(shift=None, order="finite"),
+    jb.optimal_penalties: ENCODED,
+    jb.two_penalty_risk: ENCODED | dict(penalty=1.0, inside_penalty=0.1),
+    jb.banded_ridge_risk: ENCODED | dict(penalty=1.0, encoder_penalty=0.1),
+    jb.information_value: ENCODED,
     jb.elasticities: DESIGN | dict(measure="value"),
     jb.expected_misalignment: dict(problem=P, n_brain=200.0, order="finite"),
     jb.ridge_risk: dict(problem=P, n_task=100.0, penalty=1.0, shift=None),
