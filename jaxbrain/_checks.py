@@ -261,7 +261,9 @@ def check_broadcast(**arguments: Array | None) -> None:
     try:
         np.broadcast_shapes(*given.values())
     except ValueError as problem:
-        shapes = " and ".join(f"{name} of shape {shape}" for name, shape in given.items())
+        # Single numbers go with everything.
+        several = {name: shape for name, shape in given.items() if shape}
+        shapes = " and ".join(f"{name} of shape {shape}" for name, shape in several.items())
         raise ValueError(
             f"{shapes} do not broadcast: give one of them an axis of its own"
         ) from problem

@@ -14,7 +14,7 @@ from .._checks import as_floats, check_finite, check_positive, check_shape, is_c
 # are analytic within π of the real line, so that over six decades 1e-6 of the largest is left out.
 _TERMS = 24
 # Variances below this share of the largest are all as good as nothing to labels and recordings.
-_LEAST = 1e-9
+_LEAST = 1e-8
 
 
 class InputGeometry(eqx.Module):

@@ -38,6 +38,7 @@ from .spectral_stage import (
     ends,
     labels_for,
     least_squares,
+    ridge_stage_of,
     stage_of,
 )
 
@@ -133,7 +134,7 @@ def _study(problem: Problem, estimator: str) -> _Study:
         )
     fixed = jax.lax.stop_gradient(geometry.variances)
     largest = jnp.max(fixed)
-    lowest, highest = ends(jnp.maximum(jnp.min(fixed), 1e-9 * largest), largest)
+    lowest, highest = ends(jnp.maximum(jnp.min(fixed), 1e-8 * largest), largest)
     return _Study(
         prior,
         problem.total_power,
@@ -250,13 +251,12 @@ def ridge_risk_of(problem: Problem, n_task: Array, penalty: Array | None) -> Arr
 
 def _ridge_stage(study: _Study) -> Stage:
     prior = study.prior
-
-    def free(log_z: Array) -> Freedom:
-        learned = jnp.exp(log_z)[:, None] * prior.nodes[None, :]
-        terms = spectrum_terms(learned / (1 + learned))
-        return Freedom(terms @ prior.density, terms @ prior.power)
-
-    return _stage(study, free, jnp.zeros_like(study.noise))
+    return ridge_stage_of(
+        prior.nodes,
+        lambda function: spectrum_terms(function) @ prior.density,
+        lambda function: spectrum_terms(function) @ prior.power,
+        *(study.lowest, study.highest, study.total_power, study.noise, study.input_dim),
+    )
 
 
 def _stage(study: _Study, freedoms: Callable[[Array], Freedom], unheld: Array) -> Stage:

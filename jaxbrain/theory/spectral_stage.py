@@ -22,7 +22,9 @@ from .learned_prior import Freedom
 # a is analytic in log x within π of the real line: over 25 nats 1e-6 is left out.
 _POINTS = 56
 # From where all directions are held to where all are let go, in nats beyond the spectrum.
-_HELD, _LOOSE = 9.5, 5.0
+_HELD, _LOOSE = 10.5, 6.0
+# Derivatives of polynomials lose most of their digits at the ends, which are not used.
+_USED = 0.96
 _GRID = 129
 
 
@@ -45,8 +47,7 @@ class Stage(NamedTuple):
     def moments(self, log_z: Array) -> Float[Array, "8"]:
         """m_1 to m_4 and b_1 to b_4 at one penalty."""
         at = (2 * log_z - self.lowest - self.highest) / (self.highest - self.lowest)
-        # The arc cosine has no derivative at the ends.
-        at = jnp.clip(at, -0.999999, 0.999999)
+        at = jnp.clip(at, -_USED, _USED)
         order = jnp.arange(_POINTS, dtype=at.dtype)
         return self.terms @ jnp.cos(jnp.arccos(at) * order)
 
@@ -60,10 +61,9 @@ class Stage(NamedTuple):
 
     def grid(self) -> tuple[Array, Array]:
         """Penalties from end to end, and the moments there."""
-        log_z = self.lowest + (self.highest - self.lowest) * jnp.linspace(
-            0.0, 1.0, _GRID, dtype=self.lowest.dtype
-        )
-        return log_z, self.terms @ jnp.asarray(_grid_basis(), self.terms.dtype)
+        middle, half = (self.highest + self.lowest) / 2, (self.highest - self.lowest) / 2
+        at = jnp.linspace(-_USED, _USED, _GRID, dtype=half.dtype)
+        return middle + half * at, self.terms @ jnp.asarray(_grid_basis(), self.terms.dtype)
 
 
 def _log_penalty(m1: Array, log_z: Array, n_task: Array) -> Array:
@@ -107,7 +107,7 @@ def risk_of_moments(
 @cache
 def _grid_basis() -> np.ndarray:
     """Polynomials on the grid, (points, grid)."""
-    at = np.linspace(-1.0, 1.0, _GRID)
+    at = np.linspace(-_USED, _USED, _GRID)
     return np.polynomial.chebyshev.chebvander(at, _POINTS - 1).T
 
 
@@ -146,6 +146,30 @@ def stage_of(
             rows.append(terms)
             terms = terms - slope @ terms / (exponent * half)
     return Stage(jnp.stack(rows), lowest, highest, total_power, noise, input_dim, free)
+
+
+def ridge_stage_of(
+    variances: Array,
+    density: Callable[[Array], Array],
+    power: Callable[[Array], Array],
+    lowest: Array,
+    highest: Array,
+    total_power: Array,
+    noise: Array,
+    input_dim: Array,
+) -> Stage:
+    """The stage of ridge regression, a = zs/(1 + zs), by all of its moments.
+
+    `density` and `power` sum functions of the given variances over directions and over the task.
+    """
+    points, to_terms, _ = (jnp.asarray(x, total_power.dtype) for x in _from_points())
+    log_z = (highest + lowest) / 2 + (highest - lowest) / 2 * points
+    learned = jnp.exp(log_z)[:, None] * variances[None, :]
+    learned = learned / (1 + learned)
+    sums = [over(learned**exponent) for over in (density, power) for exponent in range(1, 5)]
+    terms = jnp.stack(sums) @ to_terms.T
+    free = jnp.zeros_like(total_power)
+    return Stage(terms, lowest, highest, total_power, noise, input_dim, free)
 
 
 class AtPenalty(NamedTuple):

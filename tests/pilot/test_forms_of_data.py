@@ -29,7 +29,7 @@ from jaxbrain.pilot._draws import draw_rows, longest_of, units_of
 from jaxbrain.pilot.splits import _draw_rows
 from tests.helpers.cli import refused, run, small_file
 from tests.helpers.evaluations import evaluation
-from tests.helpers.studies import INPUTS, RECORDINGS, TARGETS, shared
+from tests.helpers.studies import shared
 
 SIZES, REPEATS, RANK = SplitSizes(100, 20, 66), 10, 3
 
@@ -157,7 +157,7 @@ def test_stimuli_on_both_sides_of_a_split_made_recordings_seem_to_help(monkeypat
         assert np.isfinite(found.errors[ESTIMATORS.index("ridge")]).all()
         assert np.isfinite(found.errors_as_given).all()
         with monkeypatch.context() as apart:
-            apart.setattr(_draws, "rows_together", lambda data, block: None)
+            apart.setattr(_draws, "together", lambda inputs, groups, block: None)
             apart.setattr(comparison, "_slack", lambda data, block: 0)
             mixed = evaluate(data, SIZES, REPEATS, jax.random.key(0), RANK, as_given=data)
         assert seems_to_help(mixed)
@@ -222,17 +222,3 @@ def test_targets_that_do_not_vary_within_splits_get_no_verdict():
     said = verdict(found._replace(curves=none))
     assert said.startswith("No verdict: the targets do not vary within the splits")
     assert set(CONTROLS) <= set(ESTIMATORS)
-
-
-def test_columns_without_a_number_or_constant_but_for_rounding_are_named():
-    recordings, targets = RECORDINGS.copy(), TARGETS.copy()
-    recordings[:, [3, 7]] = np.nan
-    targets[:, 1] = 0.1
-    targets[::2, 1] = np.nextafter(0.1, 1)
-    with pytest.raises(PilotError) as caught:
-        pilot_data(inputs=INPUTS, recordings=recordings, targets=targets)
-    # Rows are not to blame for channels that are empty.
-    assert [problem.split(":")[0] for problem in caught.value.problems] == [
-        "recordings holds no number in 2 columns (3, 7)",
-        "targets is constant in 1 column (1)",
-    ]
