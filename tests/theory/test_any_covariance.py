@@ -117,6 +117,17 @@ def test_white_inputs_agree_with_their_own_closed_forms():
     assert gaps[1] < 0.003
 
 
+def test_white_inputs_keep_their_closed_forms_under_transformations():
+    """Which closed form serves is known, whatever is traced."""
+    problem = jb.Problem.isotropic(50, 4, 1.0, 0.2, 0.5)
+    for wrap in (jax.jit, jax.vmap, jax.grad):
+        at = jnp.ones(2) if wrap is jax.vmap else 1.0
+        made = str(jax.make_jaxpr(wrap(lambda x: jb.risk(problem, 200 * x, 60)))(at))
+        assert "_solve_cells" not in made
+    coloured = jb.Problem.power_law(50, 1.0, 4, 1.0, 0.2, 0.5)
+    assert "_solve_cells" in str(jax.make_jaxpr(lambda x: jb.risk(coloured, 200 * x, 60))(1.0))
+
+
 def test_identity_covariance_is_white():
     model = jb.presets.small(task_snr=1.0)
     parts = (model.encoder, model.readout, model.latent_noise, model.recording_noise)
