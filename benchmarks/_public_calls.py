@@ -125,6 +125,34 @@ def closed_forms(jb: Any, problem: Any) -> dict[str, Callable]:
     }
 
 
+def of_coloured_inputs(jb: Any) -> dict[str, Callable]:
+    """Inputs of any covariance, with and without channels."""
+    if not hasattr(jb.Problem, "power_law"):
+        return {}
+    features = np.random.default_rng(7).normal(size=(60, 8)) / np.arange(1, 9)
+    channels: dict[str, Any] = {"recording_noise": 0.3, "recording_dim": 16}
+    problems = {
+        "power_law": jb.Problem.power_law(24, 1.0, 3, 1.0, 0.2, 0.5),
+        "channels": jb.Problem.power_law(24, 1.0, 3, 1.0, 0.2, 0.5, **channels),
+    }
+    n, labels = np.array([10.0, 100.0])[:, None], np.array([0.0, 12.0, 50.0])
+    found: dict[str, Callable] = {
+        "presets.images": lambda: jb.presets.images(1.0, 0.1).problem().geometry.density,
+        "from_features": lambda: (
+            jb.Problem.from_features(features, 2, 1.0, 0.1, 0.5).geometry.variances
+        ),
+    }
+    for name, problem in problems.items():
+        cells = problem, n, labels
+        found |= {
+            f"{name}/risk": lambda c=cells: jb.risk(*c, encoding_penalty=0.1),
+            f"{name}/risk/penalty": lambda c=cells: jb.risk(*c, 0.5, encoding_penalty=0.1),
+            f"{name}/two": lambda c=cells: jb.two_penalty_risk(*c, encoding_penalty=0.1),
+            f"{name}/banded": lambda c=cells: jb.banded_ridge_risk(*c, encoding_penalty=0.1),
+        }
+    return found
+
+
 def span(basis: Any) -> Any:
     """What a basis spans, which no sign of a direction changes."""
     return np.asarray(basis) @ np.asarray(basis).T

@@ -77,6 +77,7 @@ def evaluate(only: str) -> dict[str, np.ndarray]:
     # Made one after the other, since the second makes the draws that its calls share.
     others = (
         lambda: calls.on_arrays(jb, calls.make_models(jb)),
+        lambda: calls.of_coloured_inputs(jb),
         lambda: calls.simulated(jb, problems["channels 0"]),
         calls.from_recordings,
     )

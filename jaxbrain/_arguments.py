@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Literal, get_args
 
+import jax
 import numpy as np
 from jaxtyping import Array
 
@@ -88,7 +90,10 @@ def check_recordings(
         check_choice("encoding_penalty", encoding_penalty, ("optimal",))
         penalty = None
     else:
-        penalty = as_float_like("encoding_penalty", encoding_penalty, problem.task_noise)
+        # What is known stays known under a transformation: it decides which closed form serves.
+        known = is_concrete(encoding_penalty)
+        with jax.ensure_compile_time_eval() if known else contextlib.nullcontext():
+            penalty = as_float_like("encoding_penalty", encoding_penalty, problem.task_noise)
         check_positive("encoding_penalty", penalty, zero_allowed=True)
         check_finite("encoding_penalty", penalty)
     if penalty is not None and (not is_concrete(penalty) or not np.all(np.asarray(penalty) > 0)):

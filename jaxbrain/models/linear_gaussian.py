@@ -14,6 +14,7 @@ from .._checks import (
     as_integer,
     check_covariance,
     check_finite,
+    check_flag,
     check_key,
     check_orthonormal,
     check_positive,
@@ -97,6 +98,7 @@ class LinearGaussianModel(eqx.Module):
         input_covariance: Real | None = None,
     ):
         """See the class."""
+        check_flag("canonical", canonical)
         given = {} if input_covariance is None else {"input_covariance": input_covariance}
         encoder, readout, latent_noise, recording_noise, task_weights, task_noise, *given = (
             as_floats(

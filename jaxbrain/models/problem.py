@@ -23,6 +23,7 @@ from .._checks import (
     check_positive,
     check_shape,
     is_concrete,
+    kind_of,
 )
 from .._typing import AnyArray, Real, Whole
 from .geometry import InputGeometry, check_geometry
@@ -265,6 +266,11 @@ class Problem(ProblemNumbers):
         self.task_noise = task_noise
         self.input_dim, self.latent_dim, self.recording_dim = input_dim, latent_dim, recording_dim
         if geometry is not None:
+            if not isinstance(geometry, InputGeometry):
+                raise ValueError(
+                    "geometry must be that of another problem, as Problem.power_law makes it, but "
+                    f"it is {kind_of(geometry)}"
+                )
             check_geometry(geometry, input_dim, latent_dim)
         self.geometry = geometry
         self._check_sizes()
@@ -472,10 +478,12 @@ class Problem(ProblemNumbers):
         Ours: docs/theory.md, "Inputs of any covariance".
         """
         check_known(features=features)
-        (features,) = as_floats(features=features)
+        # Known also where other arguments are traced.
+        with jax.ensure_compile_time_eval():
+            (features,) = as_floats(features=features)
+            rows = np.asarray(features)
         check_shape("features", features, ("n", "d"), "one row a stimulus")
         check_finite("features", features)
-        rows = np.asarray(features)
         if len(rows) < 3 or not np.any(rows.std(axis=0) > 0):
             raise ValueError("features must have at least 3 rows that differ")
         unit = np.max(np.abs(rows))

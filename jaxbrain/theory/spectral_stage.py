@@ -99,7 +99,7 @@ def risk_of_moments(
     # Among very many labels rounding can make either negative.
     held = jnp.maximum(bias, 0.0) + stage.noise * jnp.maximum(omega * variance, 0.0)
     # More than rounding: the polynomials are beyond their depth here.
-    solvable = solvable & (omega * variance > -1e-3)
+    solvable = solvable & (omega * variance > -0.1)
     freed = stage.free / jnp.where(solvable, jnp.where(spare > 0, spare, 1.0), 1.0)
     return jnp.where(solvable, held + (stage.noise + held) * freed, jnp.inf)
 

@@ -25,7 +25,7 @@ LABELS = ("Arguments", "Fields", "Returns", "Raises", "Source")
 def find_public():
     """Functions and classes that the package gives away, under the names that users write."""
     found = {f"jb.{name}": getattr(jb, name) for name in jb.__all__}
-    found |= {f"presets.{name}": getattr(jb.presets, name) for name in ("fmri", "small")}
+    found |= {f"presets.{name}": getattr(jb.presets, name) for name in ("fmri", "images", "small")}
     found |= {f"sklearn.{name}": getattr(jaxbrain.sklearn, name) for name in ESTIMATORS}
     found |= {f"pilot.{name}": getattr(jaxbrain.pilot, name) for name in jaxbrain.pilot.__all__}
     return {

@@ -117,6 +117,17 @@ def test_white_inputs_agree_with_their_own_closed_forms():
     assert gaps[1] < 0.003
 
 
+def test_white_inputs_keep_their_closed_forms_under_transformations():
+    """Which closed form serves is known, whatever is traced."""
+    problem = jb.Problem.isotropic(50, 4, 1.0, 0.2, 0.5)
+    for wrap in (jax.jit, jax.vmap, jax.grad):
+        at = jnp.ones(2) if wrap is jax.vmap else 1.0
+        made = str(jax.make_jaxpr(wrap(lambda x: jb.risk(problem, 200 * x, 60)))(at))
+        assert "_solve_cells" not in made
+    coloured = jb.Problem.power_law(50, 1.0, 4, 1.0, 0.2, 0.5)
+    assert "_solve_cells" in str(jax.make_jaxpr(lambda x: jb.risk(coloured, 200 * x, 60))(1.0))
+
+
 def test_identity_covariance_is_white():
     model = jb.presets.small(task_snr=1.0)
     parts = (model.encoder, model.readout, model.latent_noise, model.recording_noise)
@@ -263,3 +274,47 @@ def test_steep_spectra_do_not_end_the_search_for_labels():
     n_task = jnp.array([16.0, 32.0, 64.0])
     extra = value_of_cells(problem, jb.ridge_risk(problem, n_task), n_task, "ridge")
     np.testing.assert_allclose(extra, 0, atol=1e-6)
+
+
+def test_learned_directions_are_regressed_out_exactly():
+    """(7): under the hard constraint (n − 1)/(n − k − 1) is all that labels do."""
+    problem = jb.Problem.power_law(40, 1.0, 3, 1.0, 0.2, 0.5)
+    risk = partial(jb.risk, problem, 60, penalty=np.inf, encoding_penalty=0.1)
+    few, more, many = (float(risk(n_task=n)) for n in (5, 9, 300))
+    # R + σ² = (E2 + σ²) (n − 1)/(n − k − 1).
+    missed = (many + 1) * (300 - 3 - 1) / 299
+    assert few + 1 == pytest.approx(missed * 4, rel=3e-3)
+    assert more + 1 == pytest.approx(missed * 8 / 5, rel=3e-3)
+    assert float(risk(n_task=4)) == np.inf
+    # The first terms of a series in 1/(n − k) alone would say less.
+    assert few + 1 > 1.1 * missed * (1 + 3 / 2 + 3 / 4)
+
+
+def test_few_and_very_many_labels():
+    problem = jb.Problem.power_law(40, 1.0, 3, 1.0, 0.2, 0.5)
+    labels = np.array([0.0, 0.25, 1.0, 1e7, 1e9])
+    study = problem, 60, labels
+    for risks in (
+        jb.ridge_risk(problem, labels),
+        jb.two_penalty_risk(*study, encoding_penalty=0.1),
+        jb.banded_ridge_risk(*study, encoding_penalty=0.1),
+    ):
+        none, quarter, one, *many = np.asarray(risks)
+        assert none == pytest.approx(1.0)
+        assert 1 - quarter == pytest.approx((1 - one) / 4)
+        assert 0 < one < 1
+        # Penalties no longer matter then.
+        np.testing.assert_allclose(many, 40 / (labels[3:] - 41), rtol=1e-3)
+    worth = np.asarray(jb.information_value(*study, encoding_penalty=0.1))
+    assert np.all(np.isfinite(worth))
+
+
+def test_loud_channels_leave_ridge():
+    """Noise of an encoder is penalised as far as it has to be, whatever its size."""
+    labels = np.array([10.0, 40.0])
+    for noise in (20.0, 2000.0):
+        problem = jb.Problem.power_law(
+            40, 1.0, 3, 1.0, 0.2, 0.5, recording_noise=noise, recording_dim=300
+        )
+        banded = jb.banded_ridge_risk(problem, 42, labels, encoding_penalty=1e-6)
+        np.testing.assert_allclose(banded, jb.ridge_risk(problem, labels), rtol=2e-3)
