@@ -20,7 +20,7 @@ from .transformations import (
     standardise_channels,
     whiten,
 )
-from .verdict import Finding, Verdict, judge
+from .verdict import Verdict, judge
 
 __all__ = [
     "AS_GIVEN",
@@ -32,7 +32,6 @@ __all__ = [
     "Design",
     "Dropped",
     "Evaluation",
-    "Finding",
     "Labels",
     "PilotData",
     "PilotError",

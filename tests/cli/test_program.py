@@ -70,14 +70,20 @@ def test_help_tells_of_the_version_and_of_every_command(capsys):
 @pytest.mark.parametrize(
     ("command", "defaults"),
     [
-        ("worth", ["18000 (preset fmri), 500 (small)", "100000 (preset fmri), 100 (small)"]),
+        (
+            "worth",
+            [
+                "18000 (preset fmri), 500 (small, images)",
+                "100000 (preset fmri), 100 (small), 250 (images)",
+            ],
+        ),
         ("plan", ["30000 (preset fmri), 500", "0.5 (preset fmri), 1", "600 (preset fmri)"]),
         ("report", ["18000 (preset fmri), 500 (small)", "what the study costs"]),
         (
             "simulate",
             ["100 200 400 800 (preset small), or 7200 18000 36000 (fmri)", "by default 100"],
         ),
-        ("fit", ["half of shared rows", "by default the rest"]),
+        ("fit", ["half of shared rows", "By default the rest of shared rows"]),
         ("reproduce", ["(default: all)"]),
         ("info", ["(default: False)"]),
     ],
