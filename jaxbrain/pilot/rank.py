@@ -11,11 +11,12 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._arguments import EncodingCriterion
+from .._arguments import ENCODING_CRITERIA, EncodingCriterion
 from .._checks import (
     as_floats,
     as_integer,
     as_number,
+    check_choice,
     check_finite,
     check_key,
     check_kind,
@@ -137,6 +138,7 @@ def encoding_rank(
     for name, array in (("inputs", inputs), ("recordings", recordings)):
         check_finite(name, array)
     if isinstance(ridge, str):
+        check_choice("ridge", ridge, ENCODING_CRITERIA)
         of_folds = groups if ridge == "k_fold" else None
         ridge = float(fit_encoder(inputs, recordings, ridge, groups=of_folds).penalty)
     check_finite("ridge", ridge)
