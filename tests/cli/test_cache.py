@@ -105,10 +105,10 @@ def test_the_second_start_compiles_nothing(tmp_path):
         assert done.returncode == 0, done.stderr
         answers.append(json.loads(done.stdout))
         programs = sorted(tmp_path.glob("programs/*/*-cache"))
+        hits = done.stderr.count("Persistent compilation cache hit")
         # A conversion may come twice in one start: once of what is known while others are traced.
-        hit = "Persistent compilation cache hit for "
-        hits = done.stderr.count(hit) - done.stderr.count(f"{hit}'jit_convert_element_type'")
-        assert (hits > 0) == (start > 0)
+        twice = done.stderr.count("cache hit for 'jit_convert_element_type'")
+        assert (hits > twice) == (start > 0)
         assert "Error" not in done.stderr
         (damaged,) = [path for path in programs if path.name.startswith("jit__worth-")]
         if start == 1:
