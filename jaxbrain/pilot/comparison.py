@@ -230,9 +230,9 @@ def evaluate(
     share their brain rows. Inputs, recordings and targets are centred by the rows that they are
     learned from. Recordings are encoded by ridge regression, so that rows may be fewer than inputs.
     Its penalty and the rank are those that predict left-out brain rows best. Each estimator's
-    penalties are those that predict left-out task rows best, the same for all targets. Rows are
-    left out one by one, or by fifths where neighbours stay together. Targets that are missing in
-    some rows are compared on the others, with those that are known in the same rows. The key of
+    penalties are those of the largest marginal likelihood of the task rows, the same for all
+    targets; where neighbours or groups stay together, those that predict left-out fifths of the
+    task rows best. Targets that are missing in some rows are compared on the others, with those that are known in the same rows. The key of
     each repeat depends on its number only.
 
     >>> import jax, numpy as np
