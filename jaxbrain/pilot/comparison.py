@@ -232,8 +232,8 @@ def evaluate(
     Its penalty and the rank are those that predict left-out brain rows best. Each estimator's
     penalties are those of the largest marginal likelihood of the task rows, the same for all
     targets; where neighbours or groups stay together, those that predict left-out fifths of the
-    task rows best. Targets that are missing in some rows are compared on the others, with those that are known in the same rows. The key of
-    each repeat depends on its number only.
+    task rows best. Targets that are missing in some rows are compared on the others, with those
+    that are known in the same rows. The key of each repeat depends on its number only.
 
     >>> import jax, numpy as np
     >>> from jaxbrain.pilot import ESTIMATORS, evaluate, pilot_data, split_sizes
