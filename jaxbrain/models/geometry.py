@@ -100,7 +100,7 @@ def _moments(variances: Array, directions: Array, weights: Array) -> tuple[Array
     # Ends lie within, where the polynomials have derivatives, and white inputs have a width too.
     width = 1.05 * width + 0.5
     at = jnp.maximum(jnp.log(variances), lowest)
-    values = chebyshev((at - middle) / width)
+    values = _chebyshev((at - middle) / width, _TERMS)
     aligned = (values * weights[:, None]).T @ directions
 
     def outer(value: Array) -> Array:
@@ -111,9 +111,15 @@ def _moments(variances: Array, directions: Array, weights: Array) -> tuple[Array
     return jnp.sum(values, axis=0), power, aligned, latents, middle, width
 
 
-def chebyshev(at: Float[Array, " d"]) -> Float[Array, "d terms"]:
+def chebyshev_values(geometry: InputGeometry, terms: int) -> Float[Array, "d terms"]:
+    """The first polynomials over the spectrum, of which a geometry keeps the moments."""
+    at = (jnp.log(geometry.variances) - geometry.middle) / geometry.width
+    return _chebyshev(jnp.maximum(at, (0.5 / geometry.width - 1) / 1.05), terms)
+
+
+def _chebyshev(at: Float[Array, " d"], terms: int) -> Float[Array, "d terms"]:
     """Chebyshev polynomials at points between −1 and 1."""
-    return jnp.cos(jnp.arccos(at)[:, None] * jnp.arange(_TERMS, dtype=at.dtype)[None, :])
+    return jnp.cos(jnp.arccos(at)[:, None] * jnp.arange(terms, dtype=at.dtype)[None, :])
 
 
 def spectrum_nodes(middle: Array, width: Array) -> Float[Array, " terms"]:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import (
+    as_float_like,
     as_floats,
     as_integer,
     check_covariance,
@@ -335,6 +336,30 @@ class LinearGaussianModel(eqx.Module):
             task_noise=self.task_noise,
             geometry=None if geometry is None else InputGeometry(*geometry),
         )
+
+    def along_principal_axes(self, covariance: AnyArray) -> Float[Array, "d d"]:
+        """A covariance of inputs in the coordinates that this model's summary knows.
+
+        Closed forms take test inputs of any covariance, `risk(problem, ..., shift=)`, along the
+        principal axes of the inputs learned from. `covariance` is in the model's own coordinates,
+        shape (d, d) or, of independent inputs, (d,); the answer has the shape (d, d), in the same
+        units.
+
+        **Raises** `ValueError` that names the argument where shapes do not fit, or this is no
+        covariance.
+        """
+        d = self.input_dim
+        covariance = as_float_like("covariance", covariance, self.task_noise)
+        shape = (d,) if covariance.ndim < 2 else (d, d)
+        check_shape(
+            "covariance", covariance, shape, "one row and column, or one variance, an input"
+        )
+        full = jnp.diag(covariance) if covariance.ndim == 1 else covariance
+        check_covariance("covariance", full)
+        if self.input_covariance is None or self.input_covariance.ndim == 1:
+            return full
+        axes = jnp.linalg.eigh(self.input_covariance)[1]
+        return axes.T @ full @ axes
 
     def _coloured(self, white: Float[Array, "n d"]) -> Float[Array, "n d"]:
         """Rows of variance 1 as inputs."""

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import equinox as eqx
+import numpy as np
 from jaxtyping import Array, Float
 
-from .._checks import as_floats, check_finite, check_positive, check_shape, is_concrete, kind_of
-from .._typing import Real
+from .._checks import (
+    as_float_like,
+    as_floats,
+    check_covariance,
+    check_finite,
+    check_positive,
+    check_shape,
+    is_concrete,
+    kind_of,
+)
+from .._typing import AnyArray, Real
 from . import Problem
 from .problem import ProblemNumbers, check_range, ranges
 
@@ -72,18 +84,44 @@ class BlockShift(eqx.Module):
         return k * self.sensitive + self.missed + (q - 1) * self.insensitive
 
 
-def check_shift(problem: Problem, shift: BlockShift | None) -> BlockShift | None:
+TestCovariance: TypeAlias = BlockShift | AnyArray | None
+"""How test inputs are distributed, where they are not as those learned from."""
+
+
+def check_shift(problem: Problem, shift: TestCovariance) -> BlockShift | Array | None:
     """The shift in the problem's precision; raises where it is none, or all zero."""
     if shift is None:
         return None
+    like = problem.task_noise
     if not isinstance(shift, BlockShift):
-        raise ValueError(
-            f"shift must be a jaxbrain.BlockShift, but it is {kind_of(shift)}: pass "
-            "BlockShift(sensitive, missed, insensitive), or for a covariance matrix and one given "
-            "subspace call subspace_risk"
-        )
+        if isinstance(shift, str | bool | bytes | dict) or problem.geometry is None:
+            raise ValueError(
+                f"shift must be a jaxbrain.BlockShift, but it is {kind_of(shift)}: pass "
+                "BlockShift(sensitive, missed, insensitive), or for a covariance matrix and one "
+                "given subspace call subspace_risk. A problem with a geometry takes a covariance"
+            )
+        return _checked_covariance(as_float_like("shift", shift, like), problem.input_dim)
     variances = (shift.sensitive, shift.missed, shift.insensitive)
     if is_concrete(*variances) and not any(float(variance) > 0 for variance in variances):
         raise ValueError("shift leaves the test inputs without variance: give one above 0")
-    like = problem.task_noise
     return BlockShift(*(variance.astype(like.dtype) for variance in variances))
+
+
+def _checked_covariance(covariance: Array, input_dim: int) -> Array:
+    d = input_dim
+    shape = (d,) if covariance.ndim < 2 else (d, d)
+    check_shape(
+        "shift",
+        covariance,
+        shape,
+        "a BlockShift, the variances of the test inputs along the principal axes of those learned "
+        "from, or their covariance there",
+    )
+    if covariance.ndim == 2:
+        check_covariance("shift", covariance)
+    else:
+        check_finite("shift", covariance)
+        check_positive("shift", covariance, zero_allowed=True)
+    if is_concrete(covariance) and not np.any(np.asarray(covariance)):
+        raise ValueError("shift leaves the test inputs without variance: give one above 0")
+    return covariance

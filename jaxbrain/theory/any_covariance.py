@@ -21,12 +21,26 @@ from .._checks import is_concrete
 from .._linalg import implicit_minimum
 from ..models import Problem
 from ..models.geometry import InputGeometry, spectrum_terms
+from ..models.shift import BlockShift, TestCovariance
 from .accuracy import warn_outside_validated_ridge
+from .any_shift import (
+    Seen,
+    ShiftedStage,
+    ShiftMoments,
+    among_features,
+    seen_through,
+    shift_moments,
+    shifted_ridge_stage,
+    shifted_stage,
+)
 from .learned_prior import (
+    Equivalent,
     Freedom,
     LearnedPrior,
+    along_penalties,
     banded_prior,
     befs_prior,
+    features_of,
     freedoms,
     padded_dim,
     ridge_encoding,
@@ -38,6 +52,7 @@ from .spectral_stage import (
     ends,
     labels_for,
     least_squares,
+    points_between,
     ridge_stage_of,
     stage_of,
 )
@@ -205,29 +220,30 @@ def check_labels(n_task: Array) -> Array:
     return n_task
 
 
-def check_options(shift: object, order: str) -> None:
+def check_options(order: str) -> None:
     """Raise on what only white inputs have."""
-    if shift is not None:
-        raise ValueError(
-            "shift: a BlockShift is for white inputs and encoding_penalty = 0; simulate others by "
-            "sweep(..., method='data')"
-        )
     if order != "finite":
         raise ValueError("order 'first' is for white inputs and encoding_penalty = 0")
 
 
-def least_squares_of(problem: Problem, n_task: Array) -> Array:
-    """σ²d/(n − d − 1), whatever the covariance."""
-    return _least_squares(problem.task_noise, problem.input_dim, n_task)
+def least_squares_of(problem: Problem, n_task: Array, shift: TestCovariance = None) -> Array:
+    """σ² tr T/(n − d − 1), T the test covariance in components of variance 1."""
+    trace = None if shift is None else shift_moments(problem, shift).trace
+    return _least_squares(problem.task_noise, problem.input_dim, n_task, trace)
 
 
 _least_squares = jax.jit(least_squares)
 
 
-def value_of_cells(problem: Problem, risk: Array, n_task: Array, baseline: str) -> Array:
+def value_of_cells(
+    problem: Problem, risk: Array, n_task: Array, baseline: str, shift: TestCovariance = None
+) -> Array:
     """Labels that least squares, or ridge at its best penalty, needs beyond n_task."""
     if baseline == "ols":
-        return problem.input_dim + 1 + problem.task_noise * problem.input_dim / risk - n_task
+        trace = problem.input_dim
+        if shift is not None:
+            trace = shift_moments(with_geometry(problem), shift).trace
+        return problem.input_dim + 1 + problem.task_noise * trace / risk - n_task
     study = _study(with_geometry(problem), "befs")
     cells = jnp.broadcast_arrays(risk, n_task)
     labels = _labels_of_ridge(study, cells[0].ravel()).reshape(cells[0].shape)
@@ -238,6 +254,133 @@ def information_of_cells(problem: Problem, risk: Array, n_task: Array) -> Array:
     """`information_value` at the test error of the two best penalties."""
     worth = jnp.maximum(value_of_cells(problem, risk, n_task, "ridge"), 0.0)
     return jnp.where(jnp.broadcast_to(n_task == 0, worth.shape), 0.0, worth)
+
+
+def shifted_cells(
+    problem: Problem,
+    shift: BlockShift | Array,
+    n_brain: Array,
+    n_task: Array,
+    penalty: Array | None,
+    second_penalty: Array | None,
+    encoding_penalty: Array | None,
+    estimator: str,
+    stacklevel: int = 4,
+) -> Answer:
+    """`checked_cells`, with the test error under a shift at the penalties that are best without."""
+    cells = problem, n_brain, n_task, penalty, second_penalty, encoding_penalty
+    found = checked_cells(*cells, estimator, stacklevel + 1)
+    encoding = found.encoding_penalty if encoding_penalty is None else encoding_penalty
+    # BEFS with one penalty has no other, so that the brain stage does not ask for labels.
+    ratio = jnp.zeros_like(n_brain)
+    if estimator != "befs":
+        held = found.penalty > 0
+        ratio = jnp.where(held, found.second_penalty / jnp.where(held, found.penalty, 1.0), 1.0)
+    stages, which = _shifted_stages(problem, shift, n_brain, encoding, ratio, estimator)
+    shape = found.risk.shape
+    which = np.broadcast_to(which, shape)
+    task = (jnp.broadcast_to(x, shape).ravel() for x in (n_task, found.penalty))
+    return found._replace(risk=_shifted_risks(stages, which.ravel(), *task).reshape(shape))
+
+
+def best_penalty_of_shifted_cells(
+    problem: Problem,
+    shift: BlockShift | Array,
+    n_brain: Array,
+    n_task: Array,
+    encoding_penalty: Array | None,
+    stacklevel: int = 4,
+) -> Array:
+    """The penalty of BEFS that is best under a shift."""
+    cells = problem, n_brain, n_task, None, None, encoding_penalty
+    found = checked_cells(*cells, "befs", stacklevel + 1)
+    encoding = found.encoding_penalty if encoding_penalty is None else encoding_penalty
+    stages, which = _shifted_stages(
+        problem, shift, n_brain, encoding, jnp.zeros_like(n_brain), "befs"
+    )
+    shape = found.risk.shape
+    which = np.broadcast_to(which, shape).ravel()
+    labels = jnp.broadcast_to(n_task, shape).ravel()
+    return _shifted_penalties(stages, which, labels).reshape(shape)
+
+
+def _shifted_stages(
+    problem: Problem,
+    shift: BlockShift | Array,
+    n_brain: Array,
+    encoding_penalty: Array,
+    ratio: Array,
+    estimator: str,
+) -> tuple[ShiftedStage, np.ndarray]:
+    """Stages under a shift, one for each of what the recordings decide, and which is whose."""
+    problem = with_geometry(problem)
+    study, moments = _study(problem, estimator), shift_moments(problem, shift)
+    moments = among_features(
+        moments, features_of(problem, estimator), study.prior.aligned.shape[-1]
+    )
+    brain = jnp.broadcast_arrays(n_brain, encoding_penalty, ratio)
+    which = np.arange(brain[0].size).reshape(brain[0].shape)
+    stages = _solve_shifted(study, moments, tuple(x.ravel() for x in brain), estimator)
+    return stages, which
+
+
+@partial(jax.jit, static_argnames="estimator")
+def _solve_shifted(
+    study: _Study, moments: ShiftMoments, brain: tuple[Array, ...], estimator: str
+) -> ShiftedStage:
+    def one(cell: tuple[Array, ...]) -> ShiftedStage:
+        n_brain, encoding, second = cell
+        n_brain = jnp.minimum(n_brain, 1e9 * study.input_dim)
+        prior = _prior_at(study, n_brain, encoding)
+        pair, free = _second(study, second, estimator)
+
+        def read(equivalent: Equivalent) -> tuple[Freedom, Seen]:
+            numbers = prior, moments, n_brain, encoding, *pair
+            return equivalent.freedom(prior), seen_through(equivalent, *numbers)
+
+        points = points_between(study.lowest, study.highest)
+        found, seen = along_penalties(prior, n_brain, encoding, *pair, points, read)
+        return shifted_stage(_stage(study, lambda _: found, free), seen, moments)
+
+    return jax.lax.map(one, brain)
+
+
+@jax.jit
+def _shifted_risks(stages: ShiftedStage, which: Array, n_task: Array, penalty: Array) -> Array:
+    def one(which: Array, n_task: Array, penalty: Array) -> Array:
+        return jax.tree.map(lambda x: x[which], stages).at(n_task, penalty)
+
+    return jax.vmap(one)(which, n_task, penalty)
+
+
+@jax.jit
+def _shifted_penalties(stages: ShiftedStage, which: Array, n_task: Array) -> Array:
+    def one(which: Array, n_task: Array) -> Array:
+        return jax.tree.map(lambda x: x[which], stages).best_penalty(n_task)
+
+    return jax.vmap(one)(which, n_task)
+
+
+def shifted_ridge_risk_of(
+    problem: Problem, shift: BlockShift | Array, n_task: Array, penalty: Array | None
+) -> Array:
+    """Ridge regression under a shift, at a given penalty or at the one best without."""
+    study, moments = _study(problem, "befs"), shift_moments(problem, shift)
+    numbers = (n_task,) if penalty is None else jnp.broadcast_arrays(n_task, penalty)
+    risk = _shifted_ridge(study, moments, *(number.ravel() for number in numbers))
+    return risk.reshape(numbers[0].shape)
+
+
+@jax.jit
+def _shifted_ridge(
+    study: _Study, moments: ShiftMoments, n_task: Array, penalty: Array | None = None
+) -> Array:
+    stage = _ridge_stage(study)
+    shifted = shifted_ridge_stage(stage, study.prior.nodes, moments)
+    if penalty is None:
+        labels = jnp.maximum(n_task, 1.0)
+        penalty = jax.vmap(lambda n: at_best_penalty(stage, n).penalty)(labels)
+    return jax.vmap(shifted.at)(n_task, penalty)
 
 
 def ridge_risk_of(problem: Problem, n_task: Array, penalty: Array | None) -> Array:
@@ -263,6 +406,22 @@ def _stage(study: _Study, freedoms: Callable[[Array], Freedom], unheld: Array) -
     """The task stage of a study, with so many directions that no penalty holds."""
     numbers = study.lowest, study.highest, study.total_power, study.noise, study.input_dim
     return stage_of(freedoms, *numbers, unheld)
+
+
+def _prior_at(study: _Study, n_brain: Array, encoding_penalty: Array) -> LearnedPrior:
+    """The prior, with what is lost among noisy channels."""
+    prior = study.prior
+    if study.channels is None:
+        return prior
+    lost = lost_directions(prior, study.channels, n_brain, encoding_penalty)
+    return prior._replace(noise=prior.noise + lost.noise)
+
+
+def _second(study: _Study, second: Array, estimator: str) -> tuple[tuple[Array, Array], Array]:
+    """The penalties inside and of features over the outside one; directions that none holds."""
+    zero = jnp.zeros_like(second)
+    pair = (zero, second) if estimator == "banded_ridge" else (second, zero)
+    return pair, study.latent_dim if estimator == "befs" else zero
 
 
 @jax.jit
@@ -355,16 +514,11 @@ class _Search(NamedTuple):
     def _at_encoding(
         self, n_brain: Array, encoding: Array, ratio: Array | None, limits: Array
     ) -> Stage:
-        study, zero = self.study, jnp.zeros_like(n_brain)
-        prior = study.prior
-        if study.channels is not None:
-            lost = lost_directions(prior, study.channels, n_brain, encoding)
-            prior = prior._replace(noise=prior.noise + lost.noise)
+        study = self.study
+        prior = _prior_at(study, n_brain, encoding)
 
         def at(log_second: Array) -> Stage:
-            second = jnp.exp(log_second)
-            pair = (zero, second) if self.estimator == "banded_ridge" else (second, zero)
-            free = study.latent_dim if self.estimator == "befs" else zero
+            pair, free = _second(study, jnp.exp(log_second), self.estimator)
             return _stage(study, partial(freedoms, prior, n_brain, encoding, *pair), free)
 
         if self.estimator == "befs":

@@ -10,7 +10,8 @@ from .._arguments import check_n_task, check_recordings
 from .._checks import as_float_like, check_broadcast, check_positive
 from .._typing import Real
 from ..models import Problem
-from .any_covariance import checked_cells, with_geometry
+from ..models.shift import TestCovariance, check_shift
+from .any_covariance import checked_cells, shifted_cells, with_geometry
 from .learned_prior import banded_prior, ridge_encoding
 
 
@@ -22,6 +23,7 @@ def banded_ridge_risk(
     encoder_penalty: Real | None = None,
     *,
     encoding_penalty: Real | str = 0.0,
+    shift: TestCovariance = None,
 ) -> Float[Array, "..."]:
     """Test error of learning a task with recordings as a prior, without a rank: E‖β̂ − β‖²_Σ.
 
@@ -42,6 +44,8 @@ def banded_ridge_risk(
     - `n_brain`, `n_task`, `encoding_penalty`: as in `risk`. They broadcast with the penalties.
     - `penalty`, `encoder_penalty`: those of `banded_ridge`, a sample, at least 0 and above 0.
       `None` takes the best one.
+    - `shift`: as in `risk`, for inputs of any covariance. What it changes is known to leading
+      order.
 
     **Returns**
 
@@ -54,10 +58,10 @@ def banded_ridge_risk(
 
     **Source**
 
-    Ours: docs/theory.md, "Inputs of any covariance".
+    Ours: docs/theory.md, "Inputs of any covariance" and "Test inputs of any covariance".
     """
     n_brain, encoding = check_recordings(problem, n_brain, encoding_penalty)
-    n_task = check_n_task(problem, n_task)
+    n_task, shift = check_n_task(problem, n_task), check_shift(problem, shift)
     if penalty is not None:
         penalty = as_float_like("penalty", penalty, problem.task_noise)
         check_positive("penalty", penalty, zero_allowed=True)
@@ -82,8 +86,10 @@ def banded_ridge_risk(
         cells = jnp.broadcast_arrays(n_brain, encoding)
         sizes = _encoder_size(study, *(cell.ravel() for cell in cells)).reshape(cells[0].shape)
         features = encoder_penalty * sizes / problem.input_dim
-    cells = problem, n_brain, n_task, penalty, features, encoding
-    return checked_cells(*cells, "banded_ridge").risk
+    cells = n_brain, n_task, penalty, features, encoding, "banded_ridge"
+    if shift is not None:
+        return shifted_cells(problem, shift, *cells).risk
+    return checked_cells(problem, *cells).risk
 
 
 @jax.jit

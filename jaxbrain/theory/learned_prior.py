@@ -6,6 +6,7 @@ covariance". Numbers of inputs enter through moments over the spectrum alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -59,7 +60,7 @@ def banded_prior(problem: Problem) -> LearnedPrior:
     """All recordings as features, each by how strongly it shows the inputs."""
     geometry, k = problem.known_geometry, problem.latent_dim
     if problem.is_matrix_form:
-        lower = jnp.linalg.cholesky(problem.gain)
+        lower = features_of(problem, "banded_ridge")
         noise = lower.T @ problem.latent_noise @ lower
         aligned = geometry.aligned @ lower
         features = jnp.einsum("ia,tij,jb->tab", lower, geometry.latents, lower)
@@ -72,6 +73,15 @@ def banded_prior(problem: Problem) -> LearnedPrior:
     channels = k if problem.recording_dim is None else problem.recording_dim
     spare = jnp.asarray(channels - k, noise.dtype)
     return _padded(problem, aligned, features, noise, spare, problem.recording_noise)
+
+
+def features_of(problem: Problem, estimator: str) -> Float[Array, "k k"]:
+    """The combinations of latents that are a penalty's features, one in each column."""
+    if estimator != "banded_ridge":
+        return jnp.eye(problem.latent_dim, dtype=problem.task_noise.dtype)
+    if problem.is_matrix_form:
+        return jnp.linalg.cholesky(problem.gain)
+    return jnp.diag(jnp.sqrt(problem.gain))
 
 
 def padded_dim(k: int) -> int:
@@ -169,24 +179,38 @@ def freedoms(
     `log_z` holds logarithms of x over the outside penalty. `ratio` is the inside penalty over the
     outside one, and `feature_penalty` that of the features over the outside one.
     """
+    numbers = n_brain, encoding_penalty, ratio, feature_penalty
+    return along_penalties(prior, *numbers, log_z, lambda found: found.freedom(prior))
+
+
+def along_penalties(
+    prior: LearnedPrior,
+    n_brain: Array,
+    encoding_penalty: Array,
+    ratio: Array,
+    feature_penalty: Array,
+    log_z: Float[Array, " points"],
+    read: Callable[[Equivalent], Any],
+) -> Any:
+    """What is read off the equivalent at ascending penalties, stacked; arguments as `freedoms`."""
     numbers = prior, n_brain, encoding_penalty
 
-    def solve(state: Any, log_z: Array) -> tuple[Any, Freedom]:
+    def solve(state: Any, log_z: Array) -> tuple[Any, Any]:
         start, change, inverse = state
         z = jnp.exp(log_z)
         found, inverse = implicit_roots(
-            _mismatch, start + change, inverse, *numbers, z, ratio, feature_penalty
+            mismatch, start + change, inverse, *numbers, z, ratio, feature_penalty
         )
         fixed = jax.lax.stop_gradient(found)
-        learned = _freedom(prior, encoding_penalty, z, ratio, feature_penalty, found)
-        return (fixed, fixed - start, inverse), learned
+        given = n_brain, encoding_penalty, z, ratio, feature_penalty
+        return (fixed, fixed - start, inverse), read(equivalent_at(found, prior, *given))
 
     first = jax.lax.stop_gradient(_first_guess(*numbers, jnp.exp(log_z[0]), ratio, feature_penalty))
     state = first, jnp.zeros_like(first), jnp.eye(3, dtype=first.dtype)
     return jax.lax.scan(solve, state, log_z)[1]
 
 
-def _mismatch(
+def mismatch(
     logarithms: Float[Array, "3"],
     prior: LearnedPrior,
     n_brain: Array,
@@ -284,24 +308,64 @@ def _first_guess(
     return jnp.log(jnp.stack([u, v, 1 / a - 1]))
 
 
-def _freedom(
+class Equivalent(NamedTuple):
+    """The mean over recordings of A = xΣ^½B⁻¹Σ^½, at one penalty: docs/theory.md, (36).
+
+    A is own(Σ) + z through(Σ) D K⁻¹ Dᵀ through(Σ), D the directions of the features. Functions of
+    the spectrum are known at the nodes.
+    """
+
+    logarithms: Float[Array, "3"]
+    z: Array
+    own: Float[Array, " terms"]
+    through: Float[Array, " terms"]
+    inverse: Float[Array, "k k"]
+    felt: Float[Array, "terms"]
+    passed: Float[Array, " terms"]
+    missed: Float[Array, " terms"]
+    multiplier: Float[Array, " terms"]
+    turned: Float[Array, " terms"]
+    """What E, the ease of the inputs' side of the pencil, makes of the multiplier: sL/D."""
+    eased: Float[Array, " terms"]
+    """And of the features' span: sρs/D."""
+
+    def freedom(self, prior: LearnedPrior) -> Freedom:
+        """tr A and θᵀAθ."""
+        own, through = spectrum_terms(self.own), spectrum_terms(self.through)
+        shown = through @ prior.aligned
+        return Freedom(
+            own @ prior.density + self.z * (spectrum_terms(self.through**2) @ self.felt),
+            own @ prior.power + self.z * (shown @ self.inverse @ shown),
+        )
+
+
+def equivalent_at(
+    logarithms: Float[Array, "3"],
     prior: LearnedPrior,
+    n_brain: Array,
     encoding_penalty: Array,
     z: Array,
     ratio: Array,
     feature_penalty: Array,
-    logarithms: Float[Array, "3"],
-) -> Freedom:
-    """What labels can move, at the scalars that solve `_mismatch`."""
+) -> Equivalent:
+    """The equivalent at scalars that solve `mismatch`, whose arguments these are."""
     s, fields = prior.nodes, _fields(logarithms)
     e, outside = _ease(s, z, ratio)
-    _, determinant, stiffness, learned, _, _ = _responses(fields, s, e, encoding_penalty)
+    l, determinant, stiffness, learned, missed, multiplier = _responses(
+        fields, s, e, encoding_penalty
+    )
     inverse, felt = _features_inverse(prior, fields, stiffness, feature_penalty)
     passed = (1 - ratio) * outside
-    own = spectrum_terms(z * s * (outside + passed**2 * fields.loose * s / determinant))
-    through = spectrum_terms(passed * learned)
-    shown = through @ prior.aligned
-    return Freedom(
-        directions=own @ prior.density + z * (spectrum_terms((passed * learned) ** 2) @ felt),
-        power=own @ prior.power + z * (shown @ inverse @ shown),
+    return Equivalent(
+        logarithms,
+        z,
+        own=z * s * (outside + passed**2 * fields.loose * s / determinant),
+        through=passed * learned,
+        inverse=inverse,
+        felt=felt,
+        passed=passed,
+        missed=missed,
+        multiplier=multiplier,
+        turned=s * l / determinant,
+        eased=s * fields.loose * s / determinant,
     )

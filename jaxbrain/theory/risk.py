@@ -29,14 +29,17 @@ from .._checks import (
 )
 from .._typing import AnyArray, Real
 from ..models import Problem
-from ..models.shift import BlockShift, check_shift
+from ..models.shift import TestCovariance, check_shift
 from .accuracy import warn_outside_validated
 from .any_covariance import (
+    best_penalty_of_shifted_cells,
     check_labels,
     check_options,
     checked_cells,
     least_squares_of,
     ridge_risk_of,
+    shifted_cells,
+    shifted_ridge_risk_of,
 )
 from .brain_stage import SubspaceMoments, brain_stage
 from .task_stage import (
@@ -61,7 +64,7 @@ def risk(
     penalty: Real | None = None,
     *,
     encoding_penalty: Real | str = 0.0,
-    shift: BlockShift | None = None,
+    shift: TestCovariance = None,
     order: Order = "finite",
 ) -> Float[Array, "..."]:
     """Test error of learning a task with the help of brain recordings: excess risk E‖β̂ − β‖²_Σ.
@@ -87,8 +90,12 @@ def risk(
     - `encoding_penalty`: ridge of the first stage, a sample, as in `encode(..., ridge=)`; it
       broadcasts too. With one above 0 any n_brain above latent_dim will do. `"optimal"` takes the
       best one, which is searched for.
-    - `shift`: covariance Σ of the test inputs, if it is not that of the inputs learned from. For a
-      covariance of any form and one given subspace see `subspace_risk`.
+    - `shift`: covariance of the test inputs, if it is not that of the inputs learned from. A
+      `BlockShift`, or for a problem with a geometry also any covariance along the principal axes of
+      the inputs: variances, shape (d,), or a matrix, shape (d, d), as
+      `LinearGaussianModel.along_principal_axes` makes it. For one given subspace see
+      `subspace_risk`. Where inputs are not white, or the encoding stage has a penalty, what a shift
+      changes is known to leading order.
     - `order`: with `"finite"` the task stage is exact up to the resolvent trace (relative error of
       order 1/n_task³, see `wishart_resolvent_trace`), and the brain stage a deterministic
       equivalent. `"first"` is the paper's large-sample law.
@@ -107,12 +114,13 @@ def risk(
     **Raises**
 
     `ValueError` that names the argument: `n_brain` of input_dim + 1 or fewer, negative numbers,
-    shapes that do not broadcast, an unknown `order`, a `shift` that is no `BlockShift`.
+    shapes that do not broadcast, an unknown `order`, a `shift` that is none.
 
     **Source**
 
-    Finite: derived here, docs/theory.md, "The task stage" and "Test shift". First order: Lewis et
-    al., arXiv:2605.09243.
+    Finite: derived here, docs/theory.md, "The task stage" and "Test shift", for other inputs
+    "Inputs of any covariance" and "Test inputs of any covariance". First order: Lewis et al.,
+    arXiv:2605.09243.
     """
     check_choice("order", order, ORDERS)
     n_brain, encoding = check_recordings(problem, n_brain, encoding_penalty)
@@ -120,8 +128,11 @@ def risk(
     penalty, shift = check_penalty(problem, penalty), check_shift(problem, shift)
     check_broadcast(n_brain=n_brain, n_task=n_task, penalty=penalty, encoding_penalty=encoding)
     if not is_white(problem, encoding):
-        check_options(shift, order)
-        return checked_cells(problem, n_brain, n_task, penalty, None, encoding, "befs").risk
+        check_options(order)
+        cells = n_brain, n_task, penalty, None, encoding, "befs"
+        if shift is not None:
+            return shifted_cells(problem, shift, *cells).risk
+        return checked_cells(problem, *cells).risk
     if order == "finite":
         warn_outside_validated(problem, n_brain, under_shift=shift is not None)
     traced = problem.with_traced_sizes()
@@ -134,7 +145,7 @@ def optimal_penalty(
     n_task: Real,
     *,
     encoding_penalty: Real | str = 0.0,
-    shift: BlockShift | None = None,
+    shift: TestCovariance = None,
     order: Order = "finite",
 ) -> Float[Array, "..."]:
     """The penalty a sample that minimises the test error: λ* = σ² (d − k) / (n_task E‖K̂β‖²).
@@ -179,7 +190,9 @@ def optimal_penalty(
     shift = check_shift(problem, shift)
     check_broadcast(n_brain=n_brain, n_task=n_task, encoding_penalty=encoding)
     if not is_white(problem, encoding):
-        check_options(shift, order)
+        check_options(order)
+        if shift is not None:
+            return best_penalty_of_shifted_cells(problem, shift, n_brain, n_task, encoding)
         return checked_cells(problem, n_brain, n_task, None, None, encoding, "befs").penalty
     if order == "finite":
         warn_outside_validated(problem, n_brain, under_shift=shift is not None)
@@ -294,7 +307,7 @@ def _subspace_risk(basis, task_weights, task_noise, n_task, penalty, covariance)
 
 
 def task_only_risk(
-    problem: Problem, n_task: Real, *, shift: BlockShift | None = None
+    problem: Problem, n_task: Real, *, shift: TestCovariance = None
 ) -> Float[Array, "..."]:
     """Test error of ordinary least squares on labels alone: σ² tr Σ / (n_task − d − 1), exactly.
 
@@ -306,7 +319,7 @@ def task_only_risk(
 
     - `problem`: the study.
     - `n_task`: number of labels, of any shape.
-    - `shift`: the covariance Σ of the test inputs, if it is not the identity.
+    - `shift`: as in `risk`.
 
     **Returns**
 
@@ -315,7 +328,7 @@ def task_only_risk(
 
     **Raises**
 
-    `ValueError` that names the argument: negative numbers, a `shift` that is no `BlockShift`.
+    `ValueError` that names the argument: negative numbers, a `shift` that is none.
 
     **Source**
 
@@ -323,9 +336,8 @@ def task_only_risk(
     """
     n_task, shift = check_n_task(problem, n_task), check_shift(problem, shift)
     if problem.geometry is not None:
-        # Least squares does not notice the covariance.
-        check_options(shift, "finite")
-        return least_squares_of(problem, n_task)
+        # Least squares does not notice the covariance learned from.
+        return least_squares_of(problem, n_task, shift)
     return _task_only_risk(problem.with_traced_sizes(), n_task, shift)
 
 
@@ -337,7 +349,7 @@ def ridge_risk(
     n_task: Real,
     penalty: Real | None = None,
     *,
-    shift: BlockShift | None = None,
+    shift: TestCovariance = None,
 ) -> Float[Array, "..."]:
     """Test error of ridge regression on labels alone, the rival that no recording is needed for.
 
@@ -364,7 +376,7 @@ def ridge_risk(
     **Raises**
 
     `ValueError` that names the argument: negative numbers, shapes that do not broadcast, a `shift`
-    that is no `BlockShift`.
+    that is none.
 
     **Source**
 
@@ -374,8 +386,10 @@ def ridge_risk(
     check_broadcast(n_task=n_task, penalty=penalty)
     shift = check_shift(problem, shift)
     if problem.geometry is not None:
-        check_options(shift, "finite")
-        return ridge_risk_of(problem, check_labels(n_task), penalty)
+        n_task = check_labels(n_task)
+        if shift is not None:
+            return shifted_ridge_risk_of(problem, shift, n_task, penalty)
+        return ridge_risk_of(problem, n_task, penalty)
     return _ridge_risk(problem.with_traced_sizes(), n_task, penalty, shift)
 
 

@@ -46,10 +46,14 @@ class Stage(NamedTuple):
 
     def moments(self, log_z: Array) -> Float[Array, "8"]:
         """m_1 to m_4 and b_1 to b_4 at one penalty."""
+        return self.terms @ self.basis(log_z)
+
+    def basis(self, log_z: Array) -> Float[Array, " points"]:
+        """The polynomials of which all terms here are."""
         at = (2 * log_z - self.lowest - self.highest) / (self.highest - self.lowest)
         at = jnp.clip(at, -_USED, _USED)
         order = jnp.arange(_POINTS, dtype=at.dtype)
-        return self.terms @ jnp.cos(jnp.arccos(at) * order)
+        return jnp.cos(jnp.arccos(at) * order)
 
     def risk(self, log_z: Array, n_task: Array) -> Array:
         """Test error at one penalty."""
@@ -59,11 +63,12 @@ class Stage(NamedTuple):
         """The logarithm of the penalty a sample; −∞ where labels are too few for one."""
         return _log_penalty(self.moments(log_z)[0], log_z, n_task)
 
-    def grid(self) -> tuple[Array, Array]:
-        """Penalties from end to end, and the moments there."""
+    def grid(self, terms: Array | None = None) -> tuple[Array, Array]:
+        """Penalties from end to end, and the moments there, or what has these terms."""
+        terms = self.terms if terms is None else terms
         middle, half = (self.highest + self.lowest) / 2, (self.highest - self.lowest) / 2
         at = jnp.linspace(-_USED, _USED, _GRID, dtype=half.dtype)
-        return middle + half * at, self.terms @ jnp.asarray(_grid_basis(), self.terms.dtype)
+        return middle + half * at, terms @ jnp.asarray(_grid_basis(), self.terms.dtype)
 
 
 def _log_penalty(m1: Array, log_z: Array, n_task: Array) -> Array:
@@ -135,17 +140,33 @@ def stage_of(
     free: Array,
 ) -> Stage:
     """Ask what labels can move at the points, ascending, and make polynomials of it."""
-    points, to_terms, slope = (jnp.asarray(x, noise.dtype) for x in _from_points())
-    half = (highest - lowest) / 2
-    found = freedoms((highest + lowest) / 2 + half * points)
+    found = freedoms(points_between(lowest, highest))
     rows = []
     for values in (found.directions, found.power):
-        # da/d log x = a − a²: Σ a^(p+1) = Σ a^p − (1/p) d Σ a^p / d log x.
-        terms = to_terms @ values
+        terms = polynomial_through(values)
         for exponent in range(1, 5):
             rows.append(terms)
-            terms = terms - slope @ terms / (exponent * half)
+            terms = next_power(terms, exponent, lowest, highest)
     return Stage(jnp.stack(rows), lowest, highest, total_power, noise, input_dim, free)
+
+
+def points_between(lowest: Array, highest: Array) -> Float[Array, " points"]:
+    """Ascending logarithms of z at which the polynomials have to be known."""
+    points = jnp.asarray(_from_points()[0], lowest.dtype)
+    return (highest + lowest) / 2 + (highest - lowest) / 2 * points
+
+
+def polynomial_through(values: Float[Array, " points"]) -> Float[Array, " points"]:
+    """Terms of the polynomial in log z that has these values at the points."""
+    return jnp.asarray(_from_points()[1], values.dtype) @ values
+
+
+def next_power(
+    terms: Float[Array, " points"], exponent: int, lowest: Array, highest: Array
+) -> Float[Array, " points"]:
+    """Terms of Σ a^(p+1) from those of Σ a^p: da/d log x is a − a²."""
+    slope = jnp.asarray(_from_points()[2], terms.dtype)
+    return terms - slope @ terms / (exponent * (highest - lowest) / 2)
 
 
 def ridge_stage_of(
@@ -162,14 +183,19 @@ def ridge_stage_of(
 
     `density` and `power` sum functions of the given variances over directions and over the task.
     """
-    points, to_terms, _ = (jnp.asarray(x, total_power.dtype) for x in _from_points())
-    log_z = (highest + lowest) / 2 + (highest - lowest) / 2 * points
-    learned = jnp.exp(log_z)[:, None] * variances[None, :]
-    learned = learned / (1 + learned)
+    learned = learned_by_ridge(variances, lowest, highest)
     sums = [over(learned**exponent) for over in (density, power) for exponent in range(1, 5)]
-    terms = jnp.stack(sums) @ to_terms.T
+    terms = jax.vmap(polynomial_through)(jnp.stack(sums))
     free = jnp.zeros_like(total_power)
     return Stage(terms, lowest, highest, total_power, noise, input_dim, free)
+
+
+def learned_by_ridge(
+    variances: Float[Array, " terms"], lowest: Array, highest: Array
+) -> Float[Array, "points terms"]:
+    """a = zs/(1 + zs) at the points."""
+    learned = jnp.exp(points_between(lowest, highest))[:, None] * variances[None, :]
+    return learned / (1 + learned)
 
 
 class AtPenalty(NamedTuple):
@@ -197,11 +223,17 @@ def at_best_penalty(stage: Stage, n_task: Array) -> AtPenalty:
     return AtPenalty(risk, jnp.where(better, 0.0, penalty), best)
 
 
-def least_squares(noise: Array, input_dim: Array, n_task: Array) -> Array:
-    """σ²d/(n − d − 1), whatever the covariance; infinite where labels are too few."""
+def least_squares(
+    noise: Array, input_dim: Array, n_task: Array, trace: Array | None = None
+) -> Array:
+    """σ²d/(n − d − 1), whatever the covariance; infinite where labels are too few.
+
+    Under a test covariance T, in components of variance 1, tr T takes the place of d on top.
+    """
     spare = n_task - input_dim - 1
     known = spare > 0
-    return jnp.where(known, noise * input_dim / jnp.where(known, spare, 1.0), jnp.inf)
+    trace = input_dim if trace is None else trace
+    return jnp.where(known, noise * trace / jnp.where(known, spare, 1.0), jnp.inf)
 
 
 def at_penalty(stage: Stage, n_task: Array, penalty: Array) -> AtPenalty:

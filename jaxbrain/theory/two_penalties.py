@@ -16,8 +16,9 @@ from .._linalg import implicit_root
 from .._typing import Real
 from ..models import Problem
 from ..models.problem import TracedProblem
+from ..models.shift import TestCovariance, check_shift
 from .accuracy import warn_outside_validated
-from .any_covariance import checked_cells
+from .any_covariance import checked_cells, shifted_cells
 from .brain_stage import brain_stage
 from .task_stage import TaskStage
 
@@ -46,6 +47,7 @@ def two_penalty_risk(
     inside_penalty: Real | None = None,
     *,
     encoding_penalty: Real | str = 0.0,
+    shift: TestCovariance = None,
 ) -> Float[Array, "..."]:
     """Test error of BEFS that also penalises the weights inside of its subspace: E‖β̂ − β‖².
 
@@ -69,6 +71,8 @@ def two_penalty_risk(
       of that part. Where inputs are not white, or the encoding stage has a penalty, it must lie
       below λ_out, and so does the best one.
     - `encoding_penalty`: as in `risk`.
+    - `shift`: as in `risk`. What it changes is known to leading order, for white inputs too, and
+      labels are finite then.
 
     **Returns**
 
@@ -92,7 +96,7 @@ def two_penalty_risk(
     penalties".
     """
     n_brain, encoding = check_recordings(problem, n_brain, encoding_penalty)
-    n_task = check_n_task(problem, n_task)
+    n_task, shift = check_n_task(problem, n_task), check_shift(problem, shift)
     penalties = []
     for name, number in (("penalty", penalty), ("inside_penalty", inside_penalty)):
         if number is not None:
@@ -107,9 +111,11 @@ def two_penalty_risk(
         inside_penalty=inside,
         encoding_penalty=encoding,
     )
+    cells = n_brain, n_task, outside, inside, encoding, "befs_two_penalties"
+    if shift is not None:
+        return shifted_cells(problem, shift, *cells).risk
     if not is_white(problem, encoding):
-        cells = problem, n_brain, n_task, outside, inside, encoding
-        return checked_cells(*cells, "befs_two_penalties").risk
+        return checked_cells(problem, *cells).risk
     warn_outside_validated(problem, n_brain)
     traced = problem.with_traced_sizes()
     missed = brain_stage(traced, n_brain, None, "finite").misalignment

@@ -24,7 +24,7 @@ from .._linalg import implicit_root
 from .._typing import AnyArray, Real
 from ..models import Problem
 from ..models.problem import TracedProblem
-from ..models.shift import BlockShift, check_shift
+from ..models.shift import TestCovariance, check_shift
 from .accuracy import warn_outside_validated
 from .any_covariance import (
     check_options,
@@ -32,6 +32,7 @@ from .any_covariance import (
     information_of_cells,
     least_squares_of,
     ridge_risk_of,
+    shifted_cells,
     solve_cells,
     value_of_cells,
     with_geometry,
@@ -50,7 +51,7 @@ def value(
     *,
     baseline: Baseline = "ridge",
     encoding_penalty: Real | str = 0.0,
-    shift: BlockShift | None = None,
+    shift: TestCovariance = None,
     order: Order = "finite",
 ) -> Float[Array, "..."]:
     """How many extra labels the recordings are worth.
@@ -112,7 +113,7 @@ def exchange_rate(
     *,
     baseline: Baseline = "ridge",
     encoding_penalty: Real | str = 0.0,
-    shift: BlockShift | None = None,
+    shift: TestCovariance = None,
     order: Order = "finite",
 ) -> Float[Array, "..."]:
     """How many labels one recorded sample is worth, on average: value / n_brain.
@@ -152,7 +153,7 @@ def savings(
     *,
     baseline: Baseline = "ridge",
     encoding_penalty: Real | str = 0.0,
-    shift: BlockShift | None = None,
+    shift: TestCovariance = None,
     order: Order = "finite",
 ) -> Float[Array, "..."]:
     """Share of the labels that recordings make superfluous: value / (n_task + value).
@@ -193,7 +194,7 @@ def _checked_value(
     penalty: Real | None,
     baseline: str,
     encoding_penalty: Real | str,
-    shift: BlockShift | None,
+    shift: TestCovariance,
     order: str,
 ) -> Array:
     check_choice("baseline", baseline, BASELINES)
@@ -208,9 +209,13 @@ def _checked_value(
             "labels: compare risk with ridge_risk, or take baseline 'ols'"
         )
     if not is_white(problem, encoding):
-        check_options(shift, order)
-        found = checked_cells(problem, n_brain, n_task, penalty, None, encoding, "befs", 5)
-        return value_of_cells(problem, found.risk, n_task, baseline)
+        check_options(order)
+        cells = n_brain, n_task, penalty, None, encoding, "befs", 5
+        if shift is None:
+            found = checked_cells(problem, *cells)
+        else:
+            found = shifted_cells(problem, shift, *cells)
+        return value_of_cells(problem, found.risk, n_task, baseline, shift)
     if order == "finite":
         warn_outside_validated(problem, n_brain, under_shift=shift is not None, stacklevel=4)
     traced = problem.with_traced_sizes()

@@ -63,11 +63,16 @@ def model_of(setting: Setting) -> jb.LinearGaussianModel:
 
 
 def simulated_risks(
-    setting: Setting, penalties: Penalties, trials: int, seed: int
+    setting: Setting,
+    penalties: Penalties,
+    trials: int,
+    seed: int,
+    test_covariances: tuple[np.ndarray, ...] = (),
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Means over trials of the excess test error of each estimator, and their standard errors.
 
-    Ridge at the outside penalty shares its labels with the others.
+    Ridge at the outside penalty shares its labels with the others. Test covariances add errors
+    under them, by a name with their number.
     """
     model, rng = model_of(setting), np.random.default_rng(seed)
     encoder, readout, weights, variances = (
@@ -107,5 +112,7 @@ def simulated_risks(
         ):
             off = np.linalg.solve(gram + penalty, moment) - weights
             errors[name].append(float(off**2 @ variances))
+            for number, covariance in enumerate(test_covariances):
+                errors.setdefault(f"{name} {number}", []).append(float(off @ covariance @ off))
     means = {name: float(np.mean(x)) for name, x in errors.items()}
     return means, {name: float(np.std(x) / np.sqrt(trials)) for name, x in errors.items()}
