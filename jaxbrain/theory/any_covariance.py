@@ -127,7 +127,7 @@ def _root(power: Array) -> Array:
 
 
 @partial(jax.jit, static_argnames="estimator")
-def _study(problem: Problem, estimator: str) -> _Study:
+def _study(problem: Problem, estimator: str, more_channels: Array | float = 1.0) -> _Study:
     geometry, k = problem.known_geometry, problem.latent_dim
     banded = estimator == "banded_ridge"
     prior = banded_prior(problem) if banded else befs_prior(problem)
@@ -139,7 +139,7 @@ def _study(problem: Problem, estimator: str) -> _Study:
             matrices = tuple(jnp.diag(spectrum) for spectrum in matrices)
         encoding, latent, gain = (jnp.pad(matrix, (more, more)) for matrix in matrices)
         channels = _Channels(
-            spare=jnp.asarray(problem.recording_dim - k, encoding.dtype),
+            spare=problem.recording_dim * jnp.asarray(more_channels, encoding.dtype) - k,
             latent_dim=jnp.asarray(k, encoding.dtype),
             noise=problem.recording_noise,
             encoding_noise=encoding,
@@ -173,9 +173,14 @@ def solve_cells(
     second_penalty: Array | None,
     encoding_penalty: Array | None,
     estimator: str,
+    more_channels: Array | float = 1.0,
 ) -> Answer:
-    """Answers of the shape that all numbers broadcast to; None stands for the best penalty."""
-    study = _study(problem, estimator)
+    """Answers of the shape that all numbers broadcast to; None stands for the best penalty.
+
+    `more_channels` is how many there are for each of the problem's, beside a gain that goes with
+    them already.
+    """
+    study = _study(problem, estimator, more_channels)
     # What the brain stage depends on; the task stage is then as good as free.
     brain = [n_brain] if encoding_penalty is None else [n_brain, encoding_penalty]
     ratio = None

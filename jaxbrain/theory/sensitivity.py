@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from .._arguments import check_n_brain, check_n_task
+from .._arguments import check_n_task, check_recordings, is_white
 from .._checks import check_choice, check_finite
 from .._typing import Real
 from ..models import LinearGaussianModel, Problem
-from ..models.problem import ProblemNumbers, TracedProblem
-from .accuracy import warn_outside_validated
+from ..models.problem import ProblemNumbers
+from .accuracy import warn_outside_validated, warn_outside_validated_ridge
+from .any_covariance import information_of_cells, solve_cells, value_of_cells, with_geometry
 from .brain_stage import subspace_moments
 from .task_stage import task_stage
 from .value import information_value_of
@@ -56,6 +57,7 @@ def elasticities(
     n_task: Real,
     *,
     measure: Measure = "value",
+    encoding_penalty: Real | str = 0.0,
 ) -> Elasticities:
     """What would raise the value of recordings most: its percent change for one percent of each.
 
@@ -72,6 +74,8 @@ def elasticities(
       they are known (`recording_dim`).
     - `n_brain`, `n_task`: one number each, finite.
     - `measure`: of which value, `"value"` (against least squares) or `"information_value"`.
+    - `encoding_penalty`: as in `risk`, one number, or `"optimal"`. It stays what it is while
+      everything else changes; the best one does not.
 
     **Returns**
 
@@ -86,24 +90,30 @@ def elasticities(
 
     **Source**
 
-    Derivatives of the closed forms of `value` and `information_value`.
+    Derivatives of the closed forms of `value` and `information_value`; where inputs are not white,
+    or the encoding stage has a penalty, those of docs/theory.md, "Inputs of any covariance".
     """
     if isinstance(problem, LinearGaussianModel):
         problem = _differentiable(problem)
-        check_n_brain(problem.problem(), n_brain)
         summary = problem.problem()
     else:
         summary = problem
     check_choice("measure", measure, MEASURES)
-    numbers = check_n_brain(summary, n_brain), check_n_task(summary, n_task)
-    for name, number in zip(("n_brain", "n_task"), numbers, strict=True):
-        check_finite(name, number)
-        if number.ndim:
-            raise ValueError(f"{name} must be one number: map over several with jax.vmap")
+    samples, encoding = check_recordings(summary, n_brain, encoding_penalty)
+    numbers = samples, check_n_task(summary, n_task)
+    given = {"n_brain": numbers[0], "n_task": numbers[1], "encoding_penalty": encoding}
+    for name, number in given.items():
+        if number is not None:
+            check_finite(name, number)
+            if number.ndim:
+                raise ValueError(f"{name} must be one number: map over several with jax.vmap")
+    known = summary.recording_dim is not None
+    if not is_white(summary, encoding):
+        warn_outside_validated_ridge(summary, numbers[0], encoding, "befs", 3)
+        return _elasticities(problem, *numbers, encoding, measure, known, white=False)
     warn_outside_validated(summary, numbers[0])
     traced = problem.with_traced_sizes() if isinstance(problem, Problem) else problem
-    known = summary.recording_dim is not None
-    return _elasticities(traced, *numbers, measure, known)
+    return _elasticities(traced, *numbers, None, measure, known, white=True)
 
 
 def _differentiable(model: LinearGaussianModel) -> LinearGaussianModel:
@@ -116,13 +126,16 @@ def _differentiable(model: LinearGaussianModel) -> LinearGaussianModel:
     return eqx.tree_at(lambda model: model.latent_noise, model, full)
 
 
-@partial(jax.jit, static_argnames=("measure", "channels_known"))
-def _elasticities(problem, n_brain, n_task, measure, channels_known):
+@partial(jax.jit, static_argnames=("measure", "channels_known", "white"))
+def _elasticities(problem, n_brain, n_task, encoding_penalty, measure, channels_known, *, white):
     def amount(logs: Elasticities) -> Array:
         scale = jax.tree.map(jnp.exp, logs)
-        summary = _summary(problem, scale, channels_known)
-        subspace = subspace_moments(summary, n_brain * scale.n_brain, None, "finite")
-        labels = n_task * scale.n_task
+        summary = _summary(problem, scale, channels_known, white)
+        recordings, labels = n_brain * scale.n_brain, n_task * scale.n_task
+        if not white:
+            study = recordings, labels, encoding_penalty, scale.channels
+            return _amount_of_cells(summary, *study, measure)
+        subspace = subspace_moments(summary, recordings, None, "finite")
         if measure == "value":
             return task_stage(summary, subspace, labels, None, "finite").extra_samples
         return information_value_of(summary, subspace.misalignment, labels)
@@ -135,6 +148,22 @@ def _elasticities(problem, n_brain, n_task, measure, channels_known):
     return changes._replace(misalignment=misalignment)
 
 
+def _amount_of_cells(
+    problem: Problem,
+    n_brain: Array,
+    n_task: Array,
+    encoding_penalty: Array | None,
+    more_channels: Array,
+    measure: str,
+) -> Array:
+    estimator = "befs" if measure == "value" else "befs_two_penalties"
+    cells = n_brain, n_task, None, None, encoding_penalty
+    found = solve_cells(with_geometry(problem), *cells, estimator, more_channels)
+    if measure == "value":
+        return value_of_cells(problem, found.risk, n_task, "ols")
+    return information_of_cells(problem, found.risk, n_task)
+
+
 def _is_partly_aligned(problem: ProblemNumbers) -> Array:
     """Whether more of the task than rounding leaves lies inside the brain-sensitive subspace."""
     total = problem.total_aligned_power
@@ -142,8 +171,11 @@ def _is_partly_aligned(problem: ProblemNumbers) -> Array:
 
 
 def _summary(
-    problem: TracedProblem | LinearGaussianModel, scale: Elasticities, channels_known: bool
-) -> TracedProblem:
+    problem: ProblemNumbers | LinearGaussianModel,
+    scale: Elasticities,
+    channels_known: bool,
+    white: bool,
+) -> Any:
     """The summary of the problem with every ingredient times its scale."""
     noise = (
         problem.latent_noise * scale.latent_noise,
@@ -152,20 +184,18 @@ def _summary(
     )
     # More channels of the same kind: HᵀH in proportion, if there are channels.
     if isinstance(problem, LinearGaussianModel):
-        scaled = (
-            eqx.tree_at(
-                lambda model: (
-                    model.readout,
-                    model.latent_noise,
-                    model.recording_noise,
-                    model.task_noise,
-                ),
-                problem,
-                (problem.readout * jnp.sqrt(scale.channels), *noise),
-            )
-            .problem()
-            .with_traced_sizes()
-        )
+        scaled = eqx.tree_at(
+            lambda model: (
+                model.readout,
+                model.latent_noise,
+                model.recording_noise,
+                model.task_noise,
+            ),
+            problem,
+            (problem.readout * jnp.sqrt(scale.channels), *noise),
+        ).problem()
+        if white:
+            scaled = scaled.with_traced_sizes()
     else:
         gain = problem.gain * scale.channels if channels_known else problem.gain
         scaled = eqx.tree_at(
@@ -178,15 +208,19 @@ def _summary(
             problem,
             (gain, *noise),
         )
-    if channels_known:
+    if channels_known and white:
         more = scaled.recording_dim * scale.channels
         scaled = eqx.tree_at(lambda summary: summary.recording_dim, scaled, more)
     # What is missed grows at the expense of what is not, in proportion.
     grown = scaled.misaligned_power * (scale.misalignment - 1)
     some = _is_partly_aligned(scaled)
     shrunk = jnp.where(some, grown / jnp.where(some, scaled.total_aligned_power, 1.0), 0.0)
-    return eqx.tree_at(
+    changed = eqx.tree_at(
         lambda summary: (summary.aligned_power, summary.misaligned_power),
         scaled,
         (scaled.aligned_power * (1 - shrunk), scaled.misaligned_power + grown),
     )
+    if white or changed.geometry is None:
+        return changed
+    geometry = changed.geometry.with_task(jnp.sqrt(1 - shrunk), jnp.sqrt(scale.misalignment))
+    return eqx.tree_at(lambda summary: summary.geometry, changed, geometry)
