@@ -105,25 +105,35 @@ class Alone(NamedTuple):
 
 def without_recordings(problem: TracedProblem, limits: Limits, baseline: str) -> Alone:
     """All of the money spent on labels, and the risk of the baseline with them."""
-    n_task = most(
-        (limits.budget - limits.fixed_task) / limits.cost_task,
-        lambda n: bill(limits.fixed_task, limits.cost_task, n) <= limits.budget,
-    )
-    n_task = jnp.minimum(n_task, limits.most_labels)
+    n_task = labels_alone(limits)
     if baseline == "ols":
         return Alone(n_task, least_squares_risk(problem, n_task, None))
     return Alone(n_task, ridge_stage(problem, n_task, None, None).risk)
 
 
+def labels_alone(limits: Limits) -> Array:
+    """All labels that the money buys where nothing else is bought."""
+    n_task = most(
+        (limits.budget - limits.fixed_task) / limits.cost_task,
+        lambda n: bill(limits.fixed_task, limits.cost_task, n) <= limits.budget,
+    )
+    return jnp.minimum(n_task, limits.most_labels)
+
+
 def share_saved(
     problem: TracedProblem, limits: Limits, baseline: str, risk: Array, spent: Array, alone: Alone
 ) -> Array:
-    """Of what the baseline would have to spend to do no worse than a better plan, the rest.
+    """Of what the baseline would have to spend to do no worse than a better plan, the rest."""
+    return saved_beside(limits, labels_without_brain(problem, risk, baseline), spent, alone)
+
+
+def saved_beside(limits: Limits, needed: Array, spent: Array, alone: Alone) -> Array:
+    """The same, by how many labels the baseline would need.
 
     The rival buys whole labels too, and needs more than it can afford, since the plan is better.
     """
-    needed = jnp.ceil(labels_without_brain(problem, risk, baseline))
-    rival = limits.fixed_task + limits.cost_task * jnp.maximum(needed, alone.n_task + 1)
+    needed = jnp.maximum(jnp.ceil(needed), alone.n_task + 1)
+    rival = limits.fixed_task + limits.cost_task * needed
     return 1 - spent / jnp.maximum(rival, spent)
 
 

@@ -10,12 +10,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from .._arguments import BASELINES, ESTIMATORS, Baseline, Estimator, check_problem
-from .._checks import check_choice, is_concrete
+from .._arguments import (
+    BASELINES,
+    ESTIMATORS,
+    Baseline,
+    Estimator,
+    check_problem,
+    check_recordings,
+    is_white,
+)
+from .._checks import check_choice, check_number, is_concrete
 from .._typing import Real
 from ..models import Problem
 from ..models.problem import TracedProblem
-from ..theory.accuracy import warn_outside_validated
+from ..theory.accuracy import warn_outside_validated, warn_outside_validated_ridge
+from ..theory.any_covariance import with_geometry
 from ..theory.brain_stage import brain_stage, white_moments
 from ..theory.task_stage import TaskStage, task_stage
 from ..theory.two_penalties import two_penalty_stage
@@ -31,6 +40,7 @@ from ._whole_numbers import (
     share_saved,
     without_recordings,
 )
+from .any_covariance import allocate
 from .results import Allocation, Frontier
 
 # Numbers of recordings, from d + 2 to 1e9 d, at which the brain stage is solved. Between them a
@@ -55,6 +65,7 @@ def optimal_allocation(
     *,
     estimator: Estimator = "befs_two_penalties",
     baseline: Baseline = "ridge",
+    encoding_penalty: Real | str | None = None,
 ) -> Allocation:
     """How many brain samples and how many labels to buy with a budget, for the least test error.
 
@@ -81,13 +92,16 @@ def optimal_allocation(
       penalties. `"befs"`, the paper's, is BEFS at its one best penalty.
     - `baseline`: what is done without any recordings. `"ridge"` is ridge regression at its best
       penalty. `"ols"`, ordinary least squares, is the paper's.
+    - `encoding_penalty`: ridge of the encoding stage, one number as in `risk`, or `"optimal"`, the
+      best one at each amount of recordings. By default it is 0 for white inputs, and the best one
+      for others.
 
     **Returns**
 
     An `Allocation`.
 
     - The numbers are whole. Recordings are none, where the baseline is best, or at least input_dim
-      + 2, where the encoding stage starts to exist.
+      + 2, where the encoding stage starts to exist; with an encoding penalty, latent_dim + 1.
     - They cost no more than the budget: neither by the sums of money that are reported, nor in
       exact arithmetic on the prices as given. A price of 0.1 is a trifle more than a tenth in
       binary, so that a budget of 41 buys 409 labels at 0.1.
@@ -105,7 +119,8 @@ def optimal_allocation(
     **Source**
 
     Ours; the closed forms of `risk` and `two_penalty_risk` at their best penalties, minimised along
-    the budget line: docs/theory.md, "Budget".
+    the budget line: docs/theory.md, "Budget". For inputs of any covariance those of "Inputs of any
+    covariance".
     """
     check_problem(problem)
     check_choice("estimator", estimator, ESTIMATORS)
@@ -137,6 +152,15 @@ def optimal_allocation(
         fixed_task=numbers["fixed_cost_task"],
         most_labels=without_limit,
     )
+    if encoding_penalty is None:
+        encoding_penalty = 0.0 if problem.geometry is None else "optimal"
+    fewest, encoding = fewest_recordings(problem, encoding_penalty)
+    if not is_white(problem, encoding):
+        plan = allocate(problem, limits, encoding, fewest, estimator, baseline)
+        warn_outside_validated_ridge(
+            with_geometry(problem), plan.n_brain, encoding, estimator, stacklevel=3
+        )
+        return plan
     traced = problem.with_traced_sizes()
     # The equations of noisy channels take most of the time to compile: they are one program, for
     # nodes and candidates alike. Nodes do not depend on money, so that mapping over prices and
@@ -151,6 +175,16 @@ def optimal_allocation(
     plan = _best_plan(traced, limits, nodes, risk_at_nodes, exactly, estimator, baseline)
     warn_outside_validated(problem, plan.n_brain)
     return plan
+
+
+def fewest_recordings(problem: Problem, encoding_penalty: Real | str) -> tuple[int, Array | None]:
+    """The fewest recordings that the encoding stage can do with, and its checked penalty."""
+    fewest = problem.input_dim + 2
+    _, encoding = check_recordings(problem, fewest, encoding_penalty)
+    if encoding is not None:
+        check_number("encoding_penalty", encoding)
+    held = encoding is None or (is_concrete(encoding) and float(encoding) > 0)
+    return (problem.latent_dim + 1 if held else fewest), encoding
 
 
 def _misalignment(problem: TracedProblem, n_brain: Array) -> Array:

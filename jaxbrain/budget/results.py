@@ -12,9 +12,10 @@ class Frontier(NamedTuple):
 
     **Fields**
 
-    - `n_brain`, shape (128,): recorded samples, ascending from input_dim + 2; not rounded.
-    - `n_task`, shape (128,): labels that the rest of the money buys.
-    - `risk`, shape (128,): the excess risk there, in the units of ‖β‖².
+    - `n_brain`, shape (128,): recorded samples, ascending from input_dim + 2; not rounded. Where
+      inputs are not white, or the encoding stage has a penalty, 36 amounts from the fewest on.
+    - `n_task`, of the same shape: labels that the rest of the money buys.
+    - `risk`, of the same shape: the excess risk there, in the units of ‖β‖².
 
     They are NaN where the recordings are not affordable.
     """
@@ -40,7 +41,7 @@ class Allocation(NamedTuple):
     - `saved`: of the money that the baseline would have to spend to do no worse, on whole labels,
       the share that this plan does without. It is never below 0, and 0 where no recordings are
       bought.
-    - `frontier`: the `Frontier`, 128 amounts of recordings from input_dim + 2 on.
+    - `frontier`: the `Frontier`, over amounts of recordings.
 
     All but the frontier are single numbers.
     """
