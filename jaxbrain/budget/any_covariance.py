@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array
 
 from ..models import Problem
@@ -33,9 +32,9 @@ from ._whole_numbers import (
 )
 from .results import Allocation, Frontier
 
-# Amounts asked for at once, in how many batches from the fewest to all that money buys, and how
-# often then between the neighbours of the best.
-_WIDTH, _BATCHES, _FINER = 12, 3, 2
+# Amounts asked for at once, and in how many batches from the fewest to all that money buys. One
+# more lies between the neighbours of the best, and one is of whole numbers.
+_WIDTH, _BATCHES = 12, 2
 
 
 def allocate(
@@ -72,20 +71,20 @@ def allocate(
     amounts = along(least, highest, _WIDTH * _BATCHES)
     parts = [amounts[i : i + _WIDTH] for i in range(0, len(amounts), _WIDTH)]
     risks = jnp.concatenate([risks_of(part, labels_left(part)) for part in parts])
-    points, heights = amounts, jax.lax.stop_gradient(risks)
-    for _ in range(_FINER):
-        best = _least(heights)
-        low, high = points[jnp.maximum(best - 1, 0)], points[jnp.minimum(best + 1, len(points) - 1)]
-        points = along(low, high, _WIDTH)
-        heights = jax.lax.stop_gradient(risks_of(points, labels_left(points)))
+    best = _least(risks)
+    low, high = amounts[jnp.maximum(best - 1, 0)], amounts[jnp.minimum(best + 1, len(amounts) - 1)]
+    points = along(low, high, _WIDTH - 1)
+    # And the best amount so far with a few more labels.
+    more = 0.01 * jnp.maximum(labels_left(amounts[best]), 1.0)
+    numbers = jnp.append(points, amounts[best])
+    labels = labels_left(numbers).at[-1].add(more)
+    *heights, beside = risks_of(numbers, labels)
+    heights = jax.lax.stop_gradient(jnp.stack(heights))
+    slope = jax.lax.stop_gradient(beside - risks[best]) / more
 
     rows, labels = _whole_numbers(limits, points[_least(heights)], labels_left, least)
     allowed = affordable(limits, rows, labels) & (rows[:, 0] >= least) & (labels >= 1)
     # Near the best amount the risk is a parabola along the budget line, and a line beside it.
-    middle = points[_least(heights)]
-    nearby = jnp.full(_WIDTH, middle), labels_left(middle) * (1 + 0.01 * (np.arange(_WIDTH) == 0))
-    beside, there = risks_of(*nearby)[:2]
-    slope = (beside - there) / (0.01 * jnp.maximum(labels_left(middle), 1.0))
     roughly = _parabola(points, heights, rows[:, 0])
     roughly = roughly + slope * (labels - labels_left(rows[:, 0]))
     roughly = jnp.where(allowed & ~jnp.isnan(roughly), roughly, jnp.inf)

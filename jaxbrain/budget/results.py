@@ -13,7 +13,7 @@ class Frontier(NamedTuple):
     **Fields**
 
     - `n_brain`, shape (128,): recorded samples, ascending from input_dim + 2; not rounded. Where
-      inputs are not white, or the encoding stage has a penalty, 36 amounts from the fewest on.
+      inputs are not white, or the encoding stage has a penalty, 24 amounts from the fewest on.
     - `n_task`, of the same shape: labels that the rest of the money buys.
     - `risk`, of the same shape: the excess risk there, in the units of ‖β‖².
 

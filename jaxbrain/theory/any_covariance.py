@@ -530,7 +530,7 @@ class _Search(NamedTuple):
             return at(jnp.full_like(n_brain, -jnp.inf))
         if ratio is not None:
             return at(jnp.log(ratio))
-        return jax.lax.map(at, _points(limits, _SECOND[self.estimator][2]))
+        return jax.vmap(at)(_points(limits, _SECOND[self.estimator][2]))
 
     def _second_limits(self, n_brain: Array, encoding: Array) -> Array:
         low, high, _ = _SECOND.get(self.estimator, (0.0, 0.0, 0))
