@@ -259,10 +259,54 @@ def test_too_few_recordings_are_refused_by_name():
         (lambda: jb.risk(problem, 20, 30, encoding_penalty=-1.0), "encoding_penalty"),
         (lambda: jb.risk(problem, 20, 30, encoding_penalty="best"), "encoding_penalty"),
         (lambda: jb.risk(problem, 20, np.inf, encoding_penalty=0.1), "n_task"),
-        (lambda: jb.elasticities(problem, 60, 30), "problem"),
+        (lambda: jb.elasticities(problem, 20, 30), "encoding_penalty"),
+        (lambda: jb.elasticities(problem, 60, 30, encoding_penalty=[0.1]), "encoding_penalty"),
     ):
         with pytest.raises(ValueError, match=name):
             call()
+
+
+def test_elasticities_are_differences():
+    """Of the value, by each number that an experimenter can act on."""
+    numbers = dict(
+        n_brain=60.0,
+        n_task=40.0,
+        channels=20.0,
+        recording_noise=0.1,
+        latent_noise=0.5,
+        misalignment=0.2,
+        task_noise=1.0,
+    )
+
+    def value(n_brain, n_task, channels, recording_noise, latent_noise, misalignment, task_noise):
+        problem = jb.Problem.power_law(
+            40,
+            1.0,
+            3,
+            1.0,
+            misalignment,
+            latent_noise,
+            recording_noise=recording_noise,
+            recording_dim=20,
+        )
+        # Channels are whole numbers: more of their kind are more gain, and more noise of p − k.
+        more = channels / 20
+        problem = eqx.tree_at(lambda p: p.gain, problem, problem.gain * more)
+        problem = eqx.tree_at(lambda p: p.task_noise, problem, problem.task_noise * task_noise)
+        cells = with_geometry(problem), jnp.asarray(n_brain), jnp.asarray(n_task), None, None
+        found = solve_cells(*cells, jnp.asarray(0.1), "befs", more)
+        return float(value_of_cells(problem, found.risk, jnp.asarray(n_task), "ols"))
+
+    problem = jb.Problem.power_law(40, 1.0, 3, 1.0, 0.2, 0.5, recording_noise=0.1, recording_dim=20)
+    found = jb.elasticities(problem, 60, 40, encoding_penalty=0.1)._asdict()
+    worth = value(**numbers)
+    assert worth == pytest.approx(
+        float(jb.value(problem, 60, 40, encoding_penalty=0.1, baseline="ols")), rel=1e-9
+    )
+    for name, number in numbers.items():
+        high, low = (value(**numbers | {name: number * (1 + step)}) for step in (1e-4, -1e-4))
+        expected = (high - low) / 2e-4 / worth
+        assert float(found[name]) == pytest.approx(expected, rel=1e-3, abs=1e-5), name
 
 
 def test_steep_spectra_do_not_end_the_search_for_labels():
