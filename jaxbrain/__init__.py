@@ -45,6 +45,7 @@ from .simulation import (
 from .store import read_table, write_table
 from .theory import (
     AccuracyWarning,
+    BandedPenalties,
     Elasticities,
     Penalties,
     Worth,
@@ -53,6 +54,8 @@ from .theory import (
     exchange_rate,
     expected_misalignment,
     information_value,
+    optimal_banded_penalties,
+    optimal_encoding_penalty,
     optimal_penalties,
     optimal_penalty,
     ridge_risk,
@@ -81,6 +84,7 @@ __all__ = [
     "AccuracyWarning",
     "Allocation",
     "AsymptoticAllocation",
+    "BandedPenalties",
     "BlockShift",
     "ClosedFormDesign",
     "ClosedFormRisk",
@@ -123,6 +127,8 @@ __all__ = [
     "logistic",
     "models",
     "optimal_allocation",
+    "optimal_banded_penalties",
+    "optimal_encoding_penalty",
     "optimal_penalties",
     "optimal_penalty",
     "oracle_subspace",
