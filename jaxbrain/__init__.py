@@ -38,8 +38,10 @@ from .estimators import (
 )
 from .models import BlockShift, LinearGaussianModel, Problem, presets
 from .simulation import (
+    SimulatedWorth,
     empirical_value,
     sample_misalignment,
+    simulated_worth,
     sweep,
 )
 from .store import read_table, write_table
@@ -105,6 +107,7 @@ __all__ = [
     "Penalties",
     "PenaltyObjective",
     "Problem",
+    "SimulatedWorth",
     "TunedAllocation",
     "TunedPenalty",
     "Worth",
@@ -142,6 +145,7 @@ __all__ = [
     "sample_misalignment",
     "savings",
     "shuffle_recordings",
+    "simulated_worth",
     "simulation",
     "subspace_risk",
     "sweep",

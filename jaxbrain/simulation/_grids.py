@@ -138,9 +138,12 @@ def is_general(
     return stages_of(estimator).n_penalties == 2 or not penalties.size or bool(np.any(penalties))
 
 
-def brain_numbers(n_brain: Any, model: LinearGaussianModel | Problem) -> np.ndarray:
+def brain_numbers(
+    n_brain: Any, model: LinearGaussianModel | Problem, encoding_penalty: Any = None
+) -> np.ndarray:
     """Numbers of recordings, checked."""
-    return _brain_numbers(n_brain, model, any_number=False)
+    small = bool(np.all(encoding_penalties(encoding_penalty) > 0))
+    return _brain_numbers(n_brain, model, any_number=small)
 
 
 def _brain_numbers(
@@ -151,9 +154,15 @@ def _brain_numbers(
     return _counts("n_brain", n_brain, 1 if any_number else model.input_dim + 1, reason)
 
 
-def task_numbers(n_task: Any, model: LinearGaussianModel | Problem) -> np.ndarray:
+def task_numbers(
+    n_task: Any,
+    model: LinearGaussianModel | Problem,
+    encoding_penalty: Any = None,
+    estimator: str = "befs",
+) -> np.ndarray:
     """Numbers of labels, checked."""
-    return _task_numbers(n_task, model, any_number=False)
+    any_number = is_general(model, encoding_penalty, estimator)
+    return _task_numbers(n_task, model, any_number=any_number)
 
 
 def _task_numbers(

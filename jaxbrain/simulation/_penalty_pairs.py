@@ -115,6 +115,9 @@ def tabulated(
     - `rank`: of the subspace or the encoder; 0 is ridge regression.
     """
     d = len(scales.variances)
+    # The closed form of a rule may have no penalty to give.
+    unknown = np.isnan(outside) | np.isnan(inside)
+    outside, inside = np.where(unknown, 1.0, outside), np.where(unknown, 1.0, inside)
     is_soft = np.isfinite(outside)
     unit = np.where(is_soft, outside, np.where(np.isfinite(inside) & (inside > 0), inside, 1.0))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -126,7 +129,7 @@ def tabulated(
     known[enough] = scales.task_noise * d / (labels[enough] - d - 1)
     free = np.where((inside == 0) & (rank > 0), rank, 0)
     undefined = ((outside == 0) & ~enough) | (labels < free + 2)
-    undefined &= np.isnan(known)
+    undefined = (undefined & np.isnan(known)) | unknown
     in_table = np.isnan(known) & ~undefined
 
     unit = np.where(in_table, unit, 1.0)

@@ -117,7 +117,7 @@ def simulate(
     )
     encoding = encoding_of(model, grids, stages)
     outside, inside = pairs_of(model, grids, encoding, scales, stages).used
-    rank = columns_of_encoder(dimensions) if stages.is_graded else dimensions.latents
+    rank = columns_of_encoder(coloured, dimensions) if stages.is_graded else dimensions.latents
     # What is learned serves all labels, or those for which its encoding penalty is the best.
     served = 1 if grids.is_best_encoding else len(grids.n_task)
     points = [*np.ndindex(encoding.shape)]
@@ -133,7 +133,7 @@ def simulate(
             plain[kind] = tabulated(*penalties, scales, rank, stages.is_graded, dtype)
         plain[row, column, first] = plain[kind]
     spectrum = spectrum_of(coloured.variances)
-    width = working_bytes(sizes)
+    width = working_bytes(sizes, rank)
     if width > plan.max_bytes:
         raise ValueError(
             f"max_bytes must be at least {width:.2g} for a single draw of these inputs: allow more"
@@ -211,11 +211,10 @@ def _with_known(plain: Plain, risk: np.ndarray) -> np.ndarray:
     return np.where(plain.undefined, np.nan, risk)
 
 
-def working_bytes(sizes: Sizes) -> float:
-    """Memory of one trial, roughly."""
+def working_bytes(sizes: Sizes, rank: int) -> float:
+    """Memory of one trial, roughly, in which directions of this number are learned."""
     d, k, spare = sizes.dimensions
-    columns = k + min(d, spare)
-    r = columns if sizes.is_graded else k
+    columns, r = max(k + min(d, spare), rank), rank
     return 8.0 * (6.0 * d**2 + 4.0 * d * columns + 140.0 * r**2 + 48.0 * d)
 
 
