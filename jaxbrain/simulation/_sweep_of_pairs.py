@@ -106,9 +106,7 @@ def simulate(
                     TaskSizes(int(n), is_graded),
                     model,
                     root,
-                    *(
-                        jnp.asarray(x[:, :, column].reshape(-1, x.shape[-1]), dtype) for x in pairs
-                    ),
+                    *(jnp.asarray(x[:, :, column].reshape(-1, x.shape[-1]), dtype) for x in pairs),
                     mapped=(
                         first[:, :, :, column % encoding.shape[2]].reshape(
                             len(numbers), -1, *first.shape[4:]

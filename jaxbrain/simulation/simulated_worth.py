@@ -55,8 +55,8 @@ def simulated_worth(
 ) -> SimulatedWorth:
     """What recordings are worth in one study, by exact draws, where the closed form is not trusted.
 
-    An `AccuracyWarning` says where that is. A draw costs the same whatever the numbers of recordings
-    and labels. Other estimators and grids, with penalties of your own, are for `sweep`.
+    An `AccuracyWarning` says where that is. A draw costs the same whatever the numbers of
+    recordings and labels. Other estimators and grids, with penalties of your own, are for `sweep`.
 
     >>> import jax, jaxbrain as jb
     >>> photos = jb.Problem.power_law(16, 1.0, 3, 1.0, misalignment=0.2, latent_noise=0.5)

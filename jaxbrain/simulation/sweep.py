@@ -92,18 +92,18 @@ def sweep(
     - `penalty`: ascending penalties a sample, infinity allowed. Or a schedule: a table of shape
       (n_brain, n_task). `"optimal"` takes the closed form in each cell, `optimal_penalty`,
       `optimal_penalties` or `optimal_banded_penalties`; a control takes those of the estimator that
-      it controls. `"empirical"` takes the best of a grid in each cell, by the mean of all
-      trials: of 33, from a tenth to a thousand times the penalty of ridge regression on the
-      outside; for covariances, encoding penalties and two penalties of 57, or of 27 times 23 pairs,
-      over some seven decades.
+      it controls. `"empirical"` takes the best of a grid in each cell, by the mean of all trials:
+      of 33, from a tenth to a thousand times the penalty of ridge regression on the outside; for
+      covariances, encoding penalties and two penalties of 57, or of 27 times 23 pairs, over some
+      seven decades.
     - `inside_penalty`: the second penalty, of estimators that have two: inside of the subspace, or
       `encoder_penalty` of `banded_ridge`. One number; ascending numbers, which make a dimension of
       that name; or where `penalty` is a schedule, a schedule. Leave it out where `penalty` is a
       rule, which then chooses both.
     - `encoding_penalty`: of the ridge regression that learns from recordings, a sample. One number;
       or ascending numbers, which make a dimension of that name. `"optimal"` takes the closed form
-      in each cell, `optimal_encoding_penalty`, best beside the best other penalties. The default is
-      0.
+      in each cell, `optimal_encoding_penalty`, which is best beside the best other penalties. The
+      default is 0.
     - `trials`: number of draws of each seed.
     - `seeds`: number of replicates.
     - `key`: trial t of seed s takes `fold_in(key, s · trials + t)`. So a cell depends neither on
@@ -117,12 +117,14 @@ def sweep(
       `n_task`.
     - `estimator`: `"befs"`, `"befs_two_penalties"`, `"banded_ridge"`, or a control of theirs, as
       `estimators.VARIANTS` names them. Shuffled recordings need `"data"`: their rows are still
-      those of the same inputs, so that no draws of few numbers stand for them. For `"data"` also a function `f(key, brain_inputs, recordings, task_inputs, targets, penalty)` that returns
+      those of the same inputs, so that few numbers do not tell what they teach. For `"data"` also
+      a function `f(key, brain_inputs, recordings, task_inputs, targets, penalty)` that returns
       weights.
     - `traces`: of the task stage, for `"reduced"`. `"drawn"`, or `"closed form"`, which draws only
       the brain stage; it is good to about 1e-3 where n_task is near input_dim, and better
       elsewhere. Covariances, encoding penalties, two penalties, and what is no BEFS know the closed
-      form alone. Its relative error is of order 1/n_task² there; a cell in which the series fails is NaN.
+      form alone. Its relative error is of order 1/n_task² there; a cell in which the series fails
+      is NaN.
     - `shift`: covariance of the test inputs, a `BlockShift`, or for `"data"` any (d, d) matrix.
     - `mesh`: a `jax.sharding.Mesh`, whose devices share the trials.
     - `max_bytes`: memory for the arrays of the trials that run at the same time.
@@ -135,9 +137,9 @@ def sweep(
     inside_penalty (if several), penalty and seed:
 
     - `risk`, over all of them: the mean over the trials of a seed.
-    - `misalignment`, over n_brain, encoding_penalty and seed, or n_task in its place where each cell
-      takes the best: ‖K̂β‖². Where inputs have a covariance
+    - `misalignment`, over n_brain, encoding_penalty and seed: ‖K̂β‖². Where inputs have a covariance
       it is the variance of what the learned directions do not tell of βᵀx. An encoder has none.
+      Where each cell takes the best encoding penalty it is over n_brain, n_task and seed.
     - `penalty_used`, over all but seed; with two penalties also `inside_penalty_used`. Where each
       cell takes the best encoding penalty, `encoding_penalty_used`, over (n_brain, n_task).
     - `task_only_risk` and `ridge_risk`, over (n_task_only, seed): the baselines, ridge regression

@@ -45,8 +45,8 @@ def optimal_encoding_penalty(
 
     **Returns**
 
-    The penalty, of the broadcast shape, in the units of an input's variance. It is searched for over
-    five decades.
+    The penalty, of the broadcast shape, in the units of an input's variance. It is searched for
+    over five decades.
 
     **Raises**
 

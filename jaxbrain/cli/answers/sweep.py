@@ -73,7 +73,7 @@ def rows_of(found: xarray.Dataset, problem: Problem, worth: xarray.Dataset) -> l
 
 
 def _claims(found: xarray.Dataset, problem: Problem, baseline: str) -> dict[str, np.ndarray]:
-    """Risk and value of each cell in closed form, at the penalties used; NaN where there is none."""
+    """Risk and value of each cell in closed form, at the penalties used; NaN without one."""
     from ...theory import value
     from ...theory.any_covariance import value_of_cells
 

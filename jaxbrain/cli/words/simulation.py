@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..answers.sweep import cells_of
 from ..input.study import Study
 from .text import aligned, thousands
+from .worth import encoding_penalty_of
 
 if TYPE_CHECKING:
     import xarray
@@ -68,11 +69,10 @@ def as_table(found: xarray.Dataset, rows: list[dict[str, Any]], notes: list[str]
 
 def of_other_inputs(study: Study, estimator: str, baseline: str) -> list[str]:
     """Lines on what is simulated where inputs are not white."""
-    encoding = study.encoding_penalty
     against = "least squares" if baseline == "ols" else "ridge regression"
     return [
         f"estimator: {LABELS[estimator]}; values are against {against}",
-        f"encoding penalty: {'the best' if encoding == 'optimal' else f'{encoding:.4g}'}",
+        f"encoding penalty: {encoding_penalty_of(study)}",
     ]
 
 
