@@ -127,10 +127,16 @@ def simulate(
         # Grids are the same whatever is learned; penalties that follow a rule need not be.
         kind = (row, column, first) if grids.rule in ("optimal", "schedule") else (first,)
         if kind not in plain:
-            cells = outside[at], inside[at]
-            labels = np.broadcast_to(grids.n_task[at[2], None, None], cells[0].shape)
-            penalties = (x.ravel() for x in (*cells, labels))
-            plain[kind] = tabulated(*penalties, scales, rank, stages.is_graded, dtype)
+            labels = np.broadcast_to(grids.n_task[at[2], None, None], outside[at].shape)
+            plain[kind] = tabulated(
+                outside[at].ravel(),
+                inside[at].ravel(),
+                labels.ravel(),
+                scales,
+                rank,
+                stages.is_graded,
+                dtype,
+            )
         plain[row, column, first] = plain[kind]
     spectrum = spectrum_of(coloured.variances)
     width = working_bytes(sizes, rank)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
 
+from ..._arguments import Baseline
 from ...models import Problem
 from ..input.study import Study
 from .notes import accuracy_noted, without_infinities
@@ -36,7 +37,7 @@ def bytes_needed(problem: Problem, options: dict[str, Any]) -> float:
     return bytes_of_sweep(sizes, *cells[:2], penalties, options["seeds"])
 
 
-def baseline_of(study: Study, estimator: str) -> Literal["ols", "ridge"]:
+def baseline_of(study: Study, estimator: str) -> Baseline:
     """What values are measured against: least squares, which the paper takes, or ridge."""
     return "ols" if study.is_white and estimator == "befs" else "ridge"
 
@@ -72,7 +73,7 @@ def rows_of(found: xarray.Dataset, problem: Problem, worth: xarray.Dataset) -> l
     return rows
 
 
-def _claims(found: xarray.Dataset, problem: Problem, baseline: str) -> dict[str, np.ndarray]:
+def _claims(found: xarray.Dataset, problem: Problem, baseline: Baseline) -> dict[str, np.ndarray]:
     """Risk and value of each cell in closed form, at the penalties used; NaN without one."""
     from ...theory import value
     from ...theory.any_covariance import value_of_cells
@@ -101,7 +102,8 @@ def _claims(found: xarray.Dataset, problem: Problem, baseline: str) -> dict[str,
         worth = value(problem, n_brain, n_task, *penalties, baseline=baseline)
     else:
         dtype = problem.task_noise.dtype
-        worth = value_of_cells(problem, *(jnp.asarray(x, dtype) for x in (risk, n_task)), baseline)
+        labels = jnp.asarray(n_task, dtype)
+        worth = value_of_cells(problem, jnp.asarray(risk, dtype), labels, baseline)
     both = {"risk": risk, "value": np.asarray(worth)}
     return {name: np.where(unknown, np.nan, claim) for name, claim in both.items()}
 

@@ -16,7 +16,7 @@ GRID = ("n_brain", "n_task", "penalty")
 def grid_problems(study: Study | None, options: dict[str, Any]) -> list[str]:
     """What is wrong with the grids; where the study could not be read, as far as that is known."""
     problems = []
-    problem = None if study is None else study.problem
+    problem: Any = None if study is None else study.problem
     encoding = None if study is None else study.encoding_penalty
     estimator = options["estimator"]
     for name, check in (

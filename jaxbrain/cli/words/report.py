@@ -226,12 +226,12 @@ def proposal(content: Content) -> str:
         )
     if content.money is not None:
         parts += _money_sentences(content.money)
+    white = " white" if p.geometry is None else ""
     parts.append(
-        f"The estimate assumes Gaussian{' white' if p.geometry is None else ''} inputs, linear "
-        "brain and task maps, Gaussian noise, and independent samples of both kinds; the numbers above are taken as known and were not "
-        "measured here. "
-        "It is a planning figure that a pilot should check before recordings are collected at "
-        "scale."
+        f"The estimate assumes Gaussian{white} inputs, linear brain and task maps, Gaussian noise, "
+        "and independent samples of both kinds; the numbers above are taken as known and were not "
+        "measured here. It is a planning figure that a pilot should check before recordings are "
+        "collected at scale."
     )
     return " ".join(parts)
 
