@@ -12,5 +12,5 @@ def draws_within(seconds: float, problem: Problem) -> int:
     d, k = problem.input_dim, problem.latent_dim
     spare = 0 if problem.recording_dim is None else min(d, problem.recording_dim - k)
     # Factors of inputs; leading directions among channels; sums over the spectrum, of latents.
-    each = 4e-9 * d**3 + 1e-8 * d * spare**2 + 5e-8 * d * k**2 + 5e-3
+    each = 2e-9 * d**3 + 1e-8 * d * spare**2 + 5e-8 * d * k**2 + 5e-3
     return int(min(_MOST, seconds / each))

@@ -176,10 +176,10 @@ def _curves_of_any_covariance(study: Study) -> dict[str, xarray.Dataset]:
     problem, penalty = study.problem, study.encoding_penalty
     fewest = problem.input_dim + 2 if penalty == 0 else problem.latent_dim + 1
     centre = max(study.n_task, 1.0)
-    amounts = _with(
-        study.n_brain, np.geomspace(max(fewest, study.n_brain / 8), 8 * study.n_brain, 15)
-    )
-    labels = _with(centre, np.geomspace(max(1.0, centre / 12), 12 * centre, 23))
+    # Of even counts, so that the study's own number is not among them.
+    amounts = np.geomspace(max(fewest, study.n_brain / 8), 8 * study.n_brain, 14)
+    labels = np.geomspace(max(1.0, centre / 12), 12 * centre, 22)
+    amounts, labels = (np.unique([*x, y]) for x, y in ((amounts, study.n_brain), (labels, centre)))
     found = _closed_forms(study, amounts[:, None], labels[None, :])
     row, column = (
         np.flatnonzero(x == y)[0] for x, y in ((amounts, study.n_brain), (labels, centre))
@@ -190,11 +190,6 @@ def _curves_of_any_covariance(study: Study) -> dict[str, xarray.Dataset]:
             study, "n_brain", amounts, {k: x[:, column] for k, x in found.items()}
         ),
     }
-
-
-def _with(number: float, numbers: np.ndarray) -> np.ndarray:
-    """Also this one, in its place."""
-    return np.unique(np.append(numbers, number))
 
 
 def _closed_forms(study: Study, n_brain: np.ndarray, n_task: np.ndarray) -> dict[str, np.ndarray]:

@@ -111,8 +111,12 @@ def _of_any_covariance(study: Study, seed: int) -> Simulation | None:
     n_brain = _around(study.n_brain, brain, fewest)
     n_task = _around(max(round(study.n_task), 1), task, 1)
     learned = len(n_brain) * (len(n_task) if is_best else 1)
-    seeds = 10
-    trials = draws_within(_PATIENCE / 2 / learned, problem) // seeds
+    seeds, draws = 10, draws_within(_PATIENCE / 2 / learned, problem)
+    if draws < 20:
+        # The study itself alone.
+        n_brain, n_task = np.array([round(study.n_brain)]), np.array([max(round(study.n_task), 1)])
+        seeds, draws = 2, draws_within(_PATIENCE / 2, problem)
+    trials = draws // seeds
     if trials < 2:
         return None
     parts, attributes = {}, {}

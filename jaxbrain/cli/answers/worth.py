@@ -21,8 +21,8 @@ _BYTES_A_KIND, _BYTES_A_KIND_IN_CURVES = 1e4, 2e4
 # Matrices of latents by latents, at all nodes of a spectrum, where inputs are not white.
 _BYTES_A_PAIR = 4e3
 # Seconds for draws, compilation apart; fewer draws than these would tell less than closed forms.
-_PATIENCE = 40.0
-_FEWEST_DRAWS = 16
+_PATIENCE = 60.0
+_FEWEST_DRAWS = 8
 
 
 def bytes_needed(study: Study, curves: bool) -> float:
