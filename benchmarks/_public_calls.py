@@ -149,6 +149,10 @@ def of_coloured_inputs(jb: Any) -> dict[str, Callable]:
             f"{name}/risk/penalty": lambda c=cells: jb.risk(*c, 0.5, encoding_penalty=0.1),
             f"{name}/two": lambda c=cells: jb.two_penalty_risk(*c, encoding_penalty=0.1),
             f"{name}/banded": lambda c=cells: jb.banded_ridge_risk(*c, encoding_penalty=0.1),
+            f"{name}/optimal_banded_penalties": lambda c=cells: jb.optimal_banded_penalties(
+                *c, encoding_penalty=0.1
+            ),
+            f"{name}/optimal_encoding_penalty": lambda c=cells: jb.optimal_encoding_penalty(*c),
         }
     return found
 
@@ -278,6 +282,9 @@ def simulated(jb: Any, problem: Any) -> dict[str, Callable]:
             encoding_penalty=0.1,
             n_task_only=[30],
             **options | {"estimator": "befs_two_penalties"},
+        ),
+        "simulated_worth": lambda: jb.simulated_worth(
+            problem, 60, 30, encoding_penalty=0.1, trials=8, key=key
         ),
         "mean_over_seeds": lambda: simulation.mean_over_seeds(table, "risk"),
         "brain_numbers": lambda: find("simulation.brain_numbers")([40, 80], problem),

@@ -38,13 +38,16 @@ from .estimators import (
 )
 from .models import BlockShift, LinearGaussianModel, Problem, presets
 from .simulation import (
+    SimulatedWorth,
     empirical_value,
     sample_misalignment,
+    simulated_worth,
     sweep,
 )
 from .store import read_table, write_table
 from .theory import (
     AccuracyWarning,
+    BandedPenalties,
     Elasticities,
     Penalties,
     Worth,
@@ -53,6 +56,8 @@ from .theory import (
     exchange_rate,
     expected_misalignment,
     information_value,
+    optimal_banded_penalties,
+    optimal_encoding_penalty,
     optimal_penalties,
     optimal_penalty,
     ridge_risk,
@@ -81,6 +86,7 @@ __all__ = [
     "AccuracyWarning",
     "Allocation",
     "AsymptoticAllocation",
+    "BandedPenalties",
     "BlockShift",
     "ClosedFormDesign",
     "ClosedFormRisk",
@@ -101,6 +107,7 @@ __all__ = [
     "Penalties",
     "PenaltyObjective",
     "Problem",
+    "SimulatedWorth",
     "TunedAllocation",
     "TunedPenalty",
     "Worth",
@@ -123,6 +130,8 @@ __all__ = [
     "logistic",
     "models",
     "optimal_allocation",
+    "optimal_banded_penalties",
+    "optimal_encoding_penalty",
     "optimal_penalties",
     "optimal_penalty",
     "oracle_subspace",
@@ -136,6 +145,7 @@ __all__ = [
     "sample_misalignment",
     "savings",
     "shuffle_recordings",
+    "simulated_worth",
     "simulation",
     "subspace_risk",
     "sweep",

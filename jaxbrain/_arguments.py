@@ -24,11 +24,13 @@ from .models import LinearGaussianModel, Problem
 Order = Literal["finite", "first"]
 Baseline = Literal["ols", "ridge"]
 Estimator = Literal["befs", "befs_two_penalties"]
+EstimatorOfRecordings = Literal["befs", "befs_two_penalties", "banded_ridge"]
 EncodingCriterion = Literal["leave_one_out", "k_fold"]
 
 ORDERS: tuple[Order, ...] = get_args(Order)
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
+ESTIMATORS_OF_RECORDINGS: tuple[EstimatorOfRecordings, ...] = get_args(EstimatorOfRecordings)
 ENCODING_CRITERIA: tuple[EncodingCriterion, ...] = get_args(EncodingCriterion)
 
 

@@ -20,6 +20,7 @@ _RISKS = {
     "ridge_risk": ("ridge", "ridge"),
     "risk": ("BEFS", "befs"),
     "two_penalty_risk": ("BEFS, two penalties", "two penalties"),
+    "banded_ridge_risk": ("banded ridge", "banded ridge"),
 }
 # The estimator gives the colour, what it is compared with the kind of line.
 _VALUES = {
@@ -50,8 +51,8 @@ def draw_risk(
 
     **Arguments**
 
-    - `curves`: over n_task, `task_only_risk`, `ridge_risk`, `risk` and `two_penalty_risk`, in units
-      of the risk of predicting 0.
+    - `curves`: over n_task, `task_only_risk`, `ridge_risk`, `risk`, `two_penalty_risk`, and
+      `banded_ridge_risk` where there is one, in units of the risk of predicting 0.
     - `simulated`: the same risks at some n_task, each with `_low` and `_high`, in units of ‖β‖².
       None draws no points.
     - `power`: the risk of predicting 0, in the units of `simulated`.
@@ -71,6 +72,8 @@ def draw_risk(
     figure, axes = plt.subplots(figsize=_SIZE)
     shown = [1.0]
     for name, (label, colour) in _RISKS.items():
+        if name == "banded_ridge_risk" and name not in curves:
+            continue
         heights = np.where(np.isfinite(curves[name].values), curves[name].values, np.nan)
         axes.plot(curves.n_task.values, heights, color=COLOURS[colour], label=label)
         shown += [*heights[heights > 0]]

@@ -28,6 +28,7 @@ COLOURS = {
     "ridge": "#E69F00",
     "befs": "#0072B2",
     "two penalties": "#009E73",
+    "banded ridge": "#D55E00",
     "hard constraint": "#CC79A7",
     "first order": "#56B4E9",
 }

@@ -33,8 +33,14 @@ class Grids(NamedTuple):
     """"given", "schedule", "optimal" or "empirical"."""
     n_task_only: np.ndarray
     encoding_penalty: np.ndarray
+    """None where each cell takes the best one."""
     inside_penalty: np.ndarray | None
     """Like `penalty`; None where there is none, or a rule."""
+
+    @property
+    def is_best_encoding(self) -> bool:
+        """Whether each cell takes the encoding penalty that the closed form calls best."""
+        return not self.encoding_penalty.size
 
 
 class Plan(NamedTuple):
@@ -97,6 +103,8 @@ def check_grids(
     own = n_penalties is None
     if own and wishes.encoding_penalty is not None:
         raise ValueError("encoding_penalty: a function that is the estimator has its own")
+    if not encoding.size and not any_labels:
+        raise ValueError("encoding_penalty must be a number here, but it is 'optimal'")
     # A function of the user may know what to do with few recordings, if penalties see inputs.
     small = bool(np.all(encoding > 0)) or (own and any_labels)
     brain = _brain_numbers(wishes.n_brain, model, any_number=small)
@@ -126,14 +134,16 @@ def is_general(
         return True
     if not isinstance(estimator, str):
         return False
-    return stages_of(estimator).n_penalties == 2 or bool(
-        np.any(encoding_penalties(encoding_penalty))
-    )
+    penalties = encoding_penalties(encoding_penalty)
+    return stages_of(estimator).n_penalties == 2 or not penalties.size or bool(np.any(penalties))
 
 
-def brain_numbers(n_brain: Any, model: LinearGaussianModel | Problem) -> np.ndarray:
+def brain_numbers(
+    n_brain: Any, model: LinearGaussianModel | Problem, encoding_penalty: Any = None
+) -> np.ndarray:
     """Numbers of recordings, checked."""
-    return _brain_numbers(n_brain, model, any_number=False)
+    small = bool(np.all(encoding_penalties(encoding_penalty) > 0))
+    return _brain_numbers(n_brain, model, any_number=small)
 
 
 def _brain_numbers(
@@ -144,9 +154,15 @@ def _brain_numbers(
     return _counts("n_brain", n_brain, 1 if any_number else model.input_dim + 1, reason)
 
 
-def task_numbers(n_task: Any, model: LinearGaussianModel | Problem) -> np.ndarray:
+def task_numbers(
+    n_task: Any,
+    model: LinearGaussianModel | Problem,
+    encoding_penalty: Any = None,
+    estimator: str = "befs",
+) -> np.ndarray:
     """Numbers of labels, checked."""
-    return _task_numbers(n_task, model, any_number=False)
+    any_number = is_general(model, encoding_penalty, estimator)
+    return _task_numbers(n_task, model, any_number=any_number)
 
 
 def _task_numbers(
@@ -183,9 +199,14 @@ def _is_nested(values: Any) -> bool:
 
 
 def encoding_penalties(encoding_penalty: Any) -> np.ndarray:
-    """Penalties of the encoding stage, ascending; 0 alone where none is asked for."""
+    """Penalties of the encoding stage, ascending; 0 alone where none is asked for.
+
+    None at all under the rule "optimal".
+    """
     if encoding_penalty is None:
         return np.zeros(1)
+    if isinstance(encoding_penalty, str) and encoding_penalty == "optimal":
+        return np.zeros(0)
     name = "encoding_penalty"
     penalties = _not_negative(name, _ascending(name, encoding_penalty))
     if np.isinf(penalties[-1]):

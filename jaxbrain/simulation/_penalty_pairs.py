@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..models import LinearGaussianModel, Problem
-from ..theory import optimal_penalties, optimal_penalty
+from ._best_penalties import best_penalties
 from ._grids import Grids
 from ._spectrum_table import Ratios
 from ._stages import Stages
@@ -25,15 +25,18 @@ _CELLS_AT_A_TIME, _RATIOS_AT_A_TIME = 32, 4
 
 
 class Pairs(NamedTuple):
-    """All combinations of two lists in each cell, (n_brain, n_task, l) and (n_brain, n_task, m)."""
+    """All combinations of two lists in each cell.
+
+    Of shapes (n_brain, encoding penalty, n_task, l) and (n_brain, encoding penalty, n_task, m).
+    """
 
     outside: np.ndarray
     inside: np.ndarray
 
     @property
     def used(self) -> tuple[np.ndarray, np.ndarray]:
-        """Both penalties of each cell, (n_brain, n_task, m, l)."""
-        outside, inside = self.outside[:, :, None, :], self.inside[:, :, :, None]
+        """Both penalties of each cell, (n_brain, encoding penalty, n_task, m, l)."""
+        outside, inside = self.outside[..., None, :], self.inside[..., :, None]
         outside, inside = np.broadcast_arrays(outside, inside)
         return outside, inside
 
@@ -52,43 +55,33 @@ class Scales(NamedTuple):
 
 
 def pairs_of(
-    model: LinearGaussianModel | Problem, grids: Grids, scales: Scales, stages: Stages | None
+    model: LinearGaussianModel | Problem,
+    grids: Grids,
+    encoding: np.ndarray,
+    scales: Scales,
+    stages: Stages | None,
 ) -> Pairs:
-    """The penalties of each cell; a user's own estimator, which has no stages, has one."""
+    """The penalties of each cell; a user's own estimator, which has no stages, has one.
+
+    - `encoding`: what `encoding_of` returns.
+    """
     n_penalties = 1 if stages is None else stages.n_penalties
-    n = grids.n_task[None, :, None]
+    n = grids.n_task[None, None, :, None]
     shape = len(grids.n_brain), len(grids.n_task)
+    cells = *encoding.shape[:2], len(grids.n_task)
     inside = np.zeros(1) if grids.inside_penalty is None else grids.inside_penalty
     if grids.rule == "empirical":
         two = n_penalties == 2
         outside = scales.penalty / n * (_OUTSIDE_OF_TWO if two else _OUTSIDE)
-        inside = scales.penalty / n * _INSIDE_OF_TWO if two else np.zeros((1, 1, 1))
+        inside = scales.penalty / n * _INSIDE_OF_TWO if two else np.zeros((1, 1, 1, 1))
     elif grids.rule == "optimal":
-        outside, inside = _optimal(model, grids, stages)
+        outside, inside = (x[..., None] for x in best_penalties(model, grids, encoding, stages))
     elif grids.rule == "schedule":
-        outside, inside = grids.penalty[:, :, None], np.broadcast_to(inside, shape)[:, :, None]
+        tables = grids.penalty, np.broadcast_to(inside, shape)
+        outside, inside = (table[:, None, :, None] for table in tables)
     else:
-        outside, inside = grids.penalty[None, None, :], inside[None, None, :]
-    return Pairs(*(np.broadcast_to(x, (*shape, x.shape[-1])) for x in (outside, inside)))
-
-
-def _optimal(
-    model: LinearGaussianModel | Problem, grids: Grids, stages: Stages | None
-) -> tuple[np.ndarray, np.ndarray]:
-    problem = model.problem() if isinstance(model, LinearGaussianModel) else model
-    if stages is None or stages.is_graded or len(grids.encoding_penalty) > 1:
-        raise ValueError(
-            "penalty 'optimal' is a closed form, which knows BEFS at one encoding_penalty: pass "
-            "'empirical' or a grid of penalties"
-        )
-    study = problem, grids.n_brain[:, None] * 1.0, grids.n_task[None] * 1.0
-    encoding = float(grids.encoding_penalty[0])
-    if stages.n_penalties == 1:
-        outside = optimal_penalty(*study, encoding_penalty=encoding)
-        return np.asarray(outside, float)[:, :, None], np.zeros((1, 1, 1))
-    best = optimal_penalties(*study, encoding_penalty=encoding)
-    outside, inside = (np.asarray(x, float)[:, :, None] for x in best)
-    return outside, inside
+        outside, inside = grids.penalty, inside
+    return Pairs(*(np.broadcast_to(x, (*cells, x.shape[-1])) for x in (outside, inside)))
 
 
 def ridge_penalties(scales: Scales, n_task: np.ndarray) -> np.ndarray:
@@ -122,6 +115,9 @@ def tabulated(
     - `rank`: of the subspace or the encoder; 0 is ridge regression.
     """
     d = len(scales.variances)
+    # The closed form of a rule may have no penalty to give.
+    unknown = np.isnan(outside) | np.isnan(inside)
+    outside, inside = np.where(unknown, 1.0, outside), np.where(unknown, 1.0, inside)
     is_soft = np.isfinite(outside)
     unit = np.where(is_soft, outside, np.where(np.isfinite(inside) & (inside > 0), inside, 1.0))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -133,7 +129,7 @@ def tabulated(
     known[enough] = scales.task_noise * d / (labels[enough] - d - 1)
     free = np.where((inside == 0) & (rank > 0), rank, 0)
     undefined = ((outside == 0) & ~enough) | (labels < free + 2)
-    undefined &= np.isnan(known)
+    undefined = (undefined & np.isnan(known)) | unknown
     in_table = np.isnan(known) & ~undefined
 
     unit = np.where(in_table, unit, 1.0)

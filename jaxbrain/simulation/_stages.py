@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .._arguments import EstimatorOfRecordings
 from .._checks import check_choice
 from ..estimators import VARIANTS, find_variant
 
@@ -16,6 +17,13 @@ class Stages(NamedTuple):
     is_graded: bool
     """Whether it learns an encoder, the prior covariance of the weights, and not a subspace."""
     n_penalties: int
+
+    @property
+    def closed_form(self) -> EstimatorOfRecordings:
+        """The estimator whose best penalties it takes; a control, that which it controls."""
+        if self.is_graded:
+            return "banded_ridge"
+        return "befs" if self.n_penalties == 1 else "befs_two_penalties"
 
 
 NAMES = tuple(one.name for one in VARIANTS if one.source and one.n_penalties)

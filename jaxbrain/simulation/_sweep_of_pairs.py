@@ -15,6 +15,7 @@ from .._checks import as_float_like, check_covariance, check_shape
 from .._typing import AnyArray
 from ..models import LinearGaussianModel, Problem
 from ..models.shift import BlockShift
+from ._best_penalties import encoding_of
 from ._grids import Plan, at_best_penalty
 from ._penalty_pairs import Scales, pairs_of, ridge_penalties
 from ._stages import stages_of
@@ -51,7 +52,8 @@ def simulate(
     root = _test_root(model, shift, white)
     scales = Scales(np.asarray(variances, float), float(model.task_power), float(model.task_noise))
     stages = None if callable(estimator) else stages_of(estimator)
-    pairs = pairs_of(model, grids, scales, stages)
+    encoding = encoding_of(model, grids, stages)
+    pairs = pairs_of(model, grids, encoding, scales, stages)
     outside, inside = pairs.used
     is_graded = stages is not None and stages.is_graded
     wide = d + (p if is_graded else 0)
@@ -66,13 +68,12 @@ def simulate(
             "allow more, or use method='reduced'"
         )
     batch = plan.batch(width)
-    shape = len(grids.n_brain), len(grids.encoding_penalty), *outside.shape[1:]
+    shape = outside.shape
     risks, misses = Moments(plan.seeds), Moments(plan.seeds)
     ridges, least_squares = Moments(plan.seeds), Moments(plan.seeds)
     penalties = ridge_penalties(scales, grids.n_task_only)
-    rows = shape[0] * shape[1]
     columns = p if is_graded else model.latent_dim
-    chunks = plan.chunks(8.0 * (rows * d * columns + np.prod(shape)))
+    chunks = plan.chunks(8.0 * (encoding.size * d * columns + outside.size))
     for step, (seed, numbers) in enumerate(chunks):
 
         def run(trial, static, *arguments, mapped=(), numbers=numbers):
@@ -91,20 +92,26 @@ def simulate(
                     white,
                     jnp.asarray(penalty, dtype),
                 )
-                for n in grids.n_brain
-                for penalty in grids.encoding_penalty
+                for n, row in zip(grids.n_brain, encoding, strict=True)
+                for penalty in row.ravel()
             ]
             first = np.stack([x for x, _ in learned], axis=1)
+            # Each number of labels has what it learns from, or all have the same.
+            first = first.reshape(len(numbers), *encoding.shape, *first.shape[2:])
             missed = np.stack([x for _, x in learned], axis=1).astype(float)
-            misses.add(seed, missed.reshape(len(numbers), *shape[:2], 1))
+            misses.add(seed, missed.reshape(len(numbers), shape[0], -1, 1))
             found = [
                 run(
                     second_stage,
                     TaskSizes(int(n), is_graded),
                     model,
                     root,
-                    *(jnp.asarray(np.repeat(x[:, column], shape[1], axis=0), dtype) for x in pairs),
-                    mapped=(first,),
+                    *(jnp.asarray(x[:, :, column].reshape(-1, x.shape[-1]), dtype) for x in pairs),
+                    mapped=(
+                        first[:, :, :, column % encoding.shape[2]].reshape(
+                            len(numbers), -1, *first.shape[4:]
+                        ),
+                    ),
                 )
                 for column, n in enumerate(grids.n_task)
             ]
@@ -121,12 +128,12 @@ def simulate(
         plan.report("trials", step + 1, len(chunks))
 
     risk, error = with_errors(risks)
-    n = grids.n_task[None, :, None, None]
+    n = grids.n_task[:, None, None]
     # Without a penalty the error of few labels has no mean.
     undefined = (outside == 0) & (n <= d + 1)
     if stages is not None:
         undefined |= (inside == 0) & (outside > 0) & (n <= columns + 1)
-    risk = np.where(undefined[:, None, ..., None], np.nan, risk)
+    risk = np.where(undefined[..., None], np.nan, risk)
     if stages is None:
         misalignment = (np.full((*shape[:2], plan.seeds), np.nan),) * 2
     else:
@@ -142,6 +149,7 @@ def simulate(
         "risk_standard_error": error,
         "penalty_used": outside,
         "inside_penalty_used": inside,
+        "encoding_penalty_used": encoding[:, 0],
         "misalignment": misalignment[0],
         "misalignment_standard_error": misalignment[1],
         "task_only_risk": np.where(few, np.nan, baseline),
@@ -178,7 +186,7 @@ def _with_function(run, model, root, plan: Plan, outside: np.ndarray, estimator)
                 CustomSizes(int(n_brain), int(n_task), estimator),
                 model,
                 root,
-                jnp.asarray(outside[row, column, 0], dtype),
+                jnp.asarray(outside[row, 0, column, 0], dtype),
             )
             for column, n_task in enumerate(grids.n_task)
         ]

@@ -64,7 +64,7 @@ def simulate(
 ) -> dict[str, np.ndarray]:
     """The variables of a sweep, as arrays."""
     if estimator != "befs":
-        raise ValueError("estimator: only 'befs' has reduced draws; use method='data' for others")
+        raise ValueError(f"estimator: {estimator} has no reduced draws; use method='data'")
     if shift is not None and not isinstance(shift, BlockShift):
         raise ValueError(
             "shift: reduced draws know a BlockShift alone; for a covariance matrix use "

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._typing import AnyArray
 from ..models import LinearGaussianModel, Problem
 from ..models.shift import BlockShift
+from ._best_penalties import encoding_of
 from ._grids import Plan
 from ._penalty_pairs import Plain, Scales, pairs_of, ridge_penalties, tabulated
 from ._spectrum_table import Ratios, Spectrum, spectrum_of, table_of
@@ -114,42 +115,55 @@ def simulate(
         float(jnp.sum(coloured.weights**2)),
         float(coloured.task_noise),
     )
-    pairs = pairs_of(model, grids, scales, stages)
-    outside, inside = pairs.used
-    rank = columns_of_encoder(dimensions) if stages.is_graded else dimensions.latents
-    labels = np.broadcast_to(grids.n_task[None, :, None, None], outside.shape)
-    # Grids are the same whatever n_brain is; penalties that follow a rule need not be.
-    rows = range(len(grids.n_brain)) if grids.rule in ("optimal", "schedule") else [0]
-    plain = {
-        row: tabulated(
-            outside[row].ravel(),
-            inside[row].ravel(),
-            labels[row].ravel(),
-            scales,
-            rank,
-            stages.is_graded,
-            dtype,
-        )
-        for row in rows
-    }
+    encoding = encoding_of(model, grids, stages)
+    outside, inside = pairs_of(model, grids, encoding, scales, stages).used
+    rank = columns_of_encoder(coloured, dimensions) if stages.is_graded else dimensions.latents
+    # What is learned serves all labels, or those for which its encoding penalty is the best.
+    served = 1 if grids.is_best_encoding else len(grids.n_task)
+    points = [*np.ndindex(encoding.shape)]
+    plain: dict[tuple[int, ...], Plain] = {}
+    for row, column, first in points:
+        at = row, column, slice(first, first + served)
+        # Grids are the same whatever is learned; penalties that follow a rule need not be.
+        kind = (row, column, first) if grids.rule in ("optimal", "schedule") else (first,)
+        if kind not in plain:
+            labels = np.broadcast_to(grids.n_task[at[2], None, None], outside[at].shape)
+            plain[kind] = tabulated(
+                outside[at].ravel(),
+                inside[at].ravel(),
+                labels.ravel(),
+                scales,
+                rank,
+                stages.is_graded,
+                dtype,
+            )
+        plain[row, column, first] = plain[kind]
     spectrum = spectrum_of(coloured.variances)
-    width = working_bytes(sizes)
+    width = working_bytes(sizes, rank)
     if width > plan.max_bytes:
         raise ValueError(
             f"max_bytes must be at least {width:.2g} for a single draw of these inputs: allow more"
         )
-    shape = len(grids.n_brain), len(grids.encoding_penalty), *outside.shape[1:]
     risks, misses = Moments(plan.seeds), Moments(plan.seeds)
-    chunks = plan.chunks(8.0 * np.prod(shape))
+    chunks = plan.chunks(8.0 * outside.size)
     for step, (seed, numbers) in enumerate(chunks):
         drawn = [
-            _run(sizes, plan, numbers, width, coloured, spectrum, plain[row % len(plain)], *point)
-            for row, n in enumerate(grids.n_brain)
-            for point in ((int(n), float(penalty)) for penalty in grids.encoding_penalty)
+            _run(
+                sizes,
+                plan,
+                numbers,
+                width,
+                coloured,
+                spectrum,
+                plain[point],
+                int(grids.n_brain[point[0]]),
+                float(encoding[point]),
+            )
+            for point in points
         ]
         found, missed = (np.stack(x, axis=1) for x in zip(*drawn, strict=True))
-        risks.add(seed, found.reshape(len(numbers), *shape, 1))
-        misses.add(seed, missed.reshape(len(numbers), *shape[:2], 1))
+        risks.add(seed, found.reshape(len(numbers), *outside.shape, 1))
+        misses.add(seed, missed.reshape(len(numbers), len(grids.n_brain), -1, 1))
         plan.report("subspaces", step + 1, len(chunks))
     risk, error = with_errors(risks)
     misalignment, misalignment_error = with_errors(misses)
@@ -159,6 +173,7 @@ def simulate(
         "risk_standard_error": error,
         "penalty_used": outside,
         "inside_penalty_used": inside,
+        "encoding_penalty_used": encoding[:, 0],
         "misalignment": misalignment,
         "misalignment_standard_error": misalignment_error,
         **_baselines(plan, scales, coloured, spectrum),
@@ -202,11 +217,10 @@ def _with_known(plain: Plain, risk: np.ndarray) -> np.ndarray:
     return np.where(plain.undefined, np.nan, risk)
 
 
-def working_bytes(sizes: Sizes) -> float:
-    """Memory of one trial, roughly."""
+def working_bytes(sizes: Sizes, rank: int) -> float:
+    """Memory of one trial, roughly, in which directions of this number are learned."""
     d, k, spare = sizes.dimensions
-    columns = k + min(d, spare)
-    r = columns if sizes.is_graded else k
+    columns, r = max(k + min(d, spare), rank), rank
     return 8.0 * (6.0 * d**2 + 4.0 * d * columns + 140.0 * r**2 + 48.0 * d)
 
 

@@ -83,7 +83,7 @@ def reduce_model(model: LinearGaussianModel | Problem) -> tuple[ReducedModel, Di
                     "model.whitened()"
                 ) from None
             sizes = Dimensions(model.input_dim, model.latent_dim, 0)
-            return _unequal_channels(model), sizes
+            return reduce_channels(model), sizes
     else:
         problem = model.problem() if isinstance(model, LinearGaussianModel) else model
     spare = 0 if problem.recording_dim is None else problem.recording_dim - problem.latent_dim
@@ -115,7 +115,8 @@ def _equal_channels(problem: Problem) -> ReducedModel:
 
 
 @jax.jit
-def _unequal_channels(model: LinearGaussianModel) -> ReducedModel:
+def reduce_channels(model: LinearGaussianModel) -> ReducedModel:
+    """A model whose channels differ in noise, with all of them as they are."""
     neural = model.latent_noise
     if neural.ndim == 0:
         neural = neural * jnp.eye(model.latent_dim, dtype=neural.dtype)

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._linalg import leading_eigenspace
 from ..models import LinearGaussianModel, Problem
 from ._iteration import leading_vectors
-from .brain_stage import LARGEST_DENSE, Dimensions, reduce_model
+from .brain_stage import LARGEST_DENSE, Dimensions, reduce_channels, reduce_model
 from .random_matrices import bartlett, bartlett_degrees, draw_numbers
 
 
@@ -30,9 +30,9 @@ class ColouredModel(NamedTuple):
     """Directions that latents respond to, in components of variance 1."""
     weights: Float[Array, " d"]
     """Of the task, in components of variance 1."""
-    coupling: Float[Array, "k k"]
-    """Latents to the k channels that show them, rotated from all."""
-    noise: Float[Array, "k k"]
+    coupling: Float[Array, "c k"]
+    """Latents to the k channels that show them, rotated from all; or all where these differ."""
+    noise: Float[Array, "c c"]
     """L with L Lᵀ the covariance of what latents and measurement add in these channels."""
     spare_noise: Float[Array, ""]
     """Standard deviation of the channels without signal."""
@@ -48,15 +48,16 @@ class Learned(NamedTuple):
 
 
 def coloured_model(model: LinearGaussianModel | Problem) -> tuple[ColouredModel, Dimensions]:
-    """The model in principal components. Raises `ValueError` where channels differ in noise."""
+    """The model in principal components.
+
+    Channels without signal are apart where all have equal noise.
+    """
     if isinstance(model, LinearGaussianModel):
         try:
             problem = model.problem()
-        except ValueError as unequal:
-            raise ValueError(
-                "recording_noise differs between channels, for which there are no reduced draws of "
-                "ridge encoding: use method='data', or simulate model.whitened()"
-            ) from unequal
+        except ValueError:
+            sizes = Dimensions(model.input_dim, model.latent_dim, 0)
+            return _unequal_channels(model), sizes
     else:
         problem = model
     reduced, sizes = reduce_model(problem)
@@ -83,9 +84,33 @@ def coloured_model(model: LinearGaussianModel | Problem) -> tuple[ColouredModel,
     )
 
 
-def columns_of_encoder(sizes: Dimensions) -> int:
+@jax.jit
+def _unequal_channels(model: LinearGaussianModel) -> ColouredModel:
+    """All channels as they are, each with noise of its own."""
+    covariance, encoder, weights = model.input_covariance, model.encoder, model.task_weights
+    if covariance is None:
+        variances = jnp.ones_like(weights)
+    elif covariance.ndim == 1:
+        variances = covariance
+    else:
+        variances, axes = jnp.linalg.eigh(covariance)
+        encoder, weights = axes.T @ encoder, axes.T @ weights
+    root = jnp.sqrt(variances)
+    reduced = reduce_channels(model)
+    return ColouredModel(
+        variances,
+        root[:, None] * encoder,
+        root * weights,
+        reduced.coupling,
+        reduced.noise,
+        reduced.spare_noise,
+        reduced.task_noise,
+    )
+
+
+def columns_of_encoder(model: ColouredModel, sizes: Dimensions) -> int:
     """Columns that an encoder is brought to by rotating channels."""
-    return min(sizes.inputs, sizes.latents + sizes.spare)
+    return min(sizes.inputs, model.coupling.shape[0] + sizes.spare)
 
 
 def draw_by_ridge(
@@ -108,7 +133,8 @@ def draw_by_ridge(
     n, place = n.astype(dtype), jnp.arange(d, dtype=dtype)
     columns = min(d, spare)
     degrees = [bartlett_degrees(d, n, dtype)]
-    shapes = [(d, d), (d, k)]
+    channels = model.coupling.shape[0]
+    shapes = [(d, d), (d, channels)]
     if spare:
         degrees.append(bartlett_degrees(columns, spare, dtype))
         shapes.append((columns, d))
@@ -124,12 +150,13 @@ def draw_by_ridge(
     # F = W^−½XᵀR, of which the leading left singular vectors are kept.
     half = jax.scipy.linalg.solve_triangular(lower, inputs.T @ recorded, lower=True)
     leading, settled = half, jnp.ones((), bool)
-    if spare and not is_graded:
-        if d <= LARGEST_DENSE or k + columns <= LARGEST_DENSE:
+    if half.shape[1] > k and not is_graded:
+        if d <= LARGEST_DENSE or half.shape[1] <= LARGEST_DENSE:
             leading = _leading(half, k)
         else:
-            signal = half[:, :k]
-            edge = jnp.sum(half[:, k:] ** 2) / d
+            signal = half[:, :k] if spare else half @ model.coupling
+            rest = half[:, channels:] if spare else half
+            edge = jnp.sum(rest**2) / d
             leading, settled = leading_vectors(half @ half.T, signal, edge)
     learned = jax.scipy.linalg.solve_triangular(lower, leading, lower=True, trans="T")
     if is_graded:

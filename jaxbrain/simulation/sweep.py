@@ -47,7 +47,7 @@ def sweep(
     penalty: Numbers | Schedule | str = "optimal",
     *,
     inside_penalty: Numbers | Schedule | float | str | None = None,
-    encoding_penalty: Numbers | float | None = None,
+    encoding_penalty: Numbers | float | str | None = None,
     trials: Whole,
     seeds: Whole = 1,
     key: PRNGKeyArray,
@@ -90,17 +90,20 @@ def sweep(
       BEFS has no mean. Where inputs have a covariance, or something is penalised inside of the
       subspace, or in the encoding stage, any number will do; cells whose error has no mean are NaN.
     - `penalty`: ascending penalties a sample, infinity allowed. Or a schedule: a table of shape
-      (n_brain, n_task). `"optimal"` takes the closed form in each cell, `optimal_penalty` or
-      `optimal_penalties`. `"empirical"` takes the best of a grid in each cell, by the mean of all
-      trials: of 33, from a tenth to a thousand times the penalty of ridge regression on the
-      outside; for covariances, encoding penalties and two penalties of 57, or of 27 times 23 pairs,
-      over some seven decades.
+      (n_brain, n_task). `"optimal"` takes the closed form in each cell, `optimal_penalty`,
+      `optimal_penalties` or `optimal_banded_penalties`; a control takes those of the estimator that
+      it controls. `"empirical"` takes the best of a grid in each cell, by the mean of all trials:
+      of 33, from a tenth to a thousand times the penalty of ridge regression on the outside; for
+      covariances, encoding penalties and two penalties of 57, or of 27 times 23 pairs, over some
+      seven decades.
     - `inside_penalty`: the second penalty, of estimators that have two: inside of the subspace, or
       `encoder_penalty` of `banded_ridge`. One number; ascending numbers, which make a dimension of
       that name; or where `penalty` is a schedule, a schedule. Leave it out where `penalty` is a
       rule, which then chooses both.
     - `encoding_penalty`: of the ridge regression that learns from recordings, a sample. One number;
-      or ascending numbers, which make a dimension of that name. The default is 0.
+      or ascending numbers, which make a dimension of that name. `"optimal"` takes the closed form
+      in each cell, `optimal_encoding_penalty`, which is best beside the best other penalties. The
+      default is 0.
     - `trials`: number of draws of each seed.
     - `seeds`: number of replicates.
     - `key`: trial t of seed s takes `fold_in(key, s · trials + t)`. So a cell depends neither on
@@ -113,14 +116,15 @@ def sweep(
       grid wide enough to read values off it; for `"data"` it ends at eight times the largest
       `n_task`.
     - `estimator`: `"befs"`, `"befs_two_penalties"`, `"banded_ridge"`, or a control of theirs, as
-      `estimators.VARIANTS` names them. Shuffled recordings need `"data"`, and so does
-      `"random_subspace"` or `"oracle"` on white inputs without an encoding penalty. For `"data"`
-      also a function `f(key, brain_inputs, recordings, task_inputs, targets, penalty)` that returns
+      `estimators.VARIANTS` names them. Shuffled recordings need `"data"`: their rows are still
+      those of the same inputs, so that few numbers do not tell what they teach. For `"data"` also
+      a function `f(key, brain_inputs, recordings, task_inputs, targets, penalty)` that returns
       weights.
     - `traces`: of the task stage, for `"reduced"`. `"drawn"`, or `"closed form"`, which draws only
       the brain stage; it is good to about 1e-3 where n_task is near input_dim, and better
-      elsewhere. Covariances, encoding penalties and two penalties know the closed form alone. Its
-      relative error is of order 1/n_task² there; a cell in which the series fails is NaN.
+      elsewhere. Covariances, encoding penalties, two penalties, and what is no BEFS know the closed
+      form alone. Its relative error is of order 1/n_task² there; a cell in which the series fails
+      is NaN.
     - `shift`: covariance of the test inputs, a `BlockShift`, or for `"data"` any (d, d) matrix.
     - `mesh`: a `jax.sharding.Mesh`, whose devices share the trials.
     - `max_bytes`: memory for the arrays of the trials that run at the same time.
@@ -135,7 +139,9 @@ def sweep(
     - `risk`, over all of them: the mean over the trials of a seed.
     - `misalignment`, over n_brain, encoding_penalty and seed: ‖K̂β‖². Where inputs have a covariance
       it is the variance of what the learned directions do not tell of βᵀx. An encoder has none.
-    - `penalty_used`, over all but seed; with two penalties also `inside_penalty_used`.
+      Where each cell takes the best encoding penalty it is over n_brain, n_task and seed.
+    - `penalty_used`, over all but seed; with two penalties also `inside_penalty_used`. Where each
+      cell takes the best encoding penalty, `encoding_penalty_used`, over (n_brain, n_task).
     - `task_only_risk` and `ridge_risk`, over (n_task_only, seed): the baselines, ridge regression
       at its best penalty: of a grid where inputs have a covariance.
     - Each of these but the penalties has its standard error, `risk_standard_error` and so on.
@@ -171,7 +177,10 @@ def sweep(
         raise ValueError(f"estimator must be a name, or a function, but it is {shown(estimator)}")
     n_penalties = None if callable(estimator) else stages_of(estimator).n_penalties
     wishes = Wishes(n_brain, n_task, penalty, n_task_only, encoding_penalty, inside_penalty)
-    general = is_general(model, encoding_penalty, estimator)
+    # What learns nothing from recordings is drawn by the same program, whatever the inputs.
+    general = is_general(model, encoding_penalty, estimator) or (
+        method == "reduced" and estimator in ("random_subspace", "oracle")
+    )
     grids = check_grids(model, wishes, method, n_penalties, any_labels=general)
     start = time.perf_counter()
     if general:
@@ -200,8 +209,7 @@ def _in_named_dimensions(
     """
     risk, error = found["risk"], found["risk_standard_error"]
     cells = risk.shape[:-1]
-    penalties = ("penalty_used", "inside_penalty_used")
-    used = [np.broadcast_to(found[name][:, None], cells) for name in penalties]
+    used = [found[name] for name in ("penalty_used", "inside_penalty_used")]
     if rule == "empirical":
         flat = (*cells[:3], -1)
         best = at_best_penalty(
@@ -219,6 +227,10 @@ def _in_named_dimensions(
     found["penalty_used"], found["inside_penalty_used"] = used
     if n_penalties != 2:
         del found["inside_penalty_used"]
+    if isinstance(wishes.encoding_penalty, str):
+        # What is learned then depends on the labels beside it.
+        return tuple(names)
+    del found["encoding_penalty_used"]
     if 1 in is_one:
         for name in ("misalignment", "misalignment_standard_error"):
             found[name] = np.squeeze(found[name], 1)
@@ -279,13 +291,15 @@ def _labelled(
     from .. import __version__
 
     grids = plan.grids
-    learned = [name for name in cell if name in ("n_brain", "encoding_penalty")]
+    rule = "n_task" if grids.is_best_encoding else "encoding_penalty"
+    learned = [name for name in cell if name in ("n_brain", rule)]
     brain, alone = (*learned, "seed"), ("n_task_only", "seed")
     dims = {
         "risk": (*cell, "seed"),
         "risk_standard_error": (*cell, "seed"),
         "penalty_used": cell,
         "inside_penalty_used": cell,
+        "encoding_penalty_used": learned,
         "misalignment": brain,
         "misalignment_standard_error": brain,
         "task_only_risk": alone,
@@ -309,7 +323,9 @@ def _labelled(
         if isinstance(estimator, str)
         else getattr(estimator, "__name__", repr(estimator)),
         "traces": plan.traces,
-        "encoding_penalty": grids.encoding_penalty.tolist(),
+        "encoding_penalty": "optimal"
+        if grids.is_best_encoding
+        else grids.encoding_penalty.tolist(),
         "trials": plan.trials,
         "seeds": plan.seeds,
         "key": np.asarray(jax.random.key_data(plan.key)).ravel().tolist(),

@@ -1,8 +1,9 @@
 """Closed forms: what recordings are worth, without any data."""
 
 from .accuracy import AccuracyWarning
-from .banded import banded_ridge_risk
+from .banded import BandedPenalties, banded_ridge_risk, optimal_banded_penalties
 from .brain_stage import expected_misalignment
+from .encoding_penalty import optimal_encoding_penalty
 from .resolvent import wishart_resolvent_trace
 from .risk import optimal_penalty, ridge_risk, risk, subspace_risk, task_only_risk
 from .sensitivity import Elasticities, elasticities
@@ -11,6 +12,7 @@ from .value import Worth, exchange_rate, information_value, savings, value, wort
 
 __all__ = [
     "AccuracyWarning",
+    "BandedPenalties",
     "Elasticities",
     "Penalties",
     "Worth",
@@ -19,6 +21,8 @@ __all__ = [
     "exchange_rate",
     "expected_misalignment",
     "information_value",
+    "optimal_banded_penalties",
+    "optimal_encoding_penalty",
     "optimal_penalties",
     "optimal_penalty",
     "ridge_risk",

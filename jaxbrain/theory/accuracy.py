@@ -118,7 +118,8 @@ def warn_outside_validated_ridge(
     ):
         warnings.warn(
             "directions are lost among noisy channels, and the encoding penalty tilts them: the "
-            "risk may be up to 10 % off; banded_ridge_risk chooses no directions and is not",
+            "risk may be up to 10 % off; simulated_worth draws it, and banded_ridge_risk, which "
+            "chooses no directions, is not off",
             AccuracyWarning,
             stacklevel=stacklevel,
         )

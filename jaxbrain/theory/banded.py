@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -90,6 +92,60 @@ def banded_ridge_risk(
     if shift is not None:
         return shifted_cells(problem, shift, *cells).risk
     return checked_cells(problem, *cells).risk
+
+
+class BandedPenalties(NamedTuple):
+    """Penalties a sample of `banded_ridge`, in the units of an input's variance.
+
+    **Fields**
+
+    - `penalty`: of all weights alike.
+    - `encoder_penalty`: of what predicted recordings contribute.
+    """
+
+    penalty: Array
+    encoder_penalty: Array
+
+
+def optimal_banded_penalties(
+    problem: Problem, n_brain: Real, n_task: Real, *, encoding_penalty: Real | str = 0.0
+) -> BandedPenalties:
+    """The two penalties of `banded_ridge` that minimise its test error.
+
+    >>> import jaxbrain as jb
+    >>> problem = jb.Problem.power_law(200, 1.0, 5, task_snr=1.0, misalignment=0.1,
+    ...                                latent_noise=0.5)
+    >>> best = jb.optimal_banded_penalties(problem, 100, 80, encoding_penalty=0.1)
+    >>> least = jb.banded_ridge_risk(problem, 100, 80, encoding_penalty=0.1)
+    >>> given = jb.banded_ridge_risk(problem, 100, 80, *best, encoding_penalty=0.1)
+    >>> bool(abs(given / least - 1) < 1e-3)
+    True
+
+    **Arguments**
+
+    - `problem`, `n_brain`, `n_task`, `encoding_penalty`: as in `banded_ridge_risk`.
+
+    **Returns**
+
+    `BandedPenalties`, each of the broadcast shape. That of the encoder is in the unit of
+    `banded_ridge`, in which tr M Mᵀ is the number of inputs; the size of M is taken for its mean.
+
+    **Raises**
+
+    `ValueError` as `banded_ridge_risk` does.
+
+    **Source**
+
+    Ours: docs/theory.md, "Inputs of any covariance". They are searched for.
+    """
+    n_brain, encoding = check_recordings(problem, n_brain, encoding_penalty)
+    n_task = check_n_task(problem, n_task)
+    check_broadcast(n_brain=n_brain, n_task=n_task, encoding_penalty=encoding)
+    found = checked_cells(problem, n_brain, n_task, None, None, encoding, "banded_ridge")
+    cells = jnp.broadcast_arrays(n_brain, found.encoding_penalty)
+    sizes = _encoder_size(with_geometry(problem), *(cell.ravel() for cell in cells))
+    scale = problem.input_dim / sizes.reshape(cells[0].shape)
+    return BandedPenalties(found.penalty, found.second_penalty * scale)
 
 
 @jax.jit

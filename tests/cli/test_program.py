@@ -78,7 +78,7 @@ def test_help_tells_of_the_version_and_of_every_command(capsys):
             ],
         ),
         ("plan", ["30000 (preset fmri), 500", "0.5 (preset fmri), 1", "600 (preset fmri)"]),
-        ("report", ["18000 (preset fmri), 500 (small)", "what the study costs"]),
+        ("report", ["18000 (preset fmri), 500 (small, images)", "what the study costs"]),
         (
             "simulate",
             ["100 200 400 800 (preset small), or 7200 18000 36000 (fmri)", "by default 100"],

@@ -5,30 +5,21 @@ Studies are of the size of those in tests/theory/test_any_covariance.py, whose p
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 import jaxbrain as jb
 from jaxbrain.cli import main
-from jaxbrain.cli.answers.worth import savings_of
+from jaxbrain.cli.answers.worth import savings_of, simulated_of
 from jaxbrain.cli.input.study import Study, preset_problem, read_study
 from jaxbrain.cli.words.worth import long_wait, verdict
-from tests.helpers.cli import STUDY, TWO_MODALITIES, refused, run, written
+from jaxbrain.simulation import SimulatedWorth
+from tests.helpers.cli import REAL, TWO_MODALITIES, refused, run, written
 
-REAL = """
-n_brain = 60
-n_task = 40
-task_snr = 1.0
-misalignment = 0.2
-encoding_penalty = 0.1
-[problem]
-input_dim = 40
-exponent = 1.0
-latent_dim = 3
-encoding_noise = 0.5
-"""
 FEATURES = REAL.replace("input_dim = 40\nexponent = 1.0", 'features = "seen.npy"')
 BESIDE = ("two_penalty_risk", "banded_ridge_risk")
 
@@ -291,22 +282,106 @@ def test_a_preset_has_inputs_of_its_own(capsys, tmp_path):
 
 
 @pytest.mark.usefixtures("computed")
-def test_commands_for_white_inputs_refuse_others_by_name(capsys, tmp_path):
-    config = written(tmp_path, REAL)
-    page = ("--out", str(tmp_path / "page.html"))
-    for command, *options in (("simulate",), ("report", *page)):
-        said = refused(capsys, command, config, *options).splitlines()
-        assert [line.split(f" is not for `jaxbrain {command}`")[0] for line in said] == [
-            f"jaxbrain: {config}: {name}" for name in ("[problem] exponent", "encoding_penalty")
-        ]
-        preset = written(tmp_path, 'preset = "images"', "preset.toml")
-        said = refused(capsys, command, preset, *options)
-        assert f"preset images is not for `jaxbrain {command}`" in said
-        penalised = written(tmp_path, f"encoding_penalty = 0.1\n{STUDY}", "penalised.toml")
-        said = refused(capsys, command, penalised, *options)
-        assert f"encoding_penalty is not for `jaxbrain {command}`" in said
+def test_plans_for_white_inputs_refuse_others_by_name(capsys, tmp_path):
     coloured = TWO_MODALITIES.replace("recording_dim = 150", "recording_dim = 150\nexponent = 1", 1)
     said = refused(capsys, "plan", written(tmp_path, coloured, "purchase.toml"))
     assert "[modality.cheap] exponent: a plan is for white inputs" in said
-    for command in ("plan", "simulate"):
-        assert "images" in refused(capsys, command, "--preset", "images")
+    assert "images" in refused(capsys, "plan", "--preset", "images")
+
+
+DRAWN = {
+    "befs": SimulatedWorth(0.41, 0.004, 21.0, 1.5, 95.0, 1.0, 2.0, 0.0, 0.1),
+    "befs_two_penalties": SimulatedWorth(0.39, 0.003, 27.0, 1.25, 99.0, 1.0, 3.0, 0.3, 0.1),
+}
+NUMBERS = {
+    "n_brain": 60.0, "n_task": 40.0, "penalty": 1.0, "risk": 0.5, "task_only_risk": math.inf,
+    "ridge_risk": 0.6, "value": 70.0, "value_vs_ridge": 12.0, "information_value": 15.0,
+    "exchange_rate": 1.2, "savings": 0.6, "two_penalty_risk": 0.45, "banded_ridge_risk": 0.44,
+}  # fmt: skip
+
+
+@pytest.fixture
+def off(monkeypatch):
+    """The closed form says that it is off; what is drawn instead, and what was asked for."""
+    asked = []
+
+    def simulated_worth(problem, n_brain, n_task, **options):
+        asked.append((n_brain, n_task, options.pop("key") is not None, options))
+        return DRAWN[options["estimator"]]
+
+    def answer_of(study, notes):
+        notes.append("directions are lost")
+        return dict(NUMBERS), False
+
+    monkeypatch.setattr("jaxbrain.simulation.simulated_worth", simulated_worth)
+    monkeypatch.setattr("jaxbrain.cli.commands.worth.answer_of", answer_of)
+    return asked
+
+
+def test_where_the_closed_form_is_off_the_answer_is_simulated(capsys, tmp_path, off):
+    config = written(tmp_path, REAL.replace("n_brain = 60", "n_brain = 60.4"))
+    answer = json.loads(run(capsys, "worth", config, "--json"))
+    options = [dict(encoding_penalty=0.1, trials=64, estimator=name) for name in DRAWN]
+    assert off == [(60, 40, True, option) for option in options]
+    one, two = DRAWN.values()
+    assert answer["risk"] == one.risk
+    assert answer["penalty"] == one.penalty
+    assert answer["two_penalty_risk"] == two.risk
+    assert answer["information_value"] == two.value_vs_ridge
+    assert (answer["value"], answer["value_vs_ridge"]) == (95.0, 21.0)
+    assert answer["exchange_rate"] == pytest.approx(95 / 60.4)
+    assert answer["savings"] == pytest.approx(95 / 135)
+    assert answer["banded_ridge_risk"] == NUMBERS["banded_ridge_risk"]
+    assert answer["standard_errors"] == {
+        "risk": 0.004, "two_penalty_risk": 0.003, "value": 1.0, "value_vs_ridge": 1.5,
+        "information_value": 1.25,
+    }  # fmt: skip
+    assert "directions are lost" in answer["notes"]
+    assert any("are simulated here, by 64 exact draws" in note for note in answer["notes"])
+    table = run(capsys, "worth", config)
+    rows = {row.split("  ")[0]: row.split("  ")[-1].strip() for row in table.splitlines()}
+    assert rows["risk, BEFS with two penalties"] == "0.39 ± 0.003 (simulated)"
+    assert rows["risk, banded ridge on recordings"] == "0.44"
+    assert rows["value of the information"] == "27 ± 1 labels (simulated)"
+    assert "is worth 27 labels" in table
+
+
+def test_what_has_no_mean_stays_as_the_closed_form_says(problem, off, monkeypatch):
+    nothing = SimulatedWorth(*[math.nan] * 8, 0.1)
+    monkeypatch.setitem(DRAWN, "befs", nothing)
+    numbers = NUMBERS | {"risk": math.inf, "value": math.nan, "n_task": 4.0}
+    study = Study(problem, 60.0, 4.0, None, encoding_penalty=0.1)
+    found, beyond_ridge, errors = simulated_of(study, numbers, [])
+    assert (found["risk"], found["two_penalty_risk"]) == (math.inf, 0.39)
+    assert not beyond_ridge
+    assert set(errors) == {"two_penalty_risk", "information_value"}
+    # Where predicting 0 does better, no ridge regression is that bad.
+    monkeypatch.setitem(DRAWN, "befs", DRAWN["befs_two_penalties"]._replace(risk=1.5))
+    found, beyond_ridge, _ = simulated_of(study, numbers, [])
+    assert beyond_ridge
+    assert found["value_vs_ridge"] == -4
+    # A draw of such a study takes too long.
+    many = replace(study, problem=jb.Problem.power_law(3_000, 1.0, 3, 1.0, 0.2, 0.5))
+    notes = []
+    assert simulated_of(many, numbers, notes) == (numbers, True, {})
+    assert notes == []
+
+
+@pytest.mark.study
+def test_noisy_channels_are_simulated(capsys, tmp_path):
+    """The closed form of BEFS is off there, and says so."""
+    noisy = REAL.replace("exponent = 1.0", "exponent = 2.0").replace(
+        "encoding_noise = 0.5",
+        "latent_noise = 0.5\nrecording_dim = 90\nrecording_noise = 9.0\ngain = 10.0",
+    )
+    answer = json.loads(run(capsys, "worth", written(tmp_path, noisy), "--json"))
+    problem = jb.Problem.power_law(
+        40, 2.0, 3, 1.0, 0.2, 0.5, recording_dim=90, recording_noise=9.0, gain=10.0
+    )
+    drawn = jb.simulated_worth(
+        problem, 60, 40, encoding_penalty=0.1, trials=64, key=jax.random.key(0)
+    )
+    assert answer["two_penalty_risk"] == pytest.approx(drawn.risk, rel=1e-9)
+    with pytest.warns(jb.AccuracyWarning, match="simulated_worth draws it"):
+        claim = float(jb.two_penalty_risk(problem, 60, 40, encoding_penalty=0.1))
+    assert abs(claim - drawn.risk) < 0.1 * drawn.risk

@@ -32,6 +32,19 @@ gain = 60.0
 """
 # Half as many latents as inputs in noisy channels, where the closed form is known to be off.
 NOISY = STUDY.replace("input_dim = 64", "input_dim = 12").replace("60.0", "10.0")
+# Inputs whose variance falls, and fewer recordings than a stage without a penalty would like.
+REAL = """
+n_brain = 60
+n_task = 40
+task_snr = 1.0
+misalignment = 0.2
+encoding_penalty = 0.1
+[problem]
+input_dim = 40
+exponent = 1.0
+latent_dim = 3
+encoding_noise = 0.5
+"""
 TWO_MODALITIES = """
 budget = 4_000
 currency = "EUR"

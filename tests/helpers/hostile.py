@@ -118,6 +118,8 @@ CALLS = {
     jb.optimal_penalties: ENCODED,
     jb.two_penalty_risk: ENCODED | dict(penalty=1.0, inside_penalty=0.1),
     jb.banded_ridge_risk: ENCODED | dict(penalty=1.0, encoder_penalty=0.1),
+    jb.optimal_banded_penalties: ENCODED,
+    jb.optimal_encoding_penalty: DESIGN | dict(problem=COLOURED, estimator="befs"),
     jb.information_value: ENCODED,
     jb.elasticities: DESIGN | dict(measure="value"),
     jb.expected_misalignment: dict(problem=P, n_brain=200.0, order="finite"),
@@ -142,8 +144,14 @@ CALLS = {
         dataset=DATASET, baseline="ols", penalty="best", confidence=0.95, resamples=100, seed=0
     ),
     simulation.mean_over_seeds: dict(dataset=DATASET, name="risk"),
-    simulation.brain_numbers: dict(n_brain=[100], model=P),
-    simulation.task_numbers: dict(n_task=[50], model=P),
+    jb.simulated_worth: dict(
+        problem=COLOURED, n_brain=100, n_task=50, estimator="befs", encoding_penalty=0.1, trials=2,
+        key=KEY,
+    ),
+    simulation.brain_numbers: dict(n_brain=[100], model=P, encoding_penalty=0.1),
+    simulation.task_numbers: dict(
+        n_task=[50], model=P, encoding_penalty=0.1, estimator="befs_two_penalties"
+    ),
     simulation.penalty_numbers: dict(penalty=[1.0]),
     simulation.bytes_of_sweep: dict(
         sizes=(64, 6, 150), n_brain=4, n_task=5, penalties="optimal", seeds=10, with_intervals=True

@@ -19,7 +19,10 @@ def spectrum(exponent):
 
 
 def study(variances, *, channels=K, noise=0.5, lean=1.0, seed=0, mixed=False):
-    """Latents lean to strong inputs (1), to weak ones (−1) or to none (0)."""
+    """Latents lean to strong inputs (1), to weak ones (−1) or to none (0).
+
+    `noise` is that of all channels, or of each.
+    """
     rng = np.random.default_rng(seed)
     root = np.sqrt(variances)[:, None]
     encoder = root ** (lean - 1) * rng.standard_normal((D, K))
@@ -35,13 +38,14 @@ def study(variances, *, channels=K, noise=0.5, lean=1.0, seed=0, mixed=False):
         encoder * np.sqrt(K),
         rng.standard_normal((channels, K)),
         latent_noise=0.3,
-        recording_noise=noise,
+        recording_noise=np.diag(noise) if np.ndim(noise) else noise,
         task_weights=weights,
         task_noise=0.5,
         input_covariance=covariance,
     )
 
 
+UNEQUAL = np.tile([0.02, 40.0], 4)
 ONE_LARGE = np.r_[D / 2, np.full(D - 1, 0.5 * D / (D - 1))]
 # Study, n_brain, encoding penalty, estimator.
 SETTINGS = {
@@ -58,10 +62,21 @@ SETTINGS = {
         1.0,
         TWO,
     ),
+    "unequal channels": (study(spectrum(1), channels=8, noise=UNEQUAL), 40, 0.1, TWO),
     "graded": (study(spectrum(1)), 40, 0.1, BANDED),
     "graded, few recordings": (study(spectrum(1.5), mixed=True), 8, 0.03, BANDED),
+    "graded, unequal channels": (study(spectrum(1), noise=UNEQUAL[:K]), 40, 0.1, BANDED),
     "graded, many noisy channels": (study(spectrum(1), channels=30, noise=6.0), 15, 0.3, BANDED),
 }
+
+
+def at_equal_noise(model):
+    """The same study, each channel with the mean noise of all."""
+    level = np.trace(np.asarray(model.recording_noise)) / model.recording_dim
+    return jb.LinearGaussianModel(
+        model.encoder, model.readout, model.latent_noise, level, model.task_weights,
+        model.task_noise, input_covariance=model.input_covariance,
+    )  # fmt: skip
 
 
 def pooled(dataset):

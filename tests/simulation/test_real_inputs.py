@@ -39,7 +39,9 @@ def numpy_risks(name, trials=2000):
     x = rng.standard_normal((trials, n_brain, D)) @ root.T
     z = x @ a + np.sqrt(0.3) * rng.standard_normal((trials, n_brain, K))
     r = z @ h.T
-    r = r + np.sqrt(float(model.recording_noise)) * rng.standard_normal(r.shape)
+    noise = np.asarray(model.recording_noise)
+    spread = np.sqrt(np.diag(noise) if noise.ndim else noise)
+    r = r + spread * rng.standard_normal(r.shape)
     xt = x.swapaxes(1, 2)
     weights = np.linalg.solve(xt @ x + n_brain * ridge * np.eye(D), xt @ r)
     if options is BANDED:

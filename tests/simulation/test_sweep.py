@@ -192,10 +192,19 @@ def test_rules_for_penalties():
 @pytest.mark.parametrize("estimator", ["oracle", "random_subspace", "shuffled_recordings"])
 def test_controls_are_ordered_as_they_must_be(estimator):
     options = CELLS | dict(trials=104, seeds=2, key=KEY, method="data")
-    befs = pooled(jb.sweep(study(), **options))[0]
-    control = pooled(jb.sweep(study(), estimator=estimator, **options))[0]
+    befs, _ = pooled(jb.sweep(study(), **options))
+    control, error = pooled(jb.sweep(study(), estimator=estimator, **options))
     # Beside ten labels, with a penalty of 1.
     assert (control[0, 0, 1] < befs[0, 0, 1]) == (estimator == "oracle")
+    if estimator == "shuffled_recordings":
+        return
+    # What learns nothing from recordings has reduced draws too.
+    found = jb.sweep(study(), estimator=estimator, **options | dict(method="reduced"))
+    drawn, other = pooled(found)
+    assert found.attrs["traces"] == "closed form"
+    assert np.max(np.abs(drawn - control) / np.hypot(error, other)) < 4
+    wrong = np.abs(drawn[:, :, :3] - befs[:, :, :3]) / np.hypot(error, other)[:, :, :3]
+    assert np.max(wrong) > 6
 
 
 def ridge_of_the_user(key, brain_inputs, recordings, inputs, targets, penalty):
@@ -352,7 +361,7 @@ def as_users_run_it():
         ({"seeds": 0}, "seeds must be at least 1"),
         ({"key": 0}, "key must be one key"),
         ({"method": "guess"}, "method must be 'reduced' or 'data'"),
-        ({"estimator": "oracle"}, "method='data'"),
+        ({"estimator": "shuffled_recordings"}, "shuffled_recordings has no reduced draws"),
         ({"method": "data", "estimator": "lasso"}, "estimator must be 'befs' or"),
         ({"shift": np.eye(D)}, "method='data'"),
         ({"method": "data", "shift": np.eye(3)}, "shift must have shape"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxbrain as jb
-from jaxbrain.simulation import _spectrum_table
+from jaxbrain.simulation import _spectrum_table, ridge_encoding
 from jaxbrain.simulation._iteration import leading_vectors
 from tests.helpers.real_inputs import (
     CELLS,
@@ -19,6 +19,7 @@ from tests.helpers.real_inputs import (
     TWO,
     D,
     K,
+    at_equal_noise,
     pooled,
     spectrum,
     study,
@@ -226,9 +227,16 @@ def as_users_run_it():
         (dict(penalty=[[1.0, 2.0]]), r"penalty must be a list .* of shape \(1, 1\)"),
         (dict(penalty=[[1.0]], inside_penalty=[[np.nan]]), "inside_penalty holds NaN"),
         (
-            dict(penalty="optimal", inside_penalty=None, estimator="banded_ridge"),
-            "penalty 'optimal' is a closed form",
+            dict(
+                method="data",
+                estimator=no_weights,
+                penalty="optimal",
+                inside_penalty=None,
+                encoding_penalty=None,
+            ),
+            "there is none of an estimator of your own",
         ),
+        (dict(method="data", estimator=no_weights, encoding_penalty="optimal"), "has its own"),
         (dict(estimator="lasso"), "estimator must be"),
         (dict(estimator="shuffled_recordings_two_penalties"), "method='data'"),
         (dict(shift=np.eye(D)), "method='data'"),
@@ -249,14 +257,34 @@ def test_wrong_arguments_are_named(change, said):
         jb.sweep(study(spectrum(1)), **arguments)
 
 
-def test_unequal_channels_have_no_reduced_draws_by_ridge():
-    model = study(spectrum(1))
-    uneven = jb.LinearGaussianModel(
-        model.encoder, model.readout, 0.3, np.diag(np.arange(1.0, K + 1)), model.task_weights, 0.5,
-        input_covariance=model.input_covariance,
-    )  # fmt: skip
-    with pytest.raises(ValueError, match="method='data'"):
-        jb.sweep(uneven, [8], [8], [1.0], encoding_penalty=0.1, trials=2, key=KEY)
+@pytest.mark.usefixtures("as_users_run_it")
+def test_draws_of_misalignment_have_no_labels_to_choose_an_encoding_penalty_by():
+    model = SETTINGS["falling spectrum"][0]
+    with pytest.raises(ValueError, match="encoding_penalty must be a number here"):
+        jb.sample_misalignment(model, 20, trials=2, key=KEY, encoding_penalty="optimal")
+
+
+def test_unequal_channels_have_reduced_draws_by_ridge_but_no_closed_penalty():
+    uneven = SETTINGS["unequal channels"][0]
+    with pytest.raises(ValueError, match="which knows equal channels alone"):
+        jb.sweep(uneven, [8], [8], encoding_penalty=0.1, trials=2, key=KEY)
+    # Of equal noise, however it is written, channels without signal are drawn together.
+    equal = at_equal_noise(uneven)
+    (_, sizes), (_, apart) = map(ridge_encoding.coloured_model, (uneven, equal))
+    assert (sizes.spare, apart.spare) == (0, 3)
+
+
+@pytest.mark.parametrize("name", ["unequal channels", "graded, unequal channels"])
+def test_the_noise_of_each_channel_counts(name):
+    """At the mean of it: another answer."""
+    model, n_brain, ridge, options = SETTINGS[name]
+    mean, error = (x[:, :, 1:] for x in pooled(swept(name)))
+    same = at_equal_noise(model)
+    other = jb.sweep(
+        same, [n_brain], encoding_penalty=ridge, trials=48, seeds=2, key=KEY, **CELLS | options
+    )
+    wrong, spread = (x[:, :, 1:] for x in pooled(other))
+    assert np.nanmax(np.abs(wrong - mean) / np.hypot(error, spread)) > 6
 
 
 @pytest.mark.parametrize("decades", [0, 3, 5, 6, 9])

@@ -30,13 +30,13 @@ class BreakEven:
     all_recordings: float
     """All of the study's, shrinkage apart: their information value, shared out among them."""
     next_sample: float
-    """One more beside all of them. NaN where it is not defined."""
+    """One more beside all of them. NaN where it is not defined, or inputs are not white."""
     against_ols: float
     """All of them, against least squares: the exchange rate."""
     large_budgets: float
     """The best amount of them beside unlimited labels, against least squares. NaN where more
-    recordings do
-    not bring the learned subspace closer to the task (γ < 0)."""
+    recordings do not bring the learned subspace closer to the task (γ < 0), or inputs are not
+    white."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,22 @@ class Content:
     numbers: dict[str, float]
     beyond_ridge: bool
     changes: dict[str, dict[str, float]]
+    """None where inputs are not white."""
     break_even: BreakEven
     money: Money | None
+    """None without prices, and where inputs are not white."""
+    prices_given: bool
     over_labels: xarray.Dataset
     over_recordings: xarray.Dataset
     simulation: Simulation | None
     simulation_wanted: bool
     notes: list[str]
     versions: dict[str, str]
+
+    @property
+    def headline(self) -> str:
+        """The risk that the report is about."""
+        return "risk" if self.study.is_white else "two_penalty_risk"
 
 
 def content_of(
@@ -80,7 +88,8 @@ def content_of(
     """Ask the library all that a report on this study tells. Raises `ValueError`, as it does."""
     notes: list[str] = []
     numbers, beyond_ridge = answer_of(study, notes)
-    changes = changes_of(study, numbers, notes)
+    is_white = study.is_white
+    changes = changes_of(study, numbers, notes) if is_white else {}
     return Content(
         name=name,
         study=study,
@@ -88,8 +97,9 @@ def content_of(
         beyond_ridge=beyond_ridge,
         changes=changes,
         break_even=_break_even(study, numbers, changes),
-        money=None if purchase is None else _money(study, purchase, numbers, notes),
-        **_curves(study),
+        money=_money(study, purchase, numbers, notes) if purchase and is_white else None,
+        prices_given=purchase is not None,
+        **(_curves(study) if is_white else _curves_of_any_covariance(study)),
         simulation=simulate(study, seed) if simulation_wanted else None,
         simulation_wanted=simulation_wanted,
         notes=notes,
@@ -104,6 +114,8 @@ def _break_even(
     from ...theory import value
 
     rate = numbers["information_value"] / study.n_brain
+    if not study.is_white:
+        return BreakEven(rate, math.nan, numbers["exchange_rate"], math.nan)
     problem = study.problem
     teachable = bool(worth_collecting(problem, 1.0, 1.0).teachable)
     # The first-order law, favourability at equal prices, knows nothing of the input_dim samples
@@ -150,33 +162,61 @@ def _curves(study: Study) -> dict[str, xarray.Dataset]:
     least = problem.input_dim + 2
     amounts = np.geomspace(max(least, study.n_brain / 8), 8 * study.n_brain, _POINTS)
     return {
-        "over_labels": _curve(study, "n_task", labels, np.full(_POINTS, study.n_brain), labels),
-        "over_recordings": _curve(study, "n_brain", amounts, amounts, np.full(_POINTS, centre)),
+        "over_labels": _curve(
+            study, "n_task", labels, _closed_forms(study, np.full(_POINTS, study.n_brain), labels)
+        ),
+        "over_recordings": _curve(
+            study, "n_brain", amounts, _closed_forms(study, amounts, np.full(_POINTS, centre))
+        ),
     }
+
+
+def _curves_of_any_covariance(study: Study) -> dict[str, xarray.Dataset]:
+    """The same, from one grid of both numbers: what recordings teach is computed once for each."""
+    problem, penalty = study.problem, study.encoding_penalty
+    fewest = problem.input_dim + 2 if penalty == 0 else problem.latent_dim + 1
+    centre = max(study.n_task, 1.0)
+    # Of even counts, so that the study's own number is not among them.
+    amounts = np.geomspace(max(fewest, study.n_brain / 8), 8 * study.n_brain, 14)
+    labels = np.geomspace(max(1.0, centre / 12), 12 * centre, 22)
+    amounts, labels = (np.unique([*x, y]) for x, y in ((amounts, study.n_brain), (labels, centre)))
+    found = _closed_forms(study, amounts[:, None], labels[None, :])
+    row, column = (
+        np.flatnonzero(x == y)[0] for x, y in ((amounts, study.n_brain), (labels, centre))
+    )
+    return {
+        "over_labels": _curve(study, "n_task", labels, {k: x[row] for k, x in found.items()}),
+        "over_recordings": _curve(
+            study, "n_brain", amounts, {k: x[:, column] for k, x in found.items()}
+        ),
+    }
+
+
+def _closed_forms(study: Study, n_brain: np.ndarray, n_task: np.ndarray) -> dict[str, np.ndarray]:
+    """All that `worth` tells, and other risks, at once."""
+    from ...theory import banded_ridge_risk, two_penalty_risk, worth
+
+    cells, penalty = (study.problem, n_brain, n_task), study.encoding_penalty
+    # A curve may pass through a corner that the study is not in.
+    with accuracy_noted([]):
+        found = worth(*cells, encoding_penalty=penalty)._asdict()
+        found["two_penalty_risk"] = two_penalty_risk(*cells, encoding_penalty=penalty)
+        if not study.is_white:
+            found["banded_ridge_risk"] = banded_ridge_risk(*cells, encoding_penalty=penalty)
+    shape = np.broadcast_shapes(n_brain.shape, n_task.shape)
+    return {name: np.broadcast_to(np.asarray(values), shape) for name, values in found.items()}
 
 
 def _curve(
-    study: Study, along: str, at: np.ndarray, n_brain: np.ndarray, n_task: np.ndarray
+    study: Study, along: str, at: np.ndarray, found: dict[str, np.ndarray]
 ) -> xarray.Dataset:
     import xarray
 
-    from ...theory import two_penalty_risk, worth
-
-    problem = study.problem
-    # A curve may pass through a corner that the study is not in.
-    with accuracy_noted([]):
-        found = {
-            name: np.asarray(values)
-            for name, values in worth(problem, n_brain, n_task)._asdict().items()
-        }
-        found["two_penalty_risk"] = np.asarray(two_penalty_risk(problem, n_brain, n_task))
     comparable = np.isfinite(found["risk"])
     better = comparable & ~found["worse_than_predicting_zero"]
-    power = float(problem.total_power)
-    curves = {
-        name: found[name] / power
-        for name in ("task_only_risk", "ridge_risk", "risk", "two_penalty_risk")
-    }
+    power = float(study.problem.total_power)
+    risks = ("task_only_risk", "ridge_risk", "risk", "two_penalty_risk", "banded_ridge_risk")
+    curves = {name: found[name] / power for name in risks if name in found}
     curves["value_ols"] = np.where(comparable, found["value"], np.nan)
     curves["value_ridge"] = np.where(better, found["value_vs_ridge"], np.nan)
     curves["information_value"] = found["information_value"]

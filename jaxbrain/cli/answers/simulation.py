@@ -9,6 +9,7 @@ import numpy as np
 
 from ..input.study import Study
 from ..input.toml import LARGEST
+from .draws import draws_within
 from .notes import accuracy_noted
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _PATIENCE = 18.0
 _BRAIN = (0.25, 0.5, 1.0, 2.0, 4.0)
 _TASK = (0.2, 0.5, 1.0, 2.0, 5.0)
+_FEW = (0.5, 1.0, 2.0)
+_CELL = ("n_brain", "n_task")
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,20 @@ class Simulation:
 
     found: xarray.Dataset
     """Over (n_brain, n_task): `risk`, and where all stages were drawn `value_ols` and
-    `value_ridge`; over
-    n_task: `task_only_risk` and `ridge_risk`."""
+    `value_ridge`; over n_task: `task_only_risk` and `ridge_risk`.
+
+    Where inputs are not white: `risk`, `two_penalty_risk`, `value_ols`, `value_ridge` and
+    `information_value`."""
     seed: int
     seeds: int
     trials: int
     draws_labels: bool
     """Whether labels were drawn as well as recordings; otherwise their part is the closed form."""
+
+    @property
+    def has_values(self) -> bool:
+        """Whether it tells what recordings are worth, over several numbers of them."""
+        return "value_ols" in self.found
 
 
 def simulate(study: Study, seed: int) -> Simulation | None:
@@ -40,6 +50,10 @@ def simulate(study: Study, seed: int) -> Simulation | None:
 
     A number depends on the study and the seed alone, not on how fast the machine is.
     """
+    return _of_white(study, seed) if study.is_white else _of_any_covariance(study, seed)
+
+
+def _of_white(study: Study, seed: int) -> Simulation | None:
     import jax
 
     from ...simulation import empirical_value, sweep
@@ -68,21 +82,71 @@ def simulate(study: Study, seed: int) -> Simulation | None:
             key=jax.random.key(seed),
             traces="drawn" if whole else "closed form",
         )
-        parts = _with_intervals(drawn, "risk", ("n_brain", "n_task"), seeds, trials)
+        parts = _with_intervals(drawn, "risk", _CELL, seeds, trials)
         if whole:
             shown = drawn.sel(n_task_only=n_task).rename(n_task_only="task")
             for name in ("task_only_risk", "ridge_risk"):
                 parts |= _with_intervals(shown, name, ("n_task",), seeds, trials)
             for baseline in ("ols", "ridge"):
-                worth = empirical_value(drawn, baseline)
-                for end in ("", "_low", "_high"):
-                    values = worth[f"value{end}"].values[..., 0]
-                    parts[f"value_{baseline}{end}"] = (("n_brain", "n_task"), values)
+                parts |= _values(empirical_value(drawn, baseline), f"value_{baseline}")
     import xarray
 
     coordinates = {"n_brain": n_brain, "n_task": n_task}
     found = xarray.Dataset(parts, coords=coordinates, attrs=drawn.attrs)
     return Simulation(found, seed, seeds, trials, whole)
+
+
+def _of_any_covariance(study: Study, seed: int) -> Simulation | None:
+    """BEFS with one and with two penalties, from draws of what recordings teach."""
+    import jax
+    import xarray
+
+    from ...simulation import empirical_value, sweep
+
+    problem, encoding = study.problem, study.encoding_penalty
+    is_best = encoding == "optimal"
+    # Each cell then learns from recordings by an encoding penalty of its own.
+    brain, task = (_FEW, _FEW) if is_best else (_BRAIN, _TASK)
+    fewest = problem.input_dim + 2 if encoding == 0 else problem.latent_dim + 1
+    n_brain = _around(study.n_brain, brain, fewest)
+    n_task = _around(max(round(study.n_task), 1), task, 1)
+    learned = len(n_brain) * (len(n_task) if is_best else 1)
+    seeds, draws = 10, draws_within(_PATIENCE / 2 / learned, problem)
+    if draws < 20:
+        # The study itself alone.
+        n_brain, n_task = np.array([round(study.n_brain)]), np.array([max(round(study.n_task), 1)])
+        seeds, draws = 2, draws_within(_PATIENCE / 2, problem)
+    trials = draws // seeds
+    if trials < 2:
+        return None
+    parts, attributes = {}, {}
+    for estimator, name, values in (
+        ("befs", "risk", {"value_ols": "ols", "value_ridge": "ridge"}),
+        ("befs_two_penalties", "two_penalty_risk", {"information_value": "ridge"}),
+    ):
+        with accuracy_noted([]):
+            drawn = sweep(
+                problem,
+                n_brain,
+                n_task,
+                trials=trials,
+                seeds=seeds,
+                key=jax.random.key(seed),
+                estimator=estimator,
+                encoding_penalty=encoding,
+            )
+        attributes = drawn.attrs
+        told = _with_intervals(drawn, "risk", _CELL, seeds, trials)
+        parts |= {each.replace("risk", name): part for each, part in told.items()}
+        for value, baseline in values.items():
+            parts |= _values(empirical_value(drawn, baseline), value)
+    found = xarray.Dataset(parts, {"n_brain": n_brain, "n_task": n_task}, attributes)
+    return Simulation(found, seed, seeds, trials, draws_labels=False)
+
+
+def _values(worth: xarray.Dataset, name: str) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    ends = ("", "_low", "_high")
+    return {f"{name}{end}": (_CELL, worth[f"value{end}"].values[..., 0]) for end in ends}
 
 
 def _labels(study: Study) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..input.study import Study
+from .draws import draws_within
 from .notes import accuracy_noted
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 _BYTES_A_KIND, _BYTES_A_KIND_IN_CURVES = 1e4, 2e4
 # Matrices of latents by latents, at all nodes of a spectrum, where inputs are not white.
 _BYTES_A_PAIR = 4e3
+# Seconds for draws, compilation apart; fewer draws than these would tell less than closed forms.
+_PATIENCE = 60.0
+_FEWEST_DRAWS = 8
 
 
 def bytes_needed(study: Study, curves: bool) -> float:
@@ -57,6 +61,58 @@ def answer_of(study: Study, notes: list[str]) -> tuple[dict[str, float], bool]:
         undefined = ("value", "value_vs_ridge", "exchange_rate", "savings")
         numbers |= dict.fromkeys(undefined, math.nan)
     return numbers, beyond_ridge
+
+
+def simulated_of(
+    study: Study, numbers: dict[str, float], notes: list[str]
+) -> tuple[dict[str, float], bool, dict[str, float]]:
+    """The same numbers where closed forms are off by more than usual: of BEFS, by exact draws.
+
+    Also whether it is worse than predicting 0, and standard errors by name. `notes` get one on what
+    was drawn. Only for inputs that are not white; a number that has no mean stays as it is.
+    """
+    import jax
+
+    from ...simulation import simulated_worth
+
+    problem, n_brain, n_task = study.problem, round(study.n_brain), round(study.n_task)
+    trials = draws_within(_PATIENCE / 2, problem)
+    if trials < _FEWEST_DRAWS or n_task < 1:
+        return numbers, numbers["risk"] >= float(problem.total_power), {}
+    one, two = (
+        simulated_worth(
+            problem,
+            n_brain,
+            n_task,
+            estimator=estimator,
+            encoding_penalty=study.encoding_penalty,
+            trials=trials,
+            key=jax.random.key(0),
+        )
+        for estimator in ("befs", "befs_two_penalties")
+    )
+    numbers, errors = dict(numbers), {}
+
+    def take(name: str, value: float, error: float) -> None:
+        if math.isfinite(value):
+            numbers[name], errors[name] = value, error
+
+    take("two_penalty_risk", two.risk, two.risk_standard_error)
+    take("information_value", max(two.value_vs_ridge, 0.0), two.value_vs_ridge_standard_error)
+    beyond_ridge = one.risk >= float(problem.total_power)
+    if math.isfinite(one.risk):
+        take("risk", one.risk, one.risk_standard_error)
+        numbers["penalty"] = one.penalty
+        take("value", one.value_vs_ols, one.value_vs_ols_standard_error)
+        against_ridge = one.value_vs_ridge, one.value_vs_ridge_standard_error
+        take("value_vs_ridge", *((-study.n_task, 0.0) if beyond_ridge else against_ridge))
+        numbers["exchange_rate"] = numbers["value"] / study.n_brain
+        numbers["savings"] = numbers["value"] / (study.n_task + numbers["value"])
+    notes.append(
+        f"risks and values of BEFS are simulated here, by {trials} exact draws of what recordings "
+        "teach; each has its standard error"
+    )
+    return numbers, beyond_ridge, errors
 
 
 def ranked(changes: dict[str, dict[str, float]]) -> dict[str, tuple[float, float]]:

@@ -9,7 +9,7 @@ import tyro
 
 from ..errors import UserError, output_problems, seed_problems, write_outputs
 from ..input.purchase import read_prices
-from ..input.study import WhitePreset, read_study
+from ..input.study import Preset, read_study
 from ..words.text import wrote
 
 
@@ -17,12 +17,17 @@ def report(
     config: Annotated[Path | None, tyro.conf.Positional] = None,
     *,
     out: Path,
-    preset: WhitePreset | None = None,
+    preset: Preset | None = None,
     n_brain: float | None = None,
     hours: float | None = None,
     n_task: float | None = None,
     task_snr: float | None = None,
     misalignment: float | None = None,
+    encoding_penalty: str | None = None,
+    exponent: float | None = None,
+    features: Path | None = None,
+    latent_alignment: float | None = None,
+    task_alignment: float | None = None,
     budget: float | None = None,
     cost_task: float | None = None,
     cost_hour: float | None = None,
@@ -45,14 +50,23 @@ def report(
         config: A TOML file that describes your study; docs/files.md lists its keys. Name it first.
         out: The page: a file that ends in .html.
         preset: A ready-made study, instead of a file. By default fmri.
-        n_brain: How many samples you record. By default 18000 (preset fmri), 500 (small), or what
-            the file says, else 10 times its inputs.
+        n_brain: How many samples you record. By default 18000 (preset fmri), 500 (small, images),
+            or what the file says, else 10 times its inputs.
         hours: How many hours you record, instead of --n-brain.
-        n_task: How many labels you have. By default 100000 (preset fmri), 100 (small), or what the
-            file says, else twice its inputs.
+        n_task: How many labels you have. By default 100000 (preset fmri), 100 (small), 250
+            (images), or what the file says, else twice its inputs.
         task_snr: Variance of the predictable part of a label, divided by the variance of its noise.
-            A preset has 0.1.
+            A preset has 0.1, or 1 (images).
         misalignment: Share of the task that no recording can reach, 0 to 1. A preset has 0.1.
+        encoding_penalty: Ridge of the stage that learns from recordings, for each sample: a number,
+            or optimal. By default 0 for white inputs, optimal for others.
+        exponent: How the variance of inputs falls, as i^-exponent, 0 to 10; for the [problem] of a
+            file, like the next three.
+        features: Features of your own, a row for each stimulus in a .npy file, whose spectrum the
+            inputs have.
+        latent_alignment: How the variance of a latent lies in that spectrum: in proportion to its
+            power of this, -10 to 10.
+        task_alignment: The same of the part of the task that no recording can reach.
         budget: Your money for recordings and labels together. By default what the study costs.
         cost_task: Price of one label.
         cost_hour: Price of an hour of recording.
@@ -77,8 +91,12 @@ def report(
                 "n_task": n_task,
                 "task_snr": task_snr,
                 "misalignment": misalignment,
+                "encoding_penalty": encoding_penalty,
+                "exponent": exponent,
+                "features": features,
+                "latent_alignment": latent_alignment,
+                "task_alignment": task_alignment,
             },
-            only_white="report",
         )
     except UserError as error:
         problems += error.problems

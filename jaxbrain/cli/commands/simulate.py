@@ -14,7 +14,7 @@ import tyro
 
 from ...models import Problem
 from ..answers.notes import accuracy_noted
-from ..answers.sweep import answer_of, bytes_needed, cells_of, curves_of, rows_of
+from ..answers.sweep import answer_of, baseline_of, bytes_needed, cells_of, curves_of, rows_of
 from ..errors import (
     UserError,
     check_memory,
@@ -26,11 +26,18 @@ from ..errors import (
     seed_problems,
     write_outputs,
 )
-from ..input.grid import GRID, default_trials, grid_problems, read_penalties
-from ..input.study import Study, WhitePreset, read_study
+from ..input.grid import (
+    GRID,
+    default_estimator,
+    default_trials,
+    grid_problems,
+    penalty_problems,
+    read_penalties,
+)
+from ..input.study import Preset, Study, read_study
 from ..processes import ALONE
 from ..signals import take_back
-from ..words.simulation import as_table, duration, size
+from ..words.simulation import as_table, duration, of_other_inputs, size
 from ..words.text import aligned, wrote
 from ..words.worth import described
 
@@ -40,9 +47,12 @@ if TYPE_CHECKING:
 _DEFAULTS = {
     "small": ((100, 200, 400, 800), (20, 50, 100, 200, 400)),
     "fmri": ((7_200, 18_000, 36_000), (1_000, 5_000, 20_000, 100_000)),
+    "images": ((250, 500, 1_000), (125, 250, 500)),
 }
 # By their dimensions, the CSV files that a sweep is kept in.
 _CSV = ("n_brain-n_task-penalty-seed", "n_brain-n_task-penalty", "n_brain-seed", "n_task_only-seed")
+# What is learned depends on the labels where each cell has an encoding penalty of its own.
+_CSV_OF_BEST_ENCODING = (*_CSV[:2], "n_brain-n_task", "n_brain-n_task-seed", _CSV[3])
 _MOST_TRIALS = 1_000_000_000
 _LONG_S = 10.0
 # A process that has been silent for so long is dead to the others.
@@ -54,12 +64,18 @@ _CORNER = {"n_brain": 4, "n_task": 8, "penalty": 4}
 def simulate(
     config: Annotated[Path | None, tyro.conf.Positional] = None,
     *,
-    preset: WhitePreset | None = None,
+    preset: Preset | None = None,
     n_brain: tuple[int, ...] = (),
     n_task: tuple[int, ...] = (),
     penalty: tuple[str, ...] = ("optimal",),
     task_snr: float | None = None,
     misalignment: float | None = None,
+    estimator: Literal["befs", "befs_two_penalties", "banded_ridge"] | None = None,
+    encoding_penalty: str | None = None,
+    exponent: float | None = None,
+    features: Path | None = None,
+    latent_alignment: float | None = None,
+    task_alignment: float | None = None,
     seeds: int = 10,
     trials: int | None = None,
     method: Literal["reduced", "data"] = "reduced",
@@ -79,16 +95,28 @@ def simulate(
             (--config FILE is the same.)
         preset: A ready-made study, instead of a file. By default small.
         n_brain: Numbers of recorded samples, ascending. By default 100 200 400 800 (preset small),
-            or 7200 18000 36000 (fmri), or the one of the file.
+            or 7200 18000 36000 (fmri), or 250 500 1000 (images), or the one of the file.
         n_task: Numbers of labels, ascending. By default 20 50 100 200 400 (preset small), or
-            1000 5000 20000 100000 (fmri), or the one of the file.
+            1000 5000 20000 100000 (fmri), or 125 250 500 (images), or the one of the file.
         penalty: Penalties for each sample, ascending (inf is the hard constraint); or the word
-            optimal, or empirical.
+            optimal, or empirical. Numbers are for the estimator befs, which has a single one.
         task_snr: Variance of the predictable part of a label, divided by the variance of its noise.
-            A preset has 0.1.
+            A preset has 0.1, or 1 (images).
         misalignment: Share of the task that no recording can reach, 0 to 1. A preset has 0.1.
+        estimator: What learns from recordings. By default befs for white inputs, and
+            befs_two_penalties, whose value is that of the information, for others.
+        encoding_penalty: Ridge of the stage that learns from recordings, for each sample: a number,
+            or optimal. By default 0 for white inputs, optimal for others.
+        exponent: How the variance of inputs falls, as i^-exponent, 0 to 10; for the [problem] of a
+            file, like the next three.
+        features: Features of your own, a row for each stimulus in a .npy file, whose spectrum the
+            inputs have.
+        latent_alignment: How the variance of a latent lies in that spectrum: in proportion to its
+            power of this, -10 to 10.
+        task_alignment: The same of the part of the task that no recording can reach.
         seeds: How many replicates. Intervals come from their spread.
-        trials: How many trials in each replicate; by default 100, or 2 with the preset fmri.
+        trials: How many trials in each replicate; by default 100, or 2 with the presets fmri and
+            images.
         method: reduced draws only what matters, at the same cost for any sample numbers. data draws
             all data and fits them.
         seed: Of the random numbers.
@@ -104,7 +132,7 @@ def simulate(
     # Processes can only be joined before JAX computes anything, and a study is read with JAX.
     problems = _join_processes() if distributed else []
     problems += output_problems(plot, overwrite, (".png", ".svg", ".pdf"), config)
-    problems += output_problems(save, overwrite, (".nc",), config) + _csv_problems(save, overwrite)
+    problems += output_problems(save, overwrite, (".nc",), config)
     problems += seed_problems(seed)
     if config is None and preset is None:
         preset = "small"
@@ -112,8 +140,17 @@ def simulate(
     try:
         study = read_study(
             config,
-            {"preset": preset, "task_snr": task_snr, "misalignment": misalignment},
-            only_white="simulate",
+            {
+                "preset": preset,
+                "task_snr": task_snr,
+                "misalignment": misalignment,
+                "encoding_penalty": encoding_penalty,
+                "exponent": exponent,
+                "features": features,
+                "latent_alignment": latent_alignment,
+                "task_alignment": task_alignment,
+            },
+            max_gigabytes=max_gigabytes if 0 < max_gigabytes < math.inf else 2.0,
         )
     except UserError as error:
         problems = error.problems + problems
@@ -128,14 +165,18 @@ def simulate(
         "seeds": seeds,
         "max_bytes": max_gigabytes * 1e9,
         "method": method,
+        "estimator": estimator or default_estimator(study),
     }
+    is_best_encoding = study is not None and study.encoding_penalty == "optimal"
+    problems += _csv_problems(save, overwrite, _CSV_OF_BEST_ENCODING if is_best_encoding else _CSV)
+    problems += penalty_problems(options["penalty"], options["estimator"])
     for name, number in (("trials", options["trials"]), ("seeds", seeds)):
         if number < 2:
             problems.append(f"--{name} must be at least 2, but it is {number}")
         elif number > _MOST_TRIALS:
             problems.append(f"--{name} must be at most {_MOST_TRIALS}, but it is {number}")
     problems += memory_problems(max_gigabytes)
-    problems += grid_problems(None if study is None else study.problem, options)
+    problems += grid_problems(study, options)
     if problems or study is None:
         raise UserError(problems)
 
@@ -145,6 +186,8 @@ def simulate(
 
     from ...simulation import empirical_value, sweep
 
+    if not study.is_white:
+        options["encoding_penalty"] = study.encoding_penalty
     mesh = _mesh()
     options |= {"key": jax.random.key(seed), "mesh": mesh}
     speaks = jax.process_index() == 0
@@ -168,11 +211,15 @@ def simulate(
     if not speaks:
         return ""
     with accuracy_noted(notes):
-        rows = rows_of(found, study.problem, empirical_value(found, "ols"))
+        worth = empirical_value(found, baseline_of(study, options["estimator"]))
+        rows = rows_of(found, study.problem, worth)
     _write(found, study.problem, save, plot, overwrite)
     if json:
-        return json_module.dumps(answer_of(found, rows, notes), indent=2)
+        answer = answer_of(found, rows, notes) | {"baseline": worth.attrs["baseline"]}
+        return json_module.dumps(answer, indent=2)
     head = [f"{name}: {value}" for name, value in described(study).items()]
+    if not study.is_white:
+        head += of_other_inputs(study, options["estimator"], worth.attrs["baseline"])
     return "\n".join([*head, "", as_table(found, rows, notes), *wrote(save, plot)])
 
 
@@ -198,11 +245,11 @@ def _rounded(study: Study, options: dict[str, Any]) -> list[str]:
     ]
 
 
-def _csv_problems(path: Path | None, overwrite: bool) -> list[str]:
+def _csv_problems(path: Path | None, overwrite: bool, kinds: tuple[str, ...]) -> list[str]:
     """A dataset is kept as several CSV files: none of them may replace another unasked."""
     if path is None or overwrite or path.suffix.lower() != ".nc":
         return []
-    files = [path.with_name(f"{path.stem}.{dimensions}.csv") for dimensions in _CSV]
+    files = [path.with_name(f"{path.stem}.{dimensions}.csv") for dimensions in kinds]
     return [
         f"{file} exists already: pass --overwrite to replace it"
         for file in files

@@ -11,7 +11,7 @@ from typing import Annotated
 import tyro
 
 from ..answers.notes import without_infinities
-from ..answers.worth import answer_of, bytes_needed, changes_of, savings_of
+from ..answers.worth import answer_of, bytes_needed, changes_of, savings_of, simulated_of
 from ..errors import (
     UserError,
     check_memory,
@@ -115,6 +115,9 @@ def worth(
 
     accuracy: list[str] = []
     numbers, beyond_ridge = answer_of(study, accuracy)
+    errors: dict[str, float] = {}
+    if accuracy and not study.is_white:
+        numbers, beyond_ridge, errors = simulated_of(study, numbers, accuracy)
     changes = changes_of(study, numbers, accuracy) if what_if else {}
     if plot is not None:
         from ...figures import draw_savings
@@ -123,8 +126,8 @@ def worth(
         drawing = draw_savings, curves, study.samples_per_hour, at_study
         write_outputs(drawn(plot, *drawing), overwrite)
     if json:
-        return _as_json(study, numbers, changes, beyond_ridge, accuracy)
-    table = as_table(study, numbers, changes, beyond_ridge)
+        return _as_json(study, numbers, changes, beyond_ridge, accuracy, errors)
+    table = as_table(study, numbers, changes, beyond_ridge, errors)
     return "\n".join([table, *(f"note: {note}" for note in accuracy), *wrote(plot)])
 
 
@@ -134,6 +137,7 @@ def _as_json(
     changes: dict[str, dict[str, float]],
     beyond_ridge: bool,
     accuracy: list[str],
+    errors: dict[str, float],
 ) -> str:
     fields, notes = without_infinities(numbers)
     notes += accuracy
@@ -141,6 +145,7 @@ def _as_json(
         notes.append("risk is at least that of predicting 0: value_vs_ridge stands at -n_task")
     extra: dict = {"encoding_penalty": study.encoding_penalty, "hours": study.hours}
     extra |= {"worse_than_predicting_zero": beyond_ridge, "notes": notes}
+    extra |= {"standard_errors": errors}
     if changes:
         extra["elasticities"] = {
             measure: {

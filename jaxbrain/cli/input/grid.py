@@ -13,12 +13,15 @@ from .toml import LARGEST
 GRID = ("n_brain", "n_task", "penalty")
 
 
-def grid_problems(problem: Any, options: dict[str, Any]) -> list[str]:
+def grid_problems(study: Study | None, options: dict[str, Any]) -> list[str]:
     """What is wrong with the grids; where the study could not be read, as far as that is known."""
     problems = []
+    problem: Any = None if study is None else study.problem
+    encoding = None if study is None else study.encoding_penalty
+    estimator = options["estimator"]
     for name, check in (
-        ("n_brain", lambda grid: brain_numbers(grid, problem)),
-        ("n_task", lambda grid: task_numbers(grid, problem)),
+        ("n_brain", lambda grid: brain_numbers(grid, problem, encoding)),
+        ("n_task", lambda grid: task_numbers(grid, problem, encoding, estimator)),
         ("penalty", penalty_numbers),
     ):
         grid = options[name]
@@ -47,7 +50,13 @@ def _plain(number: float) -> str:
 
 def default_trials(study: Study | None) -> int:
     """In seconds rather than minutes, whether an option or a file names the preset."""
-    return 2 if study is not None and study.preset == "fmri" else 100
+    few = {"fmri": 2, "images": 2}
+    return 100 if study is None else few.get(study.preset or "", 100)
+
+
+def default_estimator(study: Study | None) -> str:
+    """The paper's where inputs are white; otherwise the one whose value is that of information."""
+    return "befs" if study is None or study.is_white else "befs_two_penalties"
 
 
 def read_penalties(words: tuple[str, ...], problems: list[str]) -> list[float] | str:
@@ -62,3 +71,13 @@ def read_penalties(words: tuple[str, ...], problems: list[str]) -> list[float] |
             f"--penalty must be optimal, empirical, or numbers, but it is {given or 'empty'}"
         )
         return []
+
+
+def penalty_problems(penalty: list[float] | str, estimator: str) -> list[str]:
+    """What is wrong with numbers for an estimator that has two penalties."""
+    if isinstance(penalty, str) or estimator == "befs" or not penalty:
+        return []
+    return [
+        f"--penalty must be optimal or empirical, since {estimator} has two penalties: or give "
+        "--estimator befs"
+    ]

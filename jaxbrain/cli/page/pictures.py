@@ -27,15 +27,16 @@ def pictures(content: Content) -> list[str]:
 
     study, numbers = content.study, content.numbers
     recordings = samples(study, "brain samples ")
-    labels = f"{thousands(max(study.n_task, study.problem.latent_dim + 2))} labels"
+    fewest = study.problem.latent_dim + 2 if study.is_white else 1
+    labels = f"{thousands(max(study.n_task, fewest))} labels"
     # Beside fewer labels than the curve is drawn for the study is not on it.
-    at_study = study.n_task >= study.problem.latent_dim + 2
+    at_study = study.n_task >= fewest
     power = float(study.problem.total_power)
     information = numbers["information_value"]
     found = None if content.simulation is None else content.simulation.found
     along_labels = None if found is None else found.sel(n_brain=_nearest(found, study.n_brain))
     along_brain = None
-    if found is not None and content.simulation is not None and content.simulation.draws_labels:
+    if found is not None and content.simulation is not None and content.simulation.has_values:
         along_brain = found.sel(n_task=_middle(found, study.n_task))
     seen = ""
     if content.simulation is not None:
@@ -50,7 +51,7 @@ def pictures(content: Content) -> list[str]:
                 along_labels,
                 power,
                 recordings,
-                (study.n_task, numbers["risk"] / power),
+                (study.n_task, numbers[content.headline] / power),
             ),
             _alt_risk(content),
             f"Excess test error over the number of labels, beside {recordings}. Lines are closed "
@@ -160,18 +161,20 @@ def _middle(found: xarray.Dataset, n_task: float) -> int:
 
 def _alt_risk(content: Content) -> str:
     numbers, power = content.numbers, float(content.study.problem.total_power)
+    shown = {
+        "task_only_risk": "least squares",
+        "ridge_risk": "ridge",
+        "risk": "BEFS",
+        "two_penalty_risk": "BEFS with two penalties",
+        "banded_ridge_risk": "banded ridge",
+    }
     told = ", ".join(
-        f"{name} {digits4(numbers[key] / power)}"
-        for key, name in (
-            ("task_only_risk", "least squares"),
-            ("ridge_risk", "ridge"),
-            ("risk", "BEFS"),
-        )
+        f"{name} {digits4(numbers[key] / power)}" for key, name in shown.items() if key in numbers
     )
+    more = "" if content.study.is_white else ", and for banded ridge"
     return (
         "Line chart: risk, in units of that of predicting 0, falls with the number of labels for "
-        "least "
-        "squares, ridge, BEFS and BEFS with two penalties. "
+        f"least squares, ridge, BEFS and BEFS with two penalties{more}. "
         f"With the {thousands(content.study.n_task)} labels of this study: {told}."
     )
 

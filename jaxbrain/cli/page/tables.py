@@ -12,7 +12,7 @@ from ..input.study import Study
 from ..words.numbers import count, digits, digits4, interval, percent
 from ..words.plan import amount_of_money
 from ..words.text import thousands
-from ..words.worth import THINGS
+from ..words.worth import THINGS, encoding_penalty_of, range_of_variances
 
 Rows = list[tuple[str, ...]]
 
@@ -34,11 +34,19 @@ def inputs(study: Study) -> Rows:
     # Given as one number, encoding noise has no sources that are known apart.
     if p.recording_dim is None and float(p.recording_noise) == 0:
         sources = []
+    others = []
+    if not study.is_white:
+        others = [
+            ("encoding penalty (ridge of what learns from recordings)", encoding_penalty_of(study))
+        ]
+    if p.geometry is not None:
+        others.insert(0, ("variance of an input's principal component", range_of_variances(study)))
     return [
         ("brain samples", f"{thousands(study.n_brain)}"),
         *hours,
         ("labels (task samples)", thousands(study.n_task)),
         ("inputs (dimensions of what the machine sees)", thousands(p.input_dim)),
+        *others,
         ("latents (dimensions that the recordings show)", thousands(p.latent_dim)),
         ("recording channels", channels),
         (
@@ -74,7 +82,7 @@ def results(content: Content) -> Rows:
             "value of the information",
             "labels that ridge regression would need on top; both sides shrink as well as they can",
             f"{count(numbers['information_value'])} labels",
-            None,
+            "information_value",
         ),
         (
             "value against ridge",
@@ -108,7 +116,8 @@ def results(content: Content) -> Rows:
             digits4(numbers["risk"]),
             "risk",
         ),
-        ("best penalty", "for each sample", digits4(numbers["penalty"]), None),
+        *_other_risks(numbers),
+        ("best penalty", "for each sample (BEFS)", digits4(numbers["penalty"]), None),
         (
             "risk of ridge",
             "on the labels alone, at its best penalty",
@@ -131,15 +140,27 @@ def results(content: Content) -> Rows:
     return [(*row[:3], simulated(content, row[3])) for row in rows]
 
 
+def _other_risks(numbers: dict[str, float]) -> list[tuple[str, str, str, str]]:
+    """Rows of estimators that stand beside where inputs are not white."""
+    names = {
+        "two_penalty_risk": ("risk with two penalties", "the same, weights inside shrunk too"),
+        "banded_ridge_risk": (
+            "risk of banded ridge",
+            "predicted recordings as features with a penalty of their own",
+        ),
+    }
+    return [(*words, digits4(numbers[n]), n) for n, words in names.items() if n in numbers]
+
+
 def simulated(content: Content, name: str | None) -> str:
     """Mean and interval of a quantity at the study, or nothing."""
     cell = simulated_here(content)
     if cell is None or name is None or not math.isfinite(cell.get(name, math.nan)):
         return "–"
-    if name.startswith("value") and content.beyond_ridge and name == "value_ridge":
+    if content.beyond_ridge and name == "value_ridge":
         return "–"
     low, high = (cell[f"{name}{end}"] for end in ("_low", "_high"))
-    if not name.startswith("value"):
+    if name.endswith("risk"):
         return interval(cell[name], low, high)
     if not (math.isfinite(low) and math.isfinite(high)):
         return f"{count(cell[name])} (interval open)"
@@ -170,6 +191,8 @@ def break_even(content: Content) -> tuple[tuple[str, ...], Rows]:
         ("all of these, against least squares", price.against_ols),
         ("the best amount at a large budget, against least squares", price.large_budgets),
     ):
+        if math.isnan(number) and not content.study.is_white:
+            continue
         row = [name, digits(number)]
         if rate is not None:
             row.append(digits(number * rate))

@@ -45,12 +45,14 @@ def about_simulation(content: Content) -> str:
     )
     part += ". Intervals cover 95 %, by Student's t over replicates."
     cell = simulated_here(content)
-    if cell is None or not math.isfinite(cell["risk"]):
+    name = content.headline
+    if cell is None or not math.isfinite(cell[name]):
         return f"{part} The study itself has no finite error that could be simulated."
-    off = cell["risk"] / content.numbers["risk"] - 1
-    sigma = off * content.numbers["risk"] / cell["risk_error"]
+    off = cell[name] / content.numbers[name] - 1
+    sigma = off * content.numbers[name] / cell[f"{name}_error"]
+    whose = "" if content.study.is_white else " with two penalties"
     return (
-        f"{part} At the study itself the simulated risk is {abs(100 * off):.2g} % "
+        f"{part} At the study itself the simulated risk{whose} is {abs(100 * off):.2g} % "
         f"{'above' if off > 0 else 'below'} the closed form, {abs(sigma):.1f} standard errors."
     )
 
@@ -73,6 +75,8 @@ def about_break_even(content: Content) -> str:
             if math.isfinite(price.next_sample)
             else "."
         )
+    if not content.study.is_white:
+        return f"{first} Prices of one more sample, and at large budgets, are for white inputs."
     if math.isnan(price.large_budgets):
         return (
             f"{first} At large budgets the law for them names no price: more recordings do not "
@@ -117,8 +121,14 @@ def about_money(content: Content, found: Money) -> str:
     )
 
 
-ASSUMPTIONS = (
-    "Inputs are Gaussian and white; brain and task are linear in them; all noise is Gaussian.",
+def assumptions(content: Content) -> tuple[str, ...]:
+    """What all numbers rest on."""
+    white = content.study.problem.geometry is None
+    inputs = "Inputs are Gaussian and white" if white else "Inputs are Gaussian, of these variances"
+    return f"{inputs}; brain and task are linear in them; all noise is Gaussian.", *_ASSUMPTIONS
+
+
+_ASSUMPTIONS = (
     "Recordings and labels are independent samples, and tests look like training: there is no "
     "shift.",
     "The measurement noise of the channels is equal and independent (whiten them otherwise).",
@@ -133,7 +143,7 @@ def limits(content: Content) -> list[str]:
     """How far the numbers can be trusted."""
     study = content.study
     ratio = study.n_brain / study.problem.input_dim
-    usual = "1 %" if ratio >= 1.5 else "3 %"
+    usual = "2 %" if not study.is_white else "1 %" if ratio >= 1.5 else "3 %"
     found = [
         "Nothing here was measured on data. Whether recordings help with a task of your own is a "
         "question to "
@@ -206,29 +216,28 @@ def proposal(content: Content) -> str:
             "Without a penalty inside the learned subspace the prediction would be worse than none "
             "at all."
         )
-    cell = simulated_here(content)
-    if cell is not None and math.isfinite(cell["risk"]) and content.simulation is not None:
+    cell, name = simulated_here(content), content.headline
+    if cell is not None and math.isfinite(cell[name]) and content.simulation is not None:
         drawn = _drawn(content.simulation)
         parts.append(
             f"{drawn} of the same model put the excess test error of the two-stage estimator at "
-            f"{digits(cell['risk'])} ({_interval(cell)}), where the closed form says "
-            f"{digits(numbers['risk'])}."
+            f"{digits(cell[name])} ({_interval(cell, name)}), where the closed form says "
+            f"{digits(numbers[name])}."
         )
     if content.money is not None:
         parts += _money_sentences(content.money)
+    white = " white" if p.geometry is None else ""
     parts.append(
-        "The estimate assumes Gaussian white inputs, linear brain and task maps, Gaussian noise, "
-        "and "
-        "independent samples of both kinds; the numbers above are taken as known and were not "
-        "measured here. "
-        "It is a planning figure that a pilot should check before recordings are collected at "
-        "scale."
+        f"The estimate assumes Gaussian{white} inputs, linear brain and task maps, Gaussian noise, "
+        "and independent samples of both kinds; the numbers above are taken as known and were not "
+        "measured here. It is a planning figure that a pilot should check before recordings are "
+        "collected at scale."
     )
     return " ".join(parts)
 
 
-def _interval(cell: dict[str, float]) -> str:
-    low, high = digits(cell["risk_low"]), digits(cell["risk_high"])
+def _interval(cell: dict[str, float], name: str) -> str:
+    low, high = digits(cell[f"{name}_low"]), digits(cell[f"{name}_high"])
     return (
         "its 95 % interval is narrower than these digits"
         if low == high

@@ -6,10 +6,18 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..answers.sweep import cells_of
+from ..input.study import Study
 from .text import aligned, thousands
+from .worth import encoding_penalty_of
 
 if TYPE_CHECKING:
     import xarray
+
+LABELS = {
+    "befs": "BEFS",
+    "befs_two_penalties": "BEFS with two penalties",
+    "banded_ridge": "banded ridge on recordings",
+}
 
 
 def as_table(found: xarray.Dataset, rows: list[dict[str, Any]], notes: list[str]) -> str:
@@ -57,6 +65,15 @@ def as_table(found: xarray.Dataset, rows: list[dict[str, Any]], notes: list[str]
     if failed:
         note += f"; {failed} of {found.risk.size} replicates of cells failed"
     return "\n".join([*aligned(lines), "", f"{note}.", *(f"note: {said}" for said in notes)])
+
+
+def of_other_inputs(study: Study, estimator: str, baseline: str) -> list[str]:
+    """Lines on what is simulated where inputs are not white."""
+    against = "least squares" if baseline == "ols" else "ridge regression"
+    return [
+        f"estimator: {LABELS[estimator]}; values are against {against}",
+        f"encoding penalty: {encoding_penalty_of(study)}",
+    ]
 
 
 def _defined(number: float, form: str) -> str:

@@ -104,8 +104,15 @@ def _inputs(study: Study) -> str:
     p = study.problem
     if p.geometry is None:
         return f"{p.input_dim} inputs"
-    highest, lowest = (float(end(p.geometry.variances)) for end in (np.max, np.min))
-    return f"{p.input_dim} inputs of variance {highest:.3g} to {lowest:.3g}"
+    return f"{p.input_dim} inputs of variance {range_of_variances(study)}"
+
+
+def range_of_variances(study: Study) -> str:
+    """From the strongest principal component of the inputs to the weakest."""
+    geometry = study.problem.geometry
+    assert geometry is not None
+    highest, lowest = (float(end(geometry.variances)) for end in (np.max, np.min))
+    return f"{highest:.3g} to {lowest:.3g}"
 
 
 def described(study: Study) -> dict[str, str]:
@@ -152,31 +159,44 @@ def _rows(study: Study, numbers: dict[str, float], beyond_ridge: bool) -> list[t
     return rows
 
 
+def encoding_penalty_of(study: Study) -> str:
+    """The ridge of the stage that learns from recordings, in words."""
+    encoding = study.encoding_penalty
+    return "the best" if encoding == "optimal" else f"{encoding:.4g}"
+
+
 def _rows_of_any_covariance(
-    study: Study, numbers: dict[str, float], beyond_ridge: bool
+    study: Study, numbers: dict[str, float], beyond_ridge: bool, errors: dict[str, float]
 ) -> list[tuple[str, str]]:
     """What counts first: errors of all that could be fitted, then the value of the information."""
     problem = described(study)
-    encoding = study.encoding_penalty
+
+    def risk(name: str) -> str:
+        drawn = f" ± {errors[name]:.2g} (simulated)" if name in errors else ""
+        return f"{numbers[name]:.4g}{drawn}"
+
+    def labels(name: str) -> str:
+        drawn = f" ± {thousands(errors[name])}" if name in errors else ""
+        return f"{thousands(numbers[name])}{drawn} labels{' (simulated)' if drawn else ''}"
+
     rows = [
         *((name, problem[name]) for name in ("study", "task")),
         ("brain samples", samples(study)),
         ("labels", thousands(numbers["n_task"])),
-        ("encoding penalty", "the best" if encoding == "optimal" else f"{encoding:.4g}"),
-        ("risk, BEFS with two penalties", f"{numbers['two_penalty_risk']:.4g}"),
-        ("risk, banded ridge on recordings", f"{numbers['banded_ridge_risk']:.4g}"),
-        ("risk, BEFS", f"{numbers['risk']:.4g}"),
+        ("encoding penalty", encoding_penalty_of(study)),
+        ("risk, BEFS with two penalties", risk("two_penalty_risk")),
+        ("risk, banded ridge on recordings", risk("banded_ridge_risk")),
+        ("risk, BEFS", risk("risk")),
         ("risk, ridge on labels alone", f"{numbers['ridge_risk']:.4g}"),
         ("risk, least squares on labels alone", f"{numbers['task_only_risk']:.4g}"),
         ("risk of predicting 0", problem["risk of predicting 0"]),
-        ("value of the information", thousands(numbers["information_value"]) + " labels"),
+        ("value of the information", labels("information_value")),
     ]
     if math.isfinite(numbers["risk"]):
-        against_ridge = thousands(numbers["value_vs_ridge"]) + " labels"
         none = "none: worse than predicting 0"
         rows += [
-            ("value against ridge", none if beyond_ridge else against_ridge),
-            ("value against least squares", thousands(numbers["value"]) + " labels"),
+            ("value against ridge", none if beyond_ridge else labels("value_vs_ridge")),
+            ("value against least squares", labels("value")),
             (
                 "exchange rate against least squares",
                 f"{numbers['exchange_rate']:.3g} labels a brain sample",
@@ -191,9 +211,16 @@ def as_table(
     numbers: dict[str, float],
     changes: dict[str, dict[str, float]],
     beyond_ridge: bool,
+    errors: dict[str, float],
 ) -> str:
-    """The study, what its recordings are worth, what would change that, and the verdict."""
-    rows = (_rows if study.is_white else _rows_of_any_covariance)(study, numbers, beyond_ridge)
+    """The study, what its recordings are worth, what would change that, and the verdict.
+
+    - `errors`: standard errors of the numbers that are simulated.
+    """
+    if study.is_white:
+        rows = _rows(study, numbers, beyond_ridge)
+    else:
+        rows = _rows_of_any_covariance(study, numbers, beyond_ridge, errors)
     width = max(len(name) for name, _ in rows)
     table = "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
     ranking = f"{_what_if(changes)}\n\n" if changes else ""
