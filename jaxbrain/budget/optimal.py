@@ -19,7 +19,7 @@ from .._arguments import (
     check_recordings,
     is_white,
 )
-from .._checks import check_choice, check_number, is_concrete
+from .._checks import check_choice, check_number, check_shape, is_concrete
 from .._typing import Real
 from ..models import Problem
 from ..models.problem import TracedProblem
@@ -183,6 +183,7 @@ def fewest_recordings(problem: Problem, encoding_penalty: Real | str) -> tuple[i
     _, encoding = check_recordings(problem, fewest, encoding_penalty)
     if encoding is not None:
         check_number("encoding_penalty", encoding)
+        check_shape("encoding_penalty", encoding, (), "one number, or 'optimal'")
     held = encoding is None or (is_concrete(encoding) and float(encoding) > 0)
     return (problem.latent_dim + 1 if held else fewest), encoding
 

@@ -99,7 +99,11 @@ def warn_outside_validated_ridge(
     leaves = problem.latent_noise, problem.gain, problem.recording_noise, geometry.directions
     if not is_concrete(n_brain, geometry.variances, *leaves, *given):
         return
-    n = float(np.min(n_brain))
+    # A plan may have bought none.
+    some = np.asarray(n_brain)[np.asarray(n_brain) > 0]
+    if not some.size:
+        return
+    n = float(np.min(some))
     noise, gain = (np.asarray(x) for x in (problem.latent_noise, problem.gain))
     if not problem.is_matrix_form:
         noise, gain = np.diag(noise), np.diag(gain)

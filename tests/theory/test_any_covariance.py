@@ -260,7 +260,10 @@ def test_too_few_recordings_are_refused_by_name():
         (lambda: jb.risk(problem, 20, 30, encoding_penalty="best"), "encoding_penalty"),
         (lambda: jb.risk(problem, 20, np.inf, encoding_penalty=0.1), "n_task"),
         (lambda: jb.elasticities(problem, 20, 30), "encoding_penalty"),
-        (lambda: jb.elasticities(problem, 60, 30, encoding_penalty=[0.1]), "encoding_penalty"),
+        (
+            lambda: jb.elasticities(problem, 60, 30, encoding_penalty=np.array([0.1])),
+            "encoding_penalty",
+        ),
     ):
         with pytest.raises(ValueError, match=name):
             call()

@@ -50,7 +50,11 @@ def answer_of(purchase: Purchase, notes: list[str]) -> dict[str, Any]:
         doubts: list[str] = []
         with accuracy_noted(doubts):
             allocation = optimal_allocation(
-                modality.problem, *sums, estimator=purchase.estimator, baseline=purchase.baseline
+                modality.problem,
+                *sums,
+                estimator=purchase.estimator,
+                baseline=purchase.baseline,
+                encoding_penalty=modality.encoding_penalty,
             )
         notes += [f"{name}: {doubt}" if name else doubt for doubt in doubts]
         found = allocation._asdict()
@@ -76,6 +80,7 @@ def answer_of(purchase: Purchase, notes: list[str]) -> dict[str, Any]:
             "hours": None if rate is None else numbers["n_brain"] / rate,
             "money_saved": _money_saved(numbers),
             "least_budget": _least_budget(purchase, modality),
+            "encoding_penalty": modality.encoding_penalty,
             "frontier": {
                 field: np.asarray(values)[affordable].tolist()
                 for field, values in frontier._asdict().items()
@@ -106,7 +111,8 @@ def _obstacle(
 ) -> Obstacle:
     from ...theory import ridge_risk, risk, task_only_risk, two_penalty_risk
 
-    problem = purchase.modalities[name].problem
+    modality = purchase.modalities[name]
+    problem = modality.problem
     if not found["frontier"]["risk"]:
         return Obstacle("the least amount is above the budget", alone["risk"])
     if alone["n_task"] < 1:
@@ -115,7 +121,8 @@ def _obstacle(
     amounts = np.array([*found["frontier"]["n_brain"], np.inf])
     # Beside very many labels what anything is worth is lost in the digits of the risk.
     labels = min(alone["n_task"], 100.0 * problem.input_dim)
-    for_free = float(np.nanmin(law(problem, amounts, labels)))
+    options = {"encoding_penalty": modality.encoding_penalty}
+    for_free = float(np.nanmin(law(problem, amounts, labels, **options)))
     rival = ridge_risk if purchase.baseline == "ridge" else task_only_risk
     without = float(rival(problem, labels))
     if without < 1e-9 * float(problem.total_power):
@@ -143,11 +150,16 @@ def curves_of(purchase: Purchase, answer: dict[str, Any]) -> dict[str, xarray.Da
         for name, modality in purchase.modalities.items():
             found = answer["modalities"][name]
             paid = purchase.budget - purchase.fixed_cost_task - modality.fixed_cost_brain
-            amounts = _affordable_amounts(modality.problem.input_dim, paid / modality.cost_brain)
-            n_task = np.maximum(paid - modality.cost_brain * amounts, 0) / purchase.cost_task
-            risks = amounts
-            if amounts.size:
-                risks = np.asarray(law(modality.problem, amounts, n_task)) / power
+            if modality.is_white:
+                amounts = _affordable_amounts(modality.fewest, paid / modality.cost_brain)
+                n_task = np.maximum(paid - modality.cost_brain * amounts, 0) / purchase.cost_task
+                risks = amounts
+                if amounts.size:
+                    risks = np.asarray(law(modality.problem, amounts, n_task)) / power
+            else:
+                # Elsewhere every amount is dear, and the search has asked for some.
+                amounts = np.asarray(found["frontier"]["n_brain"])
+                risks = np.asarray(found["frontier"]["risk"]) / power
             spent = modality.fixed_cost_brain + modality.cost_brain * np.append(
                 amounts, found["n_brain"]
             )
@@ -168,9 +180,8 @@ def power_of(purchase: Purchase) -> float:
     return max(float(modality.problem.total_power) for modality in purchase.modalities.values())
 
 
-def _affordable_amounts(input_dim: int, most: float) -> np.ndarray:
+def _affordable_amounts(fewest: int, most: float) -> np.ndarray:
     """Numbers of samples up to `most` at which a curve is drawn, denser towards its steep ends."""
-    fewest = input_dim + 2
     if most < fewest:
         return np.zeros(0)
     steps = np.geomspace(1, most - fewest + 1, 100) - 1
@@ -198,6 +209,5 @@ def _money_saved(numbers: dict[str, float]) -> float:
 
 def _least_budget(purchase: Purchase, modality: Modality) -> float:
     """What the fewest recordings cost from which a subspace can be learned at all."""
-    fewest = modality.problem.input_dim + 2
     fixed = purchase.fixed_cost_task + modality.fixed_cost_brain
-    return fixed + modality.cost_brain * fewest
+    return fixed + modality.cost_brain * modality.fewest

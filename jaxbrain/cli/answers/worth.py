@@ -136,7 +136,13 @@ def changes_of(
     changes = {}
     for measure in ("value", "information_value"):
         with accuracy_noted(notes):
-            found = elasticities(study.problem, study.n_brain, study.n_task, measure=measure)
+            found = elasticities(
+                study.problem,
+                study.n_brain,
+                study.n_task,
+                measure=measure,
+                encoding_penalty=study.encoding_penalty,
+            )
         defined = math.isfinite(numbers[measure])
         changes[measure] = {
             name: float(change) if defined else math.nan for name, change in found._asdict().items()

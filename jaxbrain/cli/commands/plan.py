@@ -14,7 +14,7 @@ from ..answers.notes import without_infinities
 from ..answers.plan import answer_of, curves_of, power_of
 from ..errors import UserError, drawn, output_problems, write_outputs
 from ..input.purchase import read_purchase
-from ..input.study import WhitePreset
+from ..input.study import Preset
 from ..words.plan import as_text, told
 from ..words.text import wrote
 
@@ -22,7 +22,7 @@ from ..words.text import wrote
 def plan(
     config: Annotated[Path | None, tyro.conf.Positional] = None,
     *,
-    preset: WhitePreset | None = None,
+    preset: Preset | None = None,
     budget: float | None = None,
     cost_task: float | None = None,
     cost_hour: float | None = None,
@@ -48,12 +48,12 @@ def plan(
             Name it first. (--config FILE is the same.)
         preset: A ready-made modality, instead of a file. By default fmri.
         budget: Your money for recordings and labels together. By default 30000 (preset fmri), 500
-            (small), or what the file says.
-        cost_task: Price of one label. By default 0.5 (preset fmri), 1 (small), or what the file
-            says.
+            (small), 1000 (images), or what the file says.
+        cost_task: Price of one label. By default 0.5 (preset fmri), 1 (small, images), or what the
+            file says.
         cost_hour: Price of an hour of recording. By default 600 (preset fmri).
         cost_brain: Price of one recorded sample, instead of --cost-hour. By default 0.3 (preset
-            small).
+            small) or 0.5 (images).
         fixed_cost_brain: What you pay once if you record anything. By default 0.
         fixed_cost_task: What you pay once if you label anything. By default 0.
         task_snr: Variance of the predictable part of a label, divided by the variance of its noise.

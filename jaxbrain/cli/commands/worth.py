@@ -99,7 +99,6 @@ def worth(
                 "latent_alignment": latent_alignment,
                 "task_alignment": task_alignment,
             },
-            only_white="worth --what-if" if what_if else None,
             max_gigabytes=max_gigabytes if 0 < max_gigabytes < math.inf else 2.0,
         )
     except UserError as error:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..._arguments import BASELINES, ESTIMATORS, Baseline, Estimator
 from ...models import Problem, presets
 from ..errors import UserError, flag
+from .spectrum import modality_spectrum, read_encoding_penalty
 from .study import Study, preset_problem
 from .toml import (
     PROBLEM,
@@ -34,13 +35,14 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "samples_per_hour": presets.FMRI_SAMPLES_PER_HOUR,
     },
     "small": {"budget": 500, "cost_task": 1, "cost_brain": 0.3},
+    "images": {"budget": 1000, "cost_task": 1, "cost_brain": 0.5},
 }
 _CHOICES = {"estimator": ESTIMATORS, "baseline": BASELINES}
 _DEFAULT_CHOICES: dict[str, Any] = {"estimator": "befs_two_penalties", "baseline": "ridge"}
 _NUMBERS = ("budget", "cost_task", "fixed_cost_task", "task_snr")
 _PRICES = ("samples_per_hour", "cost_hour", "cost_brain", "fixed_cost_brain")
 _RECORDINGS = tuple(name for name in PROBLEM if name != "input_dim")
-_MODALITY = (*_PRICES, "misalignment", *_RECORDINGS)
+_MODALITY = (*_PRICES, "misalignment", *_RECORDINGS, *SPECTRUM, "encoding_penalty")
 _TOP_LEVEL = (*_NUMBERS, "currency", "input_dim", *_CHOICES, "modality")
 # The table [budget] of a study.
 _OF_STUDY = (
@@ -61,6 +63,19 @@ class Modality:
     cost_brain: float
     fixed_cost_brain: float
     samples_per_hour: float | None
+    encoding_penalty: float | Literal["optimal"] = 0.0
+
+    @property
+    def is_white(self) -> bool:
+        """Whether inputs are white and recordings are learned from without a penalty."""
+        return self.problem.geometry is None and self.encoding_penalty == 0
+
+    @property
+    def fewest(self) -> int:
+        """How many recordings there have to be for a subspace to be learned at all."""
+        if self.encoding_penalty == 0:
+            return self.problem.input_dim + 2
+        return self.problem.latent_dim + 1
 
 
 @dataclass(frozen=True)
@@ -116,8 +131,17 @@ def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
                 f"{shown(settings[name])}"
             )
     currency = _currency(settings, f"{config}: currency", problems)
-    prices, shares = {}, {}
+    prices, shares, penalties = {}, {}, {}
     for name, table in tables.items():
+        is_coloured = name == preset == "images" or "exponent" in table
+        penalties[name] = "optimal" if is_coloured else 0.0
+        if "encoding_penalty" in table:
+            penalties[name] = read_encoding_penalty(
+                f"{config}: [modality.{name}] encoding_penalty",
+                table["encoding_penalty"],
+                problems,
+                typed=False,
+            )
         said = {
             key: flag(key) if config is None else f"{config}: [modality.{name}] {key}"
             for key in (*_PRICES, "misalignment")
@@ -132,7 +156,8 @@ def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
     for name, table in tables.items():
         try:
             if preset is None:
-                recordings = {part: table[part] for part in _RECORDINGS if part in table}
+                described = (*_RECORDINGS, *SPECTRUM)
+                recordings = {part: table[part] for part in described if part in table}
                 recordings["input_dim"] = settings["input_dim"]
                 problem = described_problem(recordings, numbers["task_snr"], shares[name])
             else:
@@ -143,7 +168,7 @@ def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
             where = f"{config}: [modality.{name}] " if preset is None else ""
             problems.append(f"{where}{error}")
         else:
-            modalities[name] = Modality(problem, *prices[name])
+            modalities[name] = Modality(problem, *prices[name], penalties[name])
     if problems:
         raise UserError(problems)
     return Purchase(
@@ -218,14 +243,10 @@ def _of_file(
         if not isinstance(table, dict):
             problems.append(f"{config}: modality.{name} must be a table: [modality.{name}]")
             continue
-        problems += [
-            f"{where} {key}: a plan is for white inputs; `jaxbrain worth` takes it for a study"
-            for key in SPECTRUM
-            if key in table
-        ]
-        table = {key: part for key, part in table.items() if key not in SPECTRUM}
-        described[name] = only_known(table, _MODALITY, where, problems)
+        known = only_known(table, _MODALITY, where, problems)
+        described[name] = {key: part for key, part in known.items() if key not in SPECTRUM}
         check_problem_table(described[name], ("latent_dim",), where, problems, inputs)
+        described[name] |= modality_spectrum(known, where, problems)
         if "misalignment" not in table:
             problems.append(f"{where} misalignment is missing")
     return settings, described
@@ -318,7 +339,11 @@ def read_prices(config: Path | None, given: dict[str, Any], study: Study | None)
         cost_task=numbers["cost_task"],
         fixed_cost_task=numbers.get("fixed_cost_task", 0.0),
         currency=currency,
-        modalities={"": Modality(study.problem, price, fixed, study.samples_per_hour)},
+        modalities={
+            "": Modality(
+                study.problem, price, fixed, study.samples_per_hour, study.encoding_penalty
+            )
+        },
         budget_is_set="total" in numbers,
         **_DEFAULT_CHOICES,
     )

@@ -51,9 +51,7 @@ def problem_table(
     sizes = ("latent_dim",) if has_features else ("input_dim", "latent_dim")
     described = {name: part for name, part in table.items() if name not in SPECTRUM}
     check_problem_table(described, sizes, where, problems)
-    for name, limits in _RANGES.items():
-        if name in table:
-            described[name] = between(said[name], table[name], *limits, problems)
+    described |= _numbers_of(table, said, problems)
     if has_features:
         problems += [
             f"{said['features']} say what the inputs are: leave out {name}"
@@ -67,13 +65,43 @@ def problem_table(
             max_gigabytes,
             problems,
         )
-    elif "exponent" not in table:
+    else:
+        _check_exponent(table, said, "an exponent, or features", problems)
+    return described
+
+
+def modality_spectrum(table: dict[str, Any], where: str, problems: list[str]) -> dict[str, Any]:
+    """What a table [modality.NAME] says of the spectrum of its inputs, which it does by numbers."""
+    said = {name: f"{where} {name}" for name in SPECTRUM}
+    if "features" in table:
+        problems.append(
+            f"{said['features']}: a modality tells its inputs by an exponent; `jaxbrain report` "
+            "splits the budget of a study with features"
+        )
+    else:
+        _check_exponent(table, said, "an exponent", problems)
+    return _numbers_of(table, said, problems)
+
+
+def _numbers_of(
+    table: dict[str, Any], said: dict[str, str], problems: list[str]
+) -> dict[str, float]:
+    return {
+        name: between(said[name], table[name], *limits, problems)
+        for name, limits in _RANGES.items()
+        if name in table
+    }
+
+
+def _check_exponent(
+    table: dict[str, Any], said: dict[str, str], remedy: str, problems: list[str]
+) -> None:
+    if "exponent" not in table:
         problems += [
-            f"{said[name]} is about inputs that are not white: give an exponent, or features"
+            f"{said[name]} is about inputs that are not white: give {remedy}"
             for name in ("latent_alignment", "task_alignment")
             if name in table
         ]
-    return described
 
 
 def _rows_of(path: Any, said: str, folder: Path, max_gigabytes: float, problems: list[str]) -> Any:

@@ -28,7 +28,6 @@ from .toml import (
 )
 
 Preset = Literal["fmri", "small", "images"]
-WhitePreset = Literal["fmri", "small"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 _DEFAULT_SAMPLES = {
     "fmri": (18_000.0, 100_000.0),
@@ -75,13 +74,12 @@ def read_study(
     config: Path | None,
     given: dict[str, Any],
     *,
-    only_white: str | None = None,
     max_gigabytes: float = 2.0,
 ) -> Study:
     """The study of a TOML file, or of a preset, with what the command line gives taking precedence.
 
-    Features are read where they fit into `max_gigabytes`. `only_white` names a command that takes
-    white inputs alone. Raises `UserError` that lists every problem at once.
+    Features are read where they fit into `max_gigabytes`. Raises `UserError` that lists every
+    problem at once.
     """
     problems: list[str] = []
     content = {} if config is None else read_toml(config, problems)
@@ -144,15 +142,6 @@ def read_study(
             "its own"
             for name in spectrum
         ]
-    if only_white is not None:
-        not_white = [f"{said['preset']} {preset}"] if preset == "images" else []
-        not_white += [f"{config}: [problem] {name}" for name in SPECTRUM if name in table]
-        not_white += [said["encoding_penalty"]] if encoding not in (None, 0.0) else []
-        problems += [
-            f"{name} is not for `jaxbrain {only_white}`, which takes white inputs and learns from "
-            "recordings without a penalty: `jaxbrain worth` takes it"
-            for name in not_white
-        ]
     if described is not None:
         problems += [
             f"{config}: {name} is missing: a [problem] needs it"
@@ -192,7 +181,7 @@ def read_study(
 
     def too_few(input_dim: int | None, latent_dim: int | None) -> list[str]:
         least, name = input_dim and input_dim + 1, "input_dim + 1"
-        remedy = "" if only_white else ": record more, or give an encoding_penalty"
+        remedy = ": record more, or give an encoding_penalty"
         if encoding != 0:
             least, name, remedy = latent_dim, "latent_dim", ""
         if least is None or not n_brain <= least:
