@@ -153,7 +153,16 @@ def of_coloured_inputs(jb: Any) -> dict[str, Callable]:
                 *c, encoding_penalty=0.1
             ),
             f"{name}/optimal_encoding_penalty": lambda c=cells: jb.optimal_encoding_penalty(*c),
+            f"{name}/shift": lambda c=cells: jb.risk(
+                *c, 0.5, encoding_penalty=0.1, shift=jb.BlockShift(0.3, 2.0, 1.2)
+            ),
+            f"{name}/elasticities": lambda p=problem: jb.elasticities(
+                p, 60.0, 40.0, encoding_penalty=0.1
+            ),
         }
+    found["power_law/optimal_allocation"] = lambda: jb.optimal_allocation(
+        problems["power_law"], 500.0, 1.0, 2.0, estimator="befs", encoding_penalty=0.1
+    )
     return found
 
 
