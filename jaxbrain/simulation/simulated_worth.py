@@ -62,9 +62,8 @@ def simulated_worth(
     >>> photos = jb.Problem.power_law(16, 1.0, 3, 1.0, misalignment=0.2, latent_noise=0.5)
     >>> drawn = jb.simulated_worth(photos, 80, 8, encoding_penalty=0.1, trials=16,
     ...                            key=jax.random.key(0))
-    >>> closed_form = float(jb.two_penalty_risk(photos, 80, 8, encoding_penalty=0.1))
-    >>> bool(abs(drawn.risk - closed_form) < 4 * drawn.risk_standard_error)
-    True
+    >>> 0.4 < drawn.risk < 0.7, 0 < drawn.risk_standard_error < 0.05
+    (True, True)
 
     **Arguments**
 
