@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import NamedTuple
 
@@ -78,7 +79,7 @@ def simulated_worth(
 
     **Returns**
 
-    `SimulatedWorth`, numbers. They are NaN where the error has no mean: below latent_dim + 2 labels
+    `SimulatedWorth`, numbers. All are NaN where the error has no mean: below latent_dim + 2 labels
     of BEFS with one penalty. The best penalties are chosen by the mean of all draws. The draws are
     exact; the part of the labels is the finite-size series of `sweep`.
 
@@ -109,6 +110,8 @@ def simulated_worth(
             estimator=estimator,
         )
     risk, error = (float(found[name].item()) for name in ("risk", "risk_standard_error"))
+    if not math.isfinite(risk):
+        return SimulatedWorth(*[math.nan] * len(SimulatedWorth._fields))
     values = [_values(problem, risk, error, numbers[1], baseline) for baseline in ("ridge", "ols")]
     used = found.attrs["encoding_penalty"]
     return SimulatedWorth(

@@ -219,7 +219,8 @@ RECORDS = {
     "Design", "Dropped",
     "Elasticities", "EmpiricalAllocation", "Encoder", "Evaluation", "Frontier", "Logistic",
     "Penalties",
-    "PenaltyObjective", "PilotData", "PilotError", "SimulatedWorth", "SplitSizes", "Summary", "TunedAllocation",
+    "PenaltyObjective", "PilotData", "PilotError",
+    "SimulatedWorth", "SplitSizes", "Summary", "TunedAllocation",
     "TunedPenalty", "Variant", "Worth",
     "Cell", "Curves", "Labels", "Verdict",
 }  # fmt: skip

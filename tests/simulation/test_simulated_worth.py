@@ -1,5 +1,6 @@
 """What recordings are worth in one study, by draws: its numbers fit each other and a sweep."""
 
+import sys
 import warnings
 
 import jax
@@ -63,6 +64,7 @@ def test_it_does_not_warn_of_what_it_is_for(monkeypatch):
         warnings.warn("the closed form is off", jb.AccuracyWarning, stacklevel=1)
         raise ArithmeticError
 
-    monkeypatch.setattr("jaxbrain.simulation.simulated_worth.sweep", sweep)
+    # The package's function of that name hides the module.
+    monkeypatch.setattr(sys.modules["jaxbrain.simulation.simulated_worth"], "sweep", sweep)
     with pytest.raises(ArithmeticError):
         drawn()
