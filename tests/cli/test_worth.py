@@ -118,7 +118,7 @@ def test_what_cannot_change_is_ranked_last(problem):
     undefined = changes | {"information_value": dict.fromkeys(names, np.nan)}
     assert list(ranked(undefined)) == ["n_task", "n_brain", "misalignment"]
     numbers = dict.fromkeys(KEYS, 1.0)
-    table = as_table(Study(problem, 500, 100, None), numbers, changes, False).split("\n\n")[1]
+    table = as_table(Study(problem, 500, 100, None), numbers, changes, False, {}).split("\n\n")[1]
     assert re.fullmatch(r"misalignment +undefined +undefined", table.splitlines()[-1])
 
 

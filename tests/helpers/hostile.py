@@ -215,10 +215,12 @@ CALLS = {
 }  # fmt: skip
 # What the library makes, and hands over; bases of what is listed.
 RECORDS = {
-    "AccuracyWarning", "Allocation", "AsymptoticAllocation", "Collecting", "Design", "Dropped",
+    "AccuracyWarning", "Allocation", "AsymptoticAllocation", "BandedPenalties", "Collecting",
+    "Design", "Dropped",
     "Elasticities", "EmpiricalAllocation", "Encoder", "Evaluation", "Frontier", "Logistic",
     "Penalties",
-    "PenaltyObjective", "PilotData", "PilotError", "SplitSizes", "Summary", "TunedAllocation",
+    "PenaltyObjective", "PilotData", "PilotError",
+    "SimulatedWorth", "SplitSizes", "Summary", "TunedAllocation",
     "TunedPenalty", "Variant", "Worth",
     "Cell", "Curves", "Labels", "Verdict",
 }  # fmt: skip
