@@ -23,6 +23,7 @@ from .value import information_value_of
 
 Measure = Literal["value", "information_value"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
+_ESTIMATORS = {"value": "befs", "information_value": "befs_two_penalties"}
 
 
 class Elasticities(NamedTuple):
@@ -110,6 +111,10 @@ def elasticities(
     known = summary.recording_dim is not None
     if not is_white(summary, encoding):
         warn_outside_validated_ridge(summary, numbers[0], encoding, "befs", 3)
+        if encoding is None:
+            # Where it is best its own changes do not matter: it can as well be given.
+            cells = with_geometry(summary), *numbers, None, None, None
+            encoding = solve_cells(*cells, _ESTIMATORS[measure]).encoding_penalty
         return _elasticities(problem, *numbers, encoding, measure, known, white=False)
     warn_outside_validated(summary, numbers[0])
     traced = problem.with_traced_sizes() if isinstance(problem, Problem) else problem
@@ -156,7 +161,7 @@ def _amount_of_cells(
     more_channels: Array,
     measure: str,
 ) -> Array:
-    estimator = "befs" if measure == "value" else "befs_two_penalties"
+    estimator = _ESTIMATORS[measure]
     cells = n_brain, n_task, None, None, encoding_penalty
     found = solve_cells(with_geometry(problem), *cells, estimator, more_channels)
     if measure == "value":

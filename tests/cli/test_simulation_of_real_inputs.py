@@ -15,6 +15,7 @@ import pytest
 import xarray
 
 import jaxbrain as jb
+from jaxbrain.budget import Allocation, Frontier
 from jaxbrain.cli import main
 from jaxbrain.cli.answers.draws import draws_within
 from jaxbrain.cli.answers.report import content_of
@@ -186,6 +187,19 @@ def laws(monkeypatch):
     monkeypatch.setattr("jaxbrain.theory.worth", worth)
     monkeypatch.setattr("jaxbrain.theory.two_penalty_risk", falling(0.8))
     monkeypatch.setattr("jaxbrain.theory.banded_ridge_risk", falling(0.7))
+
+    def elasticities(problem, n_brain, n_task, *, measure, encoding_penalty):
+        assert encoding_penalty == 0.1
+        return jb.Elasticities(*(0.1 * np.arange(1, 8)))
+
+    def optimal_allocation(problem, *money, estimator, baseline, encoding_penalty):
+        assert (estimator, baseline, encoding_penalty) == ("befs_two_penalties", "ridge", 0.1)
+        amounts = np.array([4.0, 40.0, 70.0, np.nan])
+        frontier = Frontier(amounts, 100 - amounts, 0.5 + amounts / 1000)
+        return Allocation(40.0, 60.0, 0.54, 80.0, 60.0, 160.0, 0.6, 0.2, frontier)
+
+    monkeypatch.setattr("jaxbrain.theory.elasticities", elasticities)
+    monkeypatch.setattr("jaxbrain.budget.optimal_allocation", optimal_allocation)
     monkeypatch.setattr("jaxbrain.cli.page.pictures._image", lambda *_, **__: "data:,")
     return asked
 
@@ -196,15 +210,13 @@ def read(tmp_path, text=REAL):
     return read_study(config, {})
 
 
-def test_a_page_leaves_out_what_white_inputs_alone_have_and_says_so(tmp_path, laws):
+def test_a_page_tells_what_that_of_white_inputs_does(tmp_path, laws):
     study = read(tmp_path)
     prices = {"cost_brain": 2.0, "cost_task": 1.0}
     made = content_of("real", study, read_prices(None, prices, study), False, 0)
     page = Page(page_of(made))
     for said in (
-        "Sensitivities are known for white inputs alone",
-        "A budget is split for white inputs alone: this report leaves the prices out",
-        "Prices of one more sample, and at large budgets, are for white inputs.",
+        "The law of large budgets is for white inputs.",
         "Inputs are Gaussian, of these variances",
         "assumes Gaussian inputs, linear brain",
         "usually within 2 % of exact simulation",
@@ -227,8 +239,14 @@ def test_a_page_leaves_out_what_white_inputs_alone_have_and_says_so(tmp_path, la
         assert first_number(table[row]["closed form"]) == pytest.approx(height * scale, rel=1e-3)
     assert list(page.table("labels a sample")) == [
         "all of these, shrinkage apart",
+        "one more beside all of these, shrinkage apart",
         "all of these, against least squares",
     ]
+    assert made.money is not None
+    assert made.money.risk == pytest.approx(0.8 * scale)
+    assert made.money.plan["modalities"][""]["n_brain"] == 40
+    np.testing.assert_allclose(made.money.curve.share, 100 * np.array([8, 80, 140]) / 160)
+    assert "change for one percent more of each thing" in page.text
     # One grid of both numbers serves both curves; the study is on them.
     assert set(laws) == {((), (), 0.1), ((15, 1), (1, 23), 0.1)}
     labels, amounts = made.over_labels, made.over_recordings

@@ -18,7 +18,7 @@ from jaxbrain.cli.answers.worth import savings_of, simulated_of
 from jaxbrain.cli.input.study import Study, preset_problem, read_study
 from jaxbrain.cli.words.worth import long_wait, verdict
 from jaxbrain.simulation import SimulatedWorth
-from tests.helpers.cli import REAL, TWO_MODALITIES, refused, run, written
+from tests.helpers.cli import REAL, refused, run, written
 
 FEATURES = REAL.replace("input_dim = 40\nexponent = 1.0", 'features = "seen.npy"')
 BESIDE = ("two_penalty_risk", "banded_ridge_risk")
@@ -209,7 +209,6 @@ def test_every_fault_of_a_spectrum_is_told_at_once(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("text", "arguments", "said"),
     [
-        (REAL, ("--what-if",), "[problem] exponent is not for `jaxbrain worth --what-if`, which"),
         (REAL, ("--encoding-penalty", "some"), "--encoding-penalty must be a number or optimal"),
         (REAL, ("--encoding-penalty", "-1"), "--encoding-penalty must be at least 0, but it is -1"),
         (REAL, ("--encoding-penalty", "inf"), "--encoding-penalty must be at most 1e+15"),
@@ -279,14 +278,6 @@ def test_a_preset_has_inputs_of_its_own(capsys, tmp_path):
         assert f"{option} is about inputs that a file describes in [problem]" in said
     said = refused(capsys, "worth", "--preset", "images", "--n-brain", "20")
     assert "--n-brain must be greater than 20 (latent_dim), but it is 20" in said
-
-
-@pytest.mark.usefixtures("computed")
-def test_plans_for_white_inputs_refuse_others_by_name(capsys, tmp_path):
-    coloured = TWO_MODALITIES.replace("recording_dim = 150", "recording_dim = 150\nexponent = 1", 1)
-    said = refused(capsys, "plan", written(tmp_path, coloured, "purchase.toml"))
-    assert "[modality.cheap] exponent: a plan is for white inputs" in said
-    assert "images" in refused(capsys, "plan", "--preset", "images")
 
 
 DRAWN = {

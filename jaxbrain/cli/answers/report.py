@@ -30,7 +30,7 @@ class BreakEven:
     all_recordings: float
     """All of the study's, shrinkage apart: their information value, shared out among them."""
     next_sample: float
-    """One more beside all of them. NaN where it is not defined, or inputs are not white."""
+    """One more beside all of them. NaN where it is not defined."""
     against_ols: float
     """All of them, against least squares: the exchange rate."""
     large_budgets: float
@@ -64,11 +64,9 @@ class Content:
     numbers: dict[str, float]
     beyond_ridge: bool
     changes: dict[str, dict[str, float]]
-    """None where inputs are not white."""
     break_even: BreakEven
     money: Money | None
-    """None without prices, and where inputs are not white."""
-    prices_given: bool
+    """None without prices."""
     over_labels: xarray.Dataset
     over_recordings: xarray.Dataset
     simulation: Simulation | None
@@ -89,7 +87,7 @@ def content_of(
     notes: list[str] = []
     numbers, beyond_ridge = answer_of(study, notes)
     is_white = study.is_white
-    changes = changes_of(study, numbers, notes) if is_white else {}
+    changes = changes_of(study, numbers, notes)
     return Content(
         name=name,
         study=study,
@@ -97,8 +95,7 @@ def content_of(
         beyond_ridge=beyond_ridge,
         changes=changes,
         break_even=_break_even(study, numbers, changes),
-        money=_money(study, purchase, numbers, notes) if purchase and is_white else None,
-        prices_given=purchase is not None,
+        money=_money(study, purchase, numbers, notes) if purchase else None,
         **(_curves(study) if is_white else _curves_of_any_covariance(study)),
         simulation=simulate(study, seed) if simulation_wanted else None,
         simulation_wanted=simulation_wanted,
@@ -114,8 +111,10 @@ def _break_even(
     from ...theory import value
 
     rate = numbers["information_value"] / study.n_brain
+    # The elasticity is the value of the next sample over that of an average one.
+    next_sample = rate * changes["information_value"]["n_brain"]
     if not study.is_white:
-        return BreakEven(rate, math.nan, numbers["exchange_rate"], math.nan)
+        return BreakEven(rate, next_sample, numbers["exchange_rate"], math.nan)
     problem = study.problem
     teachable = bool(worth_collecting(problem, 1.0, 1.0).teachable)
     # The first-order law, favourability at equal prices, knows nothing of the input_dim samples
@@ -125,8 +124,7 @@ def _break_even(
         best = float(np.max(np.asarray(value(problem, amounts, np.inf, baseline="ols")) / amounts))
     return BreakEven(
         all_recordings=rate,
-        # The elasticity is the value of the next sample over that of an average one.
-        next_sample=rate * changes["information_value"]["n_brain"],
+        next_sample=next_sample,
         against_ols=numbers["exchange_rate"],
         large_budgets=best if teachable else math.nan,
     )
@@ -138,7 +136,8 @@ def _money(study: Study, purchase: Purchase, numbers: dict[str, float], notes: l
     plan = plan_of(purchase, notes)
     labels = study.n_task + numbers["information_value"]
     with accuracy_noted(notes):
-        risk = float(two_penalty_risk(study.problem, study.n_brain, study.n_task))
+        cells = study.problem, study.n_brain, study.n_task
+        risk = float(two_penalty_risk(*cells, encoding_penalty=study.encoding_penalty))
     return Money(
         purchase=purchase,
         bill=bill(purchase, study),

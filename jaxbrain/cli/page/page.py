@@ -65,9 +65,6 @@ def _figures(content: Content) -> list[str]:
 
 
 def _sensitivities(content: Content) -> list[str]:
-    if not content.study.is_white:
-        said = "Sensitivities are known for white inputs alone, and are left out here."
-        return ["<h2>Sensitivities</h2>", paragraph(said)]
     if not any(np.isfinite(list(row.values())).any() for row in content.changes.values()):
         said = "With these numbers no value is defined, and none can change by a percentage."
         return ["<h2>Sensitivities</h2>", paragraph(said)]
@@ -99,11 +96,7 @@ def _budget(content: Content) -> list[str]:
     found = content.money
     if found is None:
         said = (
-            "A budget is split for white inputs alone: this report leaves the prices out, and "
-            "states break-even prices in labels."
-            if content.prices_given
-            else "No prices are given. This report assumes none: it states break-even prices in "
-            "labels."
+            "No prices are given. This report assumes none: it states break-even prices in labels."
         )
         return ["<h2>Budget</h2>", paragraph(said), *prices]
     header, rows = tables.splits(content, found)

@@ -76,7 +76,7 @@ def about_break_even(content: Content) -> str:
             else "."
         )
     if not content.study.is_white:
-        return f"{first} Prices of one more sample, and at large budgets, are for white inputs."
+        return f"{first} The law of large budgets is for white inputs."
     if math.isnan(price.large_budgets):
         return (
             f"{first} At large budgets the law for them names no price: more recordings do not "
