@@ -11,7 +11,7 @@ from ._groups import numbered
 from .recordings import PilotData
 
 if TYPE_CHECKING:
-    from .comparison import Evaluation
+    from .evaluation import Evaluation
 
 
 class Part(NamedTuple):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .._checks import as_integer, check_kind
 from .._typing import Whole
+from ._catalogue import CONTROLS
+from .evaluation import Curves
 from .summary import Summary
-
-if TYPE_CHECKING:
-    from .comparison import Curves
 
 
 def over_rows(curves: Curves, first: Whole, second: Whole | None = None) -> Summary:
@@ -58,8 +56,6 @@ def over_rows(curves: Curves, first: Whole, second: Whole | None = None) -> Summ
     apart. Where all recordings are used in every split, half of them say what V is. The same idea
     with a single role: Nadeau and Bengio (2003). Degrees of freedom: Satterthwaite (1946).
     """
-    from .comparison import Curves
-
     check_kind("curves", curves, Curves, "pass those of what evaluate returns")
     first = as_integer("first", first, 0, len(curves.cells) - 1)
     if second is not None:
@@ -153,8 +149,6 @@ def _of_brain_rows(curves: Curves, first: int, second: int | None) -> float:
     What a control makes of the brain rows is chance, and its mean is what counts: ridge stands for
     it, which knows of the other rows what it knows.
     """
-    from .comparison import CONTROLS
-
     design, cells = curves.design, curves.cells
 
     def place_of(place: int) -> int:

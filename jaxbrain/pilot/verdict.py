@@ -8,7 +8,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from .._checks import check_kind
-from .comparison import CONTROLS, ESTIMATORS, Evaluation
+from ._catalogue import CONTROLS, ESTIMATORS
+from .evaluation import Evaluation
 from .intervals import over_rows
 from .labels import best_without, chosen_estimator
 from .summary import Summary
