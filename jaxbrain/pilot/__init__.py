@@ -2,7 +2,7 @@
 
 from ._catalogue import AS_GIVEN, CONTROLS, ESTIMATORS
 from .comparison import evaluate
-from .evaluation import Cell, Curves, Design, Evaluation
+from .evaluation import Cell, ClassScores, Curves, Design, Evaluation
 from .intervals import over_rows
 from .labels import (
     WITHOUT_RECORDINGS,
@@ -30,6 +30,7 @@ __all__ = [
     "ESTIMATORS",
     "WITHOUT_RECORDINGS",
     "Cell",
+    "ClassScores",
     "Curves",
     "Design",
     "Dropped",

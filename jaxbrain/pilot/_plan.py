@@ -13,7 +13,7 @@ from .evaluation import Cell
 from .recordings import PilotData, PilotError
 from .splits import SplitSizes, _slack
 
-_FOLDS = 5
+FOLDS = 5
 _LARGEST_SYSTEM = 1_500
 _SHARES_OF_BRAIN_ROWS = (0.25, 0.5)
 _SHARES_OF_TASK_ROWS = (0.5, 0.71)
@@ -31,10 +31,12 @@ class Plan(NamedTuple):
     long_sizes: tuple[int, ...]
     in_folds: bool
     standardise: tuple[str, ...]
+    classes: int
+    """How many; 0 where targets are numbers."""
 
     def folds(self, n: int) -> Folds | None:
         """Single rows are left out, or folds of neighbours."""
-        return folds_of(n, _FOLDS) if self.in_folds else None
+        return folds_of(n, FOLDS) if self.in_folds else None
 
 
 def check_sizes(
@@ -42,8 +44,6 @@ def check_sizes(
 ) -> None:
     """Raise unless repeats, rank and block fit the study."""
     problems = []
-    if data.classes is not None:
-        problems.append("targets are classes: turn them into numbers by class_indicators")
     if repeats < 2:
         problems.append(f"repeats = {repeats}: it takes at least 2 to say how sure the answer is")
     longest = len(data.task_inputs) // (3 if data.shared_rows else 2)
@@ -102,7 +102,8 @@ def plan_of(
     single = len(np.unique(units.task)) == len(units.task)
     single = single and len(np.unique(units.brain)) == len(units.brain)
     standardise = tuple(getattr(data, "standardise", ()))
-    plan = Plan(most, rank, brain, fewer, n, more, not single, standardise)
+    classes = 0 if data.classes is None else len(data.classes[0])
+    plan = Plan(most, rank, brain, fewer, n, more, not single, standardise, classes)
     return plan, max((n, *more))
 
 

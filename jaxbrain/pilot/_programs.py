@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ..estimators.registry import Variant
 from ._catalogue import COMPARED, SOURCES
-from ._plan import Plan
+from ._classes import classes_of, tell_apart
+from ._plan import FOLDS, Plan
 from ._stages import (
+    Learned,
     Task,
     Taught,
     by_encoder,
@@ -30,7 +34,9 @@ class Arrays(NamedTuple):
     recordings: Float[Array, "b p"]
     task_inputs: Float[Array, "n d"]
     targets: Float[Array, "n t"]
-    as_given: Float[Array, "n e"] | None
+    codes: Int[Array, " n"] | None = None
+    """Classes, for which targets stand."""
+    as_given: Float[Array, "n e"] | None = None
 
 
 @partial(jax.jit, static_argnames="plan")
@@ -59,6 +65,42 @@ class Compared(NamedTuple):
     scores: Float[Array, " e"]
     penalties: Float[Array, "2"]
     as_given: Float[Array, " t"] | None
+    log_p: Float[Array, "e m k"] | None
+    """Of all classes, where targets are such."""
+
+
+class _Point(NamedTuple):
+    """An estimator on rows of some number; residuals are in a unit of their own."""
+
+    unit: Float[Array, "1 t"]
+    found: Learned
+
+
+class _Judged(NamedTuple):
+    losses: Float[Array, "c m t"]
+    """Squared residuals, or nats."""
+    scores: Float[Array, " c"]
+    log_p: Float[Array, "c m k"] | None
+
+
+def _judged(points: Sequence[_Point], codes: Array | None, plan: Plan) -> _Judged:
+    """What estimators lose on each of the test rows, which are of these classes."""
+    missed = jnp.stack([point.found.missed * point.unit for point in points])
+    scores = jnp.stack([point.found.score for point in points])
+    priors = [point.found.prior for point in points if point.found.prior is not None]
+    if not priors:
+        return _Judged(missed**2, scores, None)
+    # Rows beyond those of the splits are a program of their own: others need not be as many.
+    is_long = np.array([len(prior.codes) > plan.n_task for prior in priors])
+    groups = [[priors[at] for at in np.flatnonzero(is_long == long)] for long in (False, True)]
+    told = [tell_apart(group, plan.classes, FOLDS) for group in groups if group]
+    back = np.argsort(np.argsort(is_long, kind="stable"))
+    log_p, scores = (jnp.concatenate(each)[back] for each in zip(*told, strict=True))
+    # What least squares cannot do for so few rows is nothing here either.
+    exists = jnp.all(jnp.isfinite(missed), axis=(1, 2))
+    log_p = jnp.where(exists[:, None, None], log_p, jnp.nan)
+    losses = -log_p[:, jnp.arange(log_p.shape[1]), codes]
+    return _Judged(losses[:, :, None], jnp.where(exists, scores, jnp.nan), log_p)
 
 
 @partial(jax.jit, static_argnames="plan")
@@ -76,6 +118,7 @@ def compare(
     if "inputs" in plan.standardise:
         unit = standardiser(arrays.brain_inputs[brain])[1]
     inputs, y_new = arrays.task_inputs / unit, arrays.targets[test]
+    codes = None if arrays.codes is None else arrays.codes[test]
     full, *fewer = taught
 
     def at(size: int, inputs: Array) -> tuple[Task, Array]:
@@ -83,60 +126,62 @@ def compare(
         y = arrays.targets[rows]
         # Errors are in the unit of all rows.
         scale = standardiser(y)[1] if "targets" in plan.standardise else jnp.ones_like(y[:1])
-        return task_of(inputs[rows], y / scale, inputs[test], y_new / scale), scale
+        classes = None
+        if arrays.codes is not None:
+            classes = classes_of(arrays.codes[rows], plan.classes, FOLDS, plan.in_folds)
+        return task_of(inputs[rows], y / scale, inputs[test], y_new / scale, classes), scale
 
     def learned(size: int, bases: Array, encoders: Array):
         (task, scale), folds = at(size, inputs), plan.folds(size)
         alone = ridge(task, folds)
         within = jax.lax.map(lambda basis: by_subspace(task, basis, alone, folds), bases)
         banded = jax.lax.map(lambda encoder: by_encoder(task, encoder, alone, folds), encoders)
-        return task, scale, alone, within, banded
+        return scale, alone, within, banded
+
+    def of_place(found: Learned, place: int) -> Learned:
+        return jax.tree.map(lambda array: array[place], found)
 
     width = full.encoder.shape[2]
     narrow = [jnp.pad(t.encoder, ((0, 0), (0, 0), (0, width - t.encoder.shape[2]))) for t in fewer]
     bases = jnp.concatenate([full.basis, *(each.basis for each in fewer)])
     encoders = jnp.concatenate([full.encoder, *narrow])
-    task, scale, alone, within, banded = learned(n, bases, encoders)
+    scale, alone, within, banded = learned(n, bases, encoders)
 
-    def of(variant: Variant) -> tuple[Array, Array]:
-        if variant.source is None and variant.n_penalties == 0:
-            missed = least_squares(task)
-            return missed, jnp.full((), jnp.nan, missed.dtype)
+    def of(variant: Variant) -> Learned:
         if variant.source is None:
-            return alone.missed, alone.score
+            return alone if variant.n_penalties else least_squares(at(n, inputs)[0])
         found = banded if variant.learns == "encoder" else within.one
         if found is within.one and variant.n_penalties == 2:
             found = within.two
-        place = SOURCES.index(variant.source)
-        return found.missed[place], found.score[place]
+        return of_place(found, SOURCES.index(variant.source))
 
-    missed, scores = zip(*(of(variant) for variant in COMPARED), strict=True)
-    missed = [each * scale for each in missed]
-    points = list(missed)
+    points = [_Point(scale, of(variant)) for variant in COMPARED]
     for place in range(len(SOURCES), len(SOURCES) + len(fewer)):
-        points += [each.missed[place] * scale for each in (within.one, within.two, banded)]
+        with_brain = [of_place(each, place) for each in (within.one, within.two, banded)]
+        points += [_Point(scale, each) for each in with_brain]
     for size in plan.task_sizes:
         # A rank that task rows cannot tell the worth of is none.
         few = (jnp.arange(plan.most) < max(size // 2, 1)).astype(scale.dtype)
-        _, scale_there, alone_there, one, band = learned(
+        scale_there, alone_there, both, band = learned(
             size, full.basis[:1] * few[None, None, :], full.encoder[:1]
         )
-        points += [alone_there.missed * scale_there]
-        points += [each.missed[0] * scale_there for each in (one.one, one.two, band)]
+        with_brain = [of_place(each, 0) for each in (both.one, both.two, band)]
+        points += [_Point(scale_there, each) for each in (alone_there, *with_brain)]
     for size in plan.long_sizes:
-        task_there, scale_there = at(size, inputs)
-        points += [ridge(task_there, plan.folds(size)).missed * scale_there]
-    as_given = None
+        there, scale_there = at(size, inputs)
+        points.append(_Point(scale_there, ridge(there, plan.folds(size))))
     if arrays.as_given is not None:
         raw, _ = at(n, arrays.as_given)
-        points.append(ridge(raw, plan.folds(n)).missed * scale)
-        as_given = jnp.mean(points[-1] ** 2, axis=0)
-    losses = jnp.stack([jnp.mean(each**2, axis=1) for each in points])
+        points.append(_Point(scale, ridge(raw, plan.folds(n))))
+    judged = _judged(points, codes, plan)
+    losses = jnp.mean(judged.losses, axis=2)
+    these = slice(len(COMPARED))
     return Compared(
-        jnp.stack([jnp.mean(each**2, axis=0) for each in missed]),
+        jnp.mean(judged.losses[these], axis=1),
         jnp.mean(losses, axis=1),
         losses,
-        jnp.stack(scores),
+        judged.scores[these],
         within.penalties[0],
-        as_given,
+        None if arrays.as_given is None else jnp.mean(judged.losses[-1], axis=0),
+        None if judged.log_p is None else judged.log_p[these],
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import PRNGKeyArray
@@ -12,14 +13,16 @@ from jaxtyping import PRNGKeyArray
 from .._checks import as_floats, as_integer, check_key, check_kind, kind_of
 from .._threads import with_one_blas_thread
 from .._typing import Whole
+from ._classes import of_split, over_splits
 from ._draws import Draw, draw_rows, longest_of, units_of
-from ._missing import parts_of, together
+from ._parts import parts_of, together
 from ._plan import cells_of, check_sizes, plan_of
 from ._programs import Arrays, Compared, compare, teach_all
 from ._units import rescaled, rotated
 from .evaluation import Curves, Design, Evaluation
 from .recordings import PilotData, check_data
 from .splits import SplitSizes, split_sizes
+from .transformations import class_indicators
 
 
 @with_one_blas_thread
@@ -43,6 +46,10 @@ def evaluate(
     targets; where neighbours or groups stay together, those that predict left-out fifths of the
     task rows best. Targets that are missing in some rows are compared on the others, with those
     that are known in the same rows. The key of each repeat depends on its number only.
+
+    Classes are told apart by logistic regression, and errors are in nats. Its penalties are those
+    of least squares on columns of 0 and 1, brought into its unit, times a number that left-out
+    fifths of the task rows choose. `class_indicators` leaves it at least squares.
 
     >>> import jax, numpy as np
     >>> from jaxbrain.pilot import ESTIMATORS, evaluate, pilot_data, split_sizes
@@ -96,7 +103,7 @@ def evaluate(
         raise ValueError(f"progress must be a function, but it is {kind_of(progress)}")
     sizes = split_sizes(data, *sizes)
     check_sizes(data, sizes, repeats, rank, block)
-    if data.known_targets is not None:
+    if len(parts_of(data)) > 1 or data.known_targets is not None:
         parts, found = parts_of(data), []
         for place, part in enumerate(parts):
             given = None if as_given is None else part.of_rows(as_given)
@@ -107,10 +114,12 @@ def evaluate(
     longest = longest_of(data, sizes, units)
     plan, n_longest = plan_of(data, sizes, rank, units, longest)
     raw = None if as_given is None else rotated(as_given.task_inputs)
-    data = rescaled(data)
+    codes = None if data.classes is None else data.targets[:, 0].astype(np.int32)
+    data = rescaled(class_indicators(data))
     given = {name: getattr(data, name) for name in data._fields[:4]}
     given |= {} if raw is None else {"as_given": raw}
-    arrays = Arrays(*as_floats(**given), *([None] if raw is None else []))
+    floats = dict(zip(given, as_floats(**given), strict=True))
+    arrays = Arrays(**floats, codes=None if codes is None else jnp.asarray(codes))
 
     n_draws = -(-repeats // 2)
 
@@ -128,7 +137,7 @@ def evaluate(
 
     cells = cells_of(plan, sizes, raw is not None)
     sums, counts = np.zeros((len(cells), len(units.task))), np.zeros(len(units.task))
-    compared, ranks, places = [], [], []
+    compared, ranks, places, told = [], [], [], []
     # One after the other: programs that run beside each other can block each other for good on a
     # CPU with few cores.
     for number in range(n_draws):
@@ -138,7 +147,9 @@ def evaluate(
         for task, test, each in zip(draw.task, draw.test, found, strict=True):
             if len(compared) < repeats:
                 places.append((_places(task, len(units.task)), of_brain))
-                compared.append(each._replace(losses=None))
+                compared.append(each._replace(losses=None, log_p=None))
+                if codes is not None:
+                    told.append(of_split(each.log_p, codes[task[: sizes.n_task]], codes[test]))
                 sums[:, test] += np.asarray(each.losses)
                 counts[test] += 1
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -163,6 +174,7 @@ def evaluate(
         np.mean([each.scores for each in compared], axis=0),
         curves,
         None if raw is None else np.stack([each.as_given for each in compared]),
+        None if codes is None else over_splits(told),
     )
 
 

@@ -71,6 +71,28 @@ class Curves(NamedTuple):
         return self.cells.index(Cell(estimator, n_brain, n_task))
 
 
+class ClassScores(NamedTuple):
+    """How well classes are told apart, beside what that costs in nats.
+
+    **Fields**
+
+    - `accuracy`, shape (estimators, repeats, targets): share of the test rows whose most probable
+      class is right.
+    - `balanced_accuracy`, the same shape: its mean over the classes that test rows are of.
+    - `auc`, the same shape: how often a row of a class has a higher probability of it than a row of
+      another class; of three classes and more the mean over classes.
+    - `by_frequency`, shape (repeats, targets): error in nats of telling each test row how often
+      each class comes among the task rows, which takes no inputs.
+    - `lacking`, shape (targets,): number of repeats whose task rows lack a class.
+    """
+
+    accuracy: Float[np.ndarray, "e r t"]
+    balanced_accuracy: Float[np.ndarray, "e r t"]
+    auc: Float[np.ndarray, "e r t"]
+    by_frequency: Float[np.ndarray, "r t"]
+    lacking: np.ndarray
+
+
 class Evaluation(NamedTuple):
     """Held-out errors of all estimators, as `evaluate` finds them.
 
@@ -78,7 +100,8 @@ class Evaluation(NamedTuple):
 
     - `errors`, shape (estimators, repeats, targets): mean squared error on the test rows as a share
       of the target's variance, in the order of `ESTIMATORS`. 1 is what predicting the mean
-      achieves. NaN where an estimator does not exist: ordinary least squares with too few rows.
+      achieves. Of classes, −log of the probability of the right one, in nats. NaN where an
+      estimator does not exist: ordinary least squares with too few rows.
     - `penalties`, shape (repeats, 2): those that BEFS with two penalties chose outside and inside
       the learned subspace, in units of the inputs' mean variance. The inside is held back more
       where the task depends on it less.
@@ -89,6 +112,7 @@ class Evaluation(NamedTuple):
     - `curves`: errors at other numbers of rows.
     - `errors_as_given`, shape (repeats, targets): those of ridge on the inputs as they came; None
       where the inputs are as they came.
+    - `classes`: how well classes are told apart; None where targets are numbers.
     """
 
     errors: Float[np.ndarray, "e r t"]
@@ -98,6 +122,7 @@ class Evaluation(NamedTuple):
     scores: Float[np.ndarray, " e"]
     curves: Curves
     errors_as_given: Float[np.ndarray, "r t"] | None = None
+    classes: ClassScores | None = None
 
     def place(self, estimator: str) -> int:
         """Of an estimator at the sizes of the splits, among the cells of the curves."""
