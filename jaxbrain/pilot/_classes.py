@@ -19,8 +19,8 @@ from jaxtyping import Array, Float, Int
 from ._penalties import Rows, spectrum_of
 from .evaluation import ClassScores
 
-_MULTIPLES = (1 / 16, 1 / 4, 1.0, 4.0)
-_STEPS, _SMALL = 500, 1e-6
+_MULTIPLES = (0.1, 0.5, 2.5)
+_STEPS, _SMALL = 300, 1e-5
 # As a logit: no probability, in any precision.
 _NEVER = -1e4
 
@@ -95,36 +95,63 @@ class Told(NamedTuple):
     """Of the test rows."""
     score: Float[Array, ""]
     """Mean loss of left-out task rows, in nats."""
+    multiple: Float[Array, ""]
+    """Of the penalty that least squares chose."""
 
 
 def tell_apart(priors: Sequence[Prior], count: int, folds: int) -> Told:
-    """Logistic regression under each prior, stacked: one program for rows of all numbers."""
+    """Logistic regression under each prior, stacked; left-out folds choose the multiple."""
+    return jax.lax.map(lambda prior: _with_folds(prior, count, folds), _stacked(priors))
+
+
+def tell_apart_with(
+    priors: Sequence[Prior], multiples: Float[Array, " p"], count: int
+) -> Float[Array, "p m c"]:
+    """Log probabilities of the test rows, with a multiple for each prior."""
+
+    def one(given: tuple[Prior, Array]) -> Array:
+        prior, multiple = given
+        hot, kept, penalty = _problem(prior, count)
+        found = _minima(
+            prior.features, prior.strengths, hot, kept[None], (multiple * penalty)[None]
+        )
+        return found.log_p(prior.new)[:, 0]
+
+    return jax.lax.map(one, (_stacked(priors), multiples))
+
+
+def _stacked(priors: Sequence[Prior]) -> Prior:
+    """Rows of all numbers, so that one program serves them."""
     sizes = np.max([prior.features.shape for prior in priors], axis=0)
     alike = [prior.padded(*sizes.tolist()) for prior in priors]
-    stacked = jax.tree.map(lambda *arrays: jnp.stack(arrays), *alike)
-    return jax.lax.map(lambda prior: _tell_apart(prior, count, folds), stacked)
+    return jax.tree.map(lambda *arrays: jnp.stack(arrays), *alike)
 
 
-def _tell_apart(prior: Prior, count: int, folds: int) -> Told:
-    features, new, strengths, codes, fold = prior
-    dtype = features.dtype
-    is_row = (fold >= 0).astype(dtype)
-    n, hot = jnp.sum(is_row), jax.nn.one_hot(codes, count, dtype=dtype)
-    share = is_row @ hot / n
+def _problem(prior: Prior, count: int) -> tuple[Array, Array, Array]:
+    """Classes in columns of 0 and 1, what each row counts, and the penalty of least squares."""
+    dtype = prior.features.dtype
+    is_row = (prior.fold >= 0).astype(dtype)
+    kept, hot = is_row / jnp.sum(is_row), jax.nn.one_hot(prior.codes, count, dtype=dtype)
+    share = kept @ hot
     curvature = jnp.sum(share * (1 - share)) / (count - 1)
     # One class alone is told by its intercept.
-    unit = jnp.where(curvature > 0, curvature, 1.0) / n
+    return hot, kept, jnp.where(curvature > 0, curvature, 1.0) / jnp.sum(is_row)
+
+
+def _with_folds(prior: Prior, count: int, folds: int) -> Told:
+    hot, kept, penalty = _problem(prior, count)
     # The last learns from all rows. Problems are all penalties with all that is left out.
-    out = jnp.arange(folds + 1)[:, None] == fold[None]
-    kept = jnp.where(out, 0.0, is_row[None] / n)
-    shares, tries = jnp.tile(kept, (len(_MULTIPLES), 1)), np.repeat(_MULTIPLES, len(kept))
-    found = _minima(features, strengths, hot, shares, unit * jnp.asarray(tries, dtype))
-    log_p = found.log_p(jnp.concatenate([features, new]))
-    log_p = log_p.reshape(len(log_p), len(_MULTIPLES), len(kept), count)
-    mine = jnp.sum(log_p[: len(codes)] * hot[:, None, None], axis=3)
-    scores = -jnp.sum(jnp.where(out.T[:, None], mine, 0.0), axis=(0, 2)) / n
+    out = jnp.arange(folds + 1)[:, None] == prior.fold[None]
+    shares = jnp.tile(jnp.where(out, 0.0, kept[None]), (len(_MULTIPLES), 1))
+    multiples = jnp.asarray(_MULTIPLES, hot.dtype)
+    penalties = penalty * jnp.repeat(multiples, folds + 1)
+    found = _minima(prior.features, prior.strengths, hot, shares, penalties)
+    log_p = found.log_p(jnp.concatenate([prior.features, prior.new]))
+    log_p = log_p.reshape(len(log_p), len(_MULTIPLES), folds + 1, count)
+    mine = jnp.sum(log_p[: len(hot)] * hot[:, None, None], axis=3)
+    scores = -jnp.sum(jnp.where(out.T[:, None], mine, 0.0) * kept[:, None, None], axis=(0, 2))
     best = jnp.argmin(jnp.where(jnp.isfinite(scores), scores, jnp.inf))
-    return Told(log_p[len(codes) :, best, -1], scores[best])
+    return Told(log_p[len(hot) :, best, -1], scores[best], multiples[best])
 
 
 class _Minima(NamedTuple):

@@ -31,6 +31,9 @@ from ._penalties import (
 # No inputs are an end. Ridge is the other end, or lies between.
 _INSIDE = (0.1, 0.3, 3.0, 10.0, 30.0, 100.0, 1000.0)
 _BAND = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+# Where squared errors need no penalty, the logistic loss needs one: classes that can be told apart
+# have no largest likelihood. This one lets a unit of a direction change a logit by two or so.
+_LITTLE = 1.0
 
 
 class Taught(NamedTuple):
@@ -198,10 +201,11 @@ def least_squares(task: Task) -> Learned:
     """Without any penalty; NaN where rows are too few."""
     n, d = task.rows.n, task.rows.inner.shape[1]
     none = jnp.full((), jnp.nan, task.targets.dtype)
-    tau = jnp.trace(task.kernel) / min(n, d) / n
-    prior = task.prior(task.kernel, task.cross, tau)
+    whole = jnp.trace(task.kernel)
     if n <= d + 1:
+        prior = task.prior(task.kernel, task.cross, whole)
         return Learned(jnp.full_like(task.test_targets, jnp.nan), none, none, prior)
+    prior = task.prior(task.kernel, task.cross, _LITTLE * whole / d / n)
     values, vectors = spectrum_of(task.kernel)
     seen = values > values[-1] * d * jnp.finfo(values.dtype).eps
     inverse = jnp.where(seen, 1 / jnp.where(seen, values, 1.0), 0.0)
@@ -253,9 +257,7 @@ def by_subspace(task: Task, basis: Float[Array, "d k"], alone: Learned, folds) -
     unfitted = rows.lowered(task.targets) - outside @ found.amplitudes
     weights = to_free @ (free.T @ unfitted)
     missed = task.test_targets - outside_cross @ found.amplitudes - z_new @ weights
-    # Classes that can be told apart have no largest likelihood: weights need some penalty, which
-    # holds a logit to the size of a few for inputs of variance 1.
-    mean = jnp.sum(values) / jnp.maximum(jnp.sum(seen), 1) / rows.n
+    mean = _LITTLE * jnp.sum(values) / jnp.maximum(jnp.sum(seen), 1) / rows.n
     tau = jnp.where(mean > 0, mean, 1.0)
     prior = task.prior(
         outside / found.threshold + inside / tau,
