@@ -2,8 +2,8 @@
 
 Shares and thresholds of kernels are those that least squares chooses on columns of 0 and 1. Near
 the mean probabilities the logistic loss is w/2 times the squared error (docs/theory.md, "Classes"),
-so that w times its penalty does the same. A multiple of it is chosen by left-out fifths of the
-task rows.
+so that w times its penalty does the same. The multiple of it that serves where they are not near is
+chosen by left-out fifths of the task rows, by ridge for all estimators.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int
 from ._penalties import Rows, spectrum_of
 from .evaluation import ClassScores
 
-_MULTIPLES = (0.1, 0.5, 2.5)
+_MULTIPLES = (1 / 16, 1 / 4, 1.0)
 _STEPS, _SMALL = 300, 1e-5
 # As a logit: no probability, in any precision.
 _NEVER = -1e4
@@ -99,55 +99,38 @@ class Told(NamedTuple):
     """Of the penalty that least squares chose."""
 
 
-def tell_apart(priors: Sequence[Prior], count: int, folds: int) -> Told:
-    """Logistic regression under each prior, stacked; left-out folds choose the multiple."""
-    return jax.lax.map(lambda prior: _with_folds(prior, count, folds), _stacked(priors))
+def best_multiple(prior: Prior, count: int, folds: int) -> Float[Array, ""]:
+    """The multiple of the penalty of least squares that left-out folds choose.
+
+    Where classes can be told apart for sure, p(1 - p) is less than at the mean probabilities.
+    """
+    return _tell_apart(prior, jnp.asarray(_MULTIPLES, prior.features.dtype), count, folds).multiple
 
 
-def tell_apart_with(
-    priors: Sequence[Prior], multiples: Float[Array, " p"], count: int
-) -> Float[Array, "p m c"]:
-    """Log probabilities of the test rows, with a multiple for each prior."""
-
-    def one(given: tuple[Prior, Array]) -> Array:
-        prior, multiple = given
-        hot, kept, penalty = _problem(prior, count)
-        found = _minima(
-            prior.features, prior.strengths, hot, kept[None], (multiple * penalty)[None]
-        )
-        return found.log_p(prior.new)[:, 0]
-
-    return jax.lax.map(one, (_stacked(priors), multiples))
-
-
-def _stacked(priors: Sequence[Prior]) -> Prior:
-    """Rows of all numbers, so that one program serves them."""
+def tell_apart(priors: Sequence[Prior], multiple: Float[Array, ""], count: int, folds: int) -> Told:
+    """Logistic regression under each prior, stacked: one program for rows of all numbers."""
     sizes = np.max([prior.features.shape for prior in priors], axis=0)
     alike = [prior.padded(*sizes.tolist()) for prior in priors]
-    return jax.tree.map(lambda *arrays: jnp.stack(arrays), *alike)
+    stacked = jax.tree.map(lambda *arrays: jnp.stack(arrays), *alike)
+    return jax.lax.map(lambda prior: _tell_apart(prior, multiple[None], count, folds), stacked)
 
 
-def _problem(prior: Prior, count: int) -> tuple[Array, Array, Array]:
-    """Classes in columns of 0 and 1, what each row counts, and the penalty of least squares."""
+def _tell_apart(prior: Prior, multiples: Float[Array, " g"], count: int, folds: int) -> Told:
     dtype = prior.features.dtype
-    is_row = (prior.fold >= 0).astype(dtype)
-    kept, hot = is_row / jnp.sum(is_row), jax.nn.one_hot(prior.codes, count, dtype=dtype)
+    hot, is_row = jax.nn.one_hot(prior.codes, count, dtype=dtype), (prior.fold >= 0).astype(dtype)
+    kept = is_row / jnp.sum(is_row)
     share = kept @ hot
     curvature = jnp.sum(share * (1 - share)) / (count - 1)
     # One class alone is told by its intercept.
-    return hot, kept, jnp.where(curvature > 0, curvature, 1.0) / jnp.sum(is_row)
-
-
-def _with_folds(prior: Prior, count: int, folds: int) -> Told:
-    hot, kept, penalty = _problem(prior, count)
+    penalties = multiples * jnp.where(curvature > 0, curvature, 1.0) / jnp.sum(is_row)
     # The last learns from all rows. Problems are all penalties with all that is left out.
-    out = jnp.arange(folds + 1)[:, None] == prior.fold[None]
-    shares = jnp.tile(jnp.where(out, 0.0, kept[None]), (len(_MULTIPLES), 1))
-    multiples = jnp.asarray(_MULTIPLES, hot.dtype)
-    penalties = penalty * jnp.repeat(multiples, folds + 1)
-    found = _minima(prior.features, prior.strengths, hot, shares, penalties)
+    out = jnp.concatenate(
+        [jnp.arange(folds)[:, None] == prior.fold[None], jnp.zeros((1, len(hot)), bool)]
+    )
+    shares = jnp.tile(jnp.where(out, 0.0, kept[None]), (len(multiples), 1))
+    found = _minima(prior.features, prior.strengths, hot, shares, jnp.repeat(penalties, folds + 1))
     log_p = found.log_p(jnp.concatenate([prior.features, prior.new]))
-    log_p = log_p.reshape(len(log_p), len(_MULTIPLES), folds + 1, count)
+    log_p = log_p.reshape(len(log_p), len(multiples), folds + 1, count)
     mine = jnp.sum(log_p[: len(hot)] * hot[:, None, None], axis=3)
     scores = -jnp.sum(jnp.where(out.T[:, None], mine, 0.0) * kept[:, None, None], axis=(0, 2))
     best = jnp.argmin(jnp.where(jnp.isfinite(scores), scores, jnp.inf))

@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ..estimators.registry import Variant
-from ._catalogue import COMPARED, ESTIMATORS, SOURCES, WITH_RECORDINGS
-from ._classes import classes_of, tell_apart, tell_apart_with
+from ._catalogue import COMPARED, ESTIMATORS, SOURCES
+from ._classes import best_multiple, classes_of, tell_apart
 from ._plan import FOLDS, Plan
 from ._stages import (
     Learned,
@@ -74,8 +73,6 @@ class _Point(NamedTuple):
 
     unit: Float[Array, "1 t"]
     found: Learned
-    like: int | None = None
-    """The place of a point that chose what left-out rows choose for classes; None: it chooses."""
 
 
 class _Judged(NamedTuple):
@@ -92,17 +89,14 @@ def _judged(points: Sequence[_Point], codes: Array | None, plan: Plan) -> _Judge
     priors = [point.found.prior for point in points if point.found.prior is not None]
     if not priors:
         return _Judged(missed**2, scores, None)
-    choosing = [place for place, point in enumerate(points) if point.like is None]
-    told = tell_apart([priors[place] for place in choosing], plan.classes, FOLDS)
-    log_p, scores, order = told.log_p, told.score, list(choosing)
-    taking = [(place, point.like) for place, point in enumerate(points) if point.like is not None]
-    if taking:
-        multiples = told.multiple[np.array([choosing.index(like) for _, like in taking])]
-        others = tell_apart_with([priors[place] for place, _ in taking], multiples, plan.classes)
-        log_p = jnp.concatenate([log_p, others])
-        scores = jnp.concatenate([scores, jnp.full_like(multiples, jnp.nan)])
-        order += [place for place, _ in taking]
-    log_p, scores = log_p[np.argsort(order)], scores[np.argsort(order)]
+    multiple = best_multiple(priors[ESTIMATORS.index("ridge")], plan.classes, FOLDS)
+    # Scores are those of the splits' own numbers of rows.
+    first = tell_apart(priors[: len(COMPARED)], multiple, plan.classes, FOLDS)
+    log_p, scores = first.log_p, first.score
+    if len(priors) > len(COMPARED):
+        others = tell_apart(priors[len(COMPARED) :], multiple, plan.classes, 0)
+        log_p = jnp.concatenate([log_p, others.log_p])
+        scores = jnp.concatenate([scores, jnp.full_like(others.score, jnp.nan)])
     # What least squares cannot do for so few rows is nothing here either.
     exists = jnp.all(jnp.isfinite(missed), axis=(1, 2))
     log_p = jnp.where(exists[:, None, None], log_p, jnp.nan)
@@ -165,8 +159,7 @@ def compare(
     points = [_Point(scale, of(variant)) for variant in COMPARED]
     for place in range(len(SOURCES), len(SOURCES) + len(fewer)):
         with_brain = [of_place(each, place) for each in (within.one, within.two, banded)]
-        likes = [ESTIMATORS.index(name) for name in WITH_RECORDINGS]
-        points += map(partial(_Point, scale), with_brain, likes)
+        points += [_Point(scale, each) for each in with_brain]
     for size in plan.task_sizes:
         # A rank that task rows cannot tell the worth of is none.
         few = (jnp.arange(plan.most) < max(size // 2, 1)).astype(scale.dtype)
@@ -177,8 +170,7 @@ def compare(
         points += [_Point(scale_there, each) for each in (alone_there, *with_brain)]
     for size in plan.long_sizes:
         there, scale_there = at(size, inputs)
-        alone_there = ridge(there, plan.folds(size))
-        points.append(_Point(scale_there, alone_there, ESTIMATORS.index("ridge")))
+        points.append(_Point(scale_there, ridge(there, plan.folds(size))))
     if arrays.as_given is not None:
         raw, _ = at(n, arrays.as_given)
         points.append(_Point(scale, ridge(raw, plan.folds(n))))

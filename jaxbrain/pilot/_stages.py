@@ -32,8 +32,9 @@ from ._penalties import (
 _INSIDE = (0.1, 0.3, 3.0, 10.0, 30.0, 100.0, 1000.0)
 _BAND = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 # Where squared errors need no penalty, the logistic loss needs one: classes that can be told apart
-# have no largest likelihood. This one lets a unit of a direction change a logit by two or so.
-_LITTLE = 1.0
+# have no largest likelihood. This one lets a standard deviation of a
+# direction change a logit by one or two.
+_LITTLE = 4.0
 
 
 class Taught(NamedTuple):
