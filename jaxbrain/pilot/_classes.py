@@ -37,13 +37,15 @@ class Classes(NamedTuple):
 
 def classes_of(codes: Int[Array, " n"], count: int, folds: int, in_order: bool) -> Classes:
     """Folds of neighbours, or such that hold as much of every class as can be."""
-    n = len(codes)
+    n, codes = len(codes), codes.astype(int)
     if in_order:
-        return Classes(codes, jnp.arange(n) // -(-n // folds), count, folds)
+        return Classes(codes, jnp.arange(n, dtype=codes.dtype) // -(-n // folds), count, folds)
     # Rows in the order of their classes are dealt out.
-    hot = codes[:, None] == jnp.arange(count)[None]
-    before = jnp.cumsum(hot, axis=0) - 1 + jnp.sum(codes[:, None] < jnp.arange(count)[None], axis=0)
-    return Classes(codes, jnp.sum(hot * before, axis=1) % folds, count, folds)
+    each = jnp.arange(count, dtype=codes.dtype)[None]
+    hot = (codes[:, None] == each).astype(codes.dtype)
+    lower = jnp.sum((codes[:, None] < each).astype(codes.dtype), axis=0, keepdims=True)
+    place = jnp.sum(hot * (jnp.cumsum(hot, axis=0) + lower - 1), axis=1)
+    return Classes(codes, place % folds, count, folds)
 
 
 class Prior(NamedTuple):
@@ -125,7 +127,10 @@ def _tell_apart(prior: Prior, multiples: Float[Array, " g"], count: int, folds: 
     penalties = multiples * jnp.where(curvature > 0, curvature, 1.0) / jnp.sum(is_row)
     # The last learns from all rows. Problems are all penalties with all that is left out.
     out = jnp.concatenate(
-        [jnp.arange(folds)[:, None] == prior.fold[None], jnp.zeros((1, len(hot)), bool)]
+        [
+            jnp.arange(folds, dtype=prior.fold.dtype)[:, None] == prior.fold[None],
+            jnp.zeros((1, len(hot)), bool),
+        ]
     )
     shares = jnp.tile(jnp.where(out, 0.0, kept[None]), (len(multiples), 1))
     found = _minima(prior.features, prior.strengths, hot, shares, jnp.repeat(penalties, folds + 1))
@@ -151,7 +156,7 @@ class _Minima(NamedTuple):
         """A class that n rows do not show has half the probability of one row in n + 1."""
         log_p = _log_p(_logits(rows, self.weights, self.intercepts), self.seen)
         little = 0.5 / (self.n + 1)
-        left = jnp.log1p(-little * jnp.sum(~self.seen, axis=1))
+        left = jnp.log1p(-little * jnp.sum((~self.seen).astype(little.dtype), axis=1))
         return jnp.where(
             self.seen[None], log_p + left[None, :, None], jnp.log(little)[None, :, None]
         )

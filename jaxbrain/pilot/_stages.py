@@ -258,7 +258,8 @@ def by_subspace(task: Task, basis: Float[Array, "d k"], alone: Learned, folds) -
     unfitted = rows.lowered(task.targets) - outside @ found.amplitudes
     weights = to_free @ (free.T @ unfitted)
     missed = task.test_targets - outside_cross @ found.amplitudes - z_new @ weights
-    mean = _LITTLE * jnp.sum(values) / jnp.maximum(jnp.sum(seen), 1) / rows.n
+    seen_values = jnp.maximum(jnp.sum(seen.astype(z.dtype)), 1)
+    mean = _LITTLE * jnp.sum(values) / seen_values / rows.n
     tau = jnp.where(mean > 0, mean, 1.0)
     prior = task.prior(
         outside / found.threshold + inside / tau,

@@ -1,4 +1,4 @@
-"""Targets that are classes: logistic regression on every split, and how well it tells them apart."""
+"""Targets that are classes: logistic regression on every split, and how well it tells."""
 
 import jax
 import jax.numpy as jnp
