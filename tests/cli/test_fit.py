@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from jaxbrain.cli.input.arrays import Arrays
+from jaxbrain.cli.progress import Progress
 from jaxbrain.cli.words.arrays import about_arrays
 from jaxbrain.pilot import PilotError
 from tests.helpers.cli import refused, run, small_file
 from tests.helpers.files import mat
+from tests.helpers.studies import study_of_classes
 
 
 def test_fit_prints_errors_differences_and_a_verdict(capsys, tmp_path):
@@ -128,7 +130,8 @@ def test_arrays_come_from_files_of_several_kinds(capsys, tmp_path, handed_over):
     options += ["--n-brain", "24", "--n-task", "12", "--rank", "2"]
     data = handed_over(*options, "--average-repeats", "inputs")
     np.testing.assert_array_equal(data.task_inputs, np.delete(inputs[::2], 3, axis=1))
-    np.testing.assert_array_equal(data.targets[:, 0], [1.0, -1.0] * 30)
+    np.testing.assert_array_equal(data.targets[:, 0], [1.0, 0.0] * 30)
+    assert data.classes == (("no", "yes"),)
     np.testing.assert_array_equal(data.task_groups, np.arange(60) // 6)
     assert about_arrays(Arrays(**files, average_repeats="inputs").read(), "inputs") == [
         "left out: inputs is constant in 1 column (3)",
@@ -150,14 +153,81 @@ def test_what_is_standardised_is_asked_for(tmp_path, handed_over):
 
 
 def test_classes_are_asked_for_or_found(tmp_path, handed_over):
-    for targets, option, values in (
-        (np.arange(120) % 2 + 0.0, (), [0, 1]),
-        (np.arange(120) % 2 + 0.0, ("--classes",), [-1, 1]),
-        (np.arange(120) % 2, (), [-1, 1]),
-        (np.arange(120) % 2, ("--no-classes",), [0, 1]),
+    for targets, option, classes in (
+        (np.arange(120) % 2 + 0.0, (), None),
+        (np.arange(120) % 2 + 0.0, ("--classes",), ((0.0, 1.0),)),
+        (np.arange(120) % 2, (), ((0, 1),)),
+        (np.arange(120) % 2, ("--no-classes",), None),
     ):
         data = handed_over(small_file(tmp_path, targets=targets), *option)
-        assert np.unique(data.targets).tolist() == values
+        assert np.unique(data.targets).tolist() == [0, 1]
+        assert data.classes == classes
+
+
+def test_classes_are_told_apart_in_nats(capsys, tmp_path):
+    inputs, recordings, targets = study_of_classes()
+    path = small_file(tmp_path, inputs=inputs, recordings=recordings, targets=targets)
+    # As in tests/pilot/test_classes.py: one program.
+    options = ("--n-brain", "200", "--n-task", "40", "--n-test", "100", "--rank", "2")
+    options += ("--raw-channels", "--repeats", "4")
+    text = run(capsys, "fit", path, *options)
+    assert "target 0: 3 classes, animal (" in text
+    assert re.search(r"held-out error .* accuracy +balanced +AUC\n", text)
+    answer = json.loads(run(capsys, "fit", path, *options, "--json"))
+    assert answer["loss"] == "nats"
+    assert answer["arrays"]["classes"] == [["animal", "plant", "tool"]]
+    # Without inputs nobody is much better than the entropy of three even classes.
+    assert answer["by_frequency"] == pytest.approx(np.log(3), abs=0.05)
+    assert f"{answer['by_frequency']:.4f}" in text
+    ours, ridge = (answer["class_scores"][answer[name]] for name in ("estimator", "rival"))
+    assert ours["accuracy"] > ridge["accuracy"] > 0.4
+    for kind in ("accuracy", "balanced_accuracy", "auc"):
+        assert f"{ridge[kind]:.3f}" in text
+    assert answer["class_scores"]["task_only"]["auc"] > 0.5
+    assert answer["lacking"] == [0]
+    assert answer["verdict"].startswith("The recordings help")
+    right = f"{100 * ours['accuracy']:.1f} % against {100 * ridge['accuracy']:.1f} % of the rows"
+    assert right in answer["verdict"]
+
+
+def test_dry_run_tells_what_would_be_done_and_does_no_more(capsys, tmp_path, monkeypatch):
+    """Two splits are timed twice, compiled and then for good; nothing else is evaluated."""
+
+    def evaluate(data, sizes, repeats, *others, **options):
+        splits.append(repeats)
+        clock.append(clock[-1] + 3.0 * repeats)
+
+    splits, clock = [], [0.0]
+    monkeypatch.setattr("jaxbrain.pilot.evaluate", evaluate)
+    monkeypatch.setattr("jaxbrain.cli.commands.fit.time.perf_counter", lambda: clock[-1])
+    out = run(capsys, "fit", small_file(tmp_path), "--repeats", "200", "--dry-run")
+    assert splits == [2, 2]
+    assert re.search(r"splits +200 into 60 brain, 30 task and 30 test rows\n", out)
+    assert re.search(r"largest system of equations +8 x 8\n", out)
+    # 3 seconds a split.
+    assert re.search(r"time +about 10 min, compilation apart", out)
+    assert re.search(r"memory +some [0-9.e-]+ GB", out)
+
+
+@pytest.mark.parametrize("on_a_terminal", [True, False])
+def test_progress_tells_how_long_it_still_takes(capsys, monkeypatch, on_a_terminal):
+    """From the second report on: the first holds the time of compiling."""
+    clock = iter([100.0, 104.0, 108.0])
+    monkeypatch.setattr("jaxbrain.cli.progress.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: on_a_terminal, raising=False)
+    progress = Progress("splits")
+    for done in (2, 4, 6):
+        progress(done, 6)
+    said = capsys.readouterr().err
+    if not on_a_terminal:
+        assert said == ""
+        return
+    first, second, third = said.split("\r")[1:]
+    assert "splits 2/6" in first
+    assert "left" not in first
+    assert re.search(r"splits 4/6, 4 s left", second)
+    assert third.startswith("splits 6/6")
+    assert third.endswith("\n")
 
 
 def test_fit_refuses_arrays_that_it_cannot_use(capsys, tmp_path):

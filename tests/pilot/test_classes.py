@@ -20,12 +20,13 @@ from jaxbrain.pilot import (
 from jaxbrain.pilot import _classes as classes
 from jaxbrain.pilot._draws import draw_rows, longest_of, units_of
 from jaxbrain.pilot._parts import parts_of
-from jaxbrain.pilot._penalties import fitted, rows_of
+from jaxbrain.pilot._penalties import rows_of
+from tests.helpers.kernels import learn
 from tests.helpers.studies import means, of_classes, study_of_classes
 
 KEY = jax.random.key(0)
 SIZES = SplitSizes(200, 40, 100)
-REPEATS = 16
+REPEATS = 10
 
 
 @pytest.fixture(scope="module")
@@ -106,13 +107,13 @@ def test_ridge_on_a_split_is_logistic_regression_of_scikit_learn(found):
     shift = data.task_inputs[task].mean(axis=0)
     inputs, new = data.task_inputs[task] - shift, data.task_inputs[test] - shift
     columns = np.eye(3)[codes[task]]
-    rows = rows_of(jnp.asarray(inputs))
-    tau = fitted(rows, rows.inner @ rows.inner.T, columns - columns.mean(axis=0)).threshold
-    unit = float(tau) * curvature(codes[task], 3)
+    columns = columns - columns.mean(axis=0)
+    _, _, tau = learn(inputs @ inputs.T, new @ inputs.T, columns, None)
+    unit = tau * curvature(codes[task], 3)
     _, _, log_p = by_folds(inputs, codes[task], new, unit, (1 / 16, 1 / 4, 1.0), 3)
     told = found.errors[ESTIMATORS.index("ridge"), repeat, 0]
     assert told == pytest.approx(nats(log_p, codes[test]), abs=3e-4)
-    for wrong in (4 * unit, unit / curvature(codes[task], 3)):
+    for wrong in (2 * unit, unit / curvature(codes[task], 3)):
         other = by_folds(inputs, codes[task], new, wrong, (1 / 16, 1 / 4, 1.0), 3)[2]
         assert abs(told - nats(other, codes[test])) > 3e-3
     rates = classes.rates_of(log_p, codes[test])
