@@ -9,8 +9,9 @@ import pytest
 from jaxbrain.cli.input.arrays import Arrays
 from jaxbrain.cli.progress import Progress
 from jaxbrain.cli.words.arrays import about_arrays
-from jaxbrain.pilot import PilotError
+from jaxbrain.pilot import ESTIMATORS, ClassScores, PilotError
 from tests.helpers.cli import refused, run, small_file
+from tests.helpers.evaluations import evaluation
 from tests.helpers.files import mat
 from tests.helpers.studies import study_of_classes
 
@@ -164,30 +165,57 @@ def test_classes_are_asked_for_or_found(tmp_path, handed_over):
         assert data.classes == classes
 
 
-def test_classes_are_told_apart_in_nats(capsys, tmp_path):
+def test_classes_are_told_apart_in_nats(capsys, tmp_path, monkeypatch):
+    """What `evaluate` finds of classes, made up here, in words, as JSON and in a figure."""
+    rates = np.tile(np.linspace(0.4, 0.9, len(ESTIMATORS))[:, None, None], (3, 1, 4, 1))
+    rates *= np.array([1.0, 0.9, 1.1])[:, None, None, None]
+    lacking = np.array([3])
+    scores = ClassScores(*rates, np.full((4, 1), 1.05), lacking)
+    studies = []
+
+    def evaluate(data, *others, **options):
+        studies.append(data)
+        return evaluation(0.02, classes=scores, scores=np.arange(len(ESTIMATORS), dtype=float))
+
+    monkeypatch.setattr("jaxbrain.pilot.evaluate", evaluate)
     inputs, recordings, targets = study_of_classes()
     path = small_file(tmp_path, inputs=inputs, recordings=recordings, targets=targets)
-    # As in tests/pilot/test_classes.py: one program.
-    options = ("--n-brain", "200", "--n-task", "40", "--n-test", "100", "--rank", "2")
-    options += ("--raw-channels", "--repeats", "4")
-    text = run(capsys, "fit", path, *options)
+    picture = tmp_path / "errors.svg"
+    text = run(capsys, "fit", path, "--repeats", "4", "--plot", str(picture))
+    assert studies[0].classes == (("animal", "plant", "tool"),)
     assert "target 0: 3 classes, animal (" in text
+    assert "classes: logistic regression" in text
+    assert "in 3 of 4 splits the task rows lack a class" in text
+    assert "probability 1/102" in text
+    assert "how often classes come among the task rows has 1.0500" in text
     assert re.search(r"held-out error .* accuracy +balanced +AUC\n", text)
-    answer = json.loads(run(capsys, "fit", path, *options, "--json"))
+    answer = json.loads(run(capsys, "fit", path, "--repeats", "4", "--json"))
     assert answer["loss"] == "nats"
+    assert answer["by_frequency"] == pytest.approx(1.05)
+    assert answer["lacking"] == [3]
     assert answer["arrays"]["classes"] == [["animal", "plant", "tool"]]
-    # Without inputs nobody is much better than the entropy of three even classes.
-    assert answer["by_frequency"] == pytest.approx(np.log(3), abs=0.05)
-    assert f"{answer['by_frequency']:.4f}" in text
-    ours, ridge = (answer["class_scores"][answer[name]] for name in ("estimator", "rival"))
-    assert ours["accuracy"] > ridge["accuracy"] > 0.4
-    for kind in ("accuracy", "balanced_accuracy", "auc"):
-        assert f"{ridge[kind]:.3f}" in text
-    assert answer["class_scores"]["task_only"]["auc"] > 0.5
-    assert answer["lacking"] == [0]
-    assert answer["verdict"].startswith("The recordings help")
-    right = f"{100 * ours['accuracy']:.1f} % against {100 * ridge['accuracy']:.1f} % of the rows"
-    assert right in answer["verdict"]
+    assert (answer["estimator"], answer["rival"]) == ("befs", "ridge")
+    for place, name in ((1, "ridge"), (2, "befs")):
+        told = answer["class_scores"][name]
+        by_kind = dict(
+            zip(("accuracy", "balanced_accuracy", "auc"), rates[:, place, 0, 0], strict=True)
+        )
+        assert told == pytest.approx(by_kind)
+        label = {"ridge": "ridge", "befs": "BEFS"}[name]
+        row = next(line for line in text.splitlines() if line.startswith(f"{label} "))
+        assert [float(word) for word in row.split()[-3:]] == pytest.approx(
+            [*by_kind.values()], abs=6e-4
+        )
+    right = [100 * rates[0, place, 0, 0] for place in (2, 1)]
+    said = f"nats, {right[0]:.1f} % against {right[1]:.1f} % of the rows right)"
+    assert said in answer["verdict"]
+    assert "held-out error (nats)" in " ".join(re.findall("<!-- (.*?) -->", picture.read_text()))
+    # Numbers have none of all this.
+    monkeypatch.setattr("jaxbrain.pilot.evaluate", lambda *each, **options: evaluation(0.02))
+    plain = json.loads(run(capsys, "fit", path, "--repeats", "4", "--json"))
+    assert plain["loss"] == "squared error"
+    assert not {"by_frequency", "class_scores", "lacking"} & {*plain}
+    assert "nats" not in plain["verdict"]
 
 
 def test_dry_run_tells_what_would_be_done_and_does_no_more(capsys, tmp_path, monkeypatch):
