@@ -11,7 +11,7 @@ from ._draws import Units
 from ._penalties import Folds, folds_of
 from .evaluation import Cell
 from .recordings import PilotData, PilotError
-from .splits import SplitSizes, _slack
+from .splits import SplitSizes, _slack, test_problems, units_in_common
 
 FOLDS = 5
 _LARGEST_SYSTEM = 1_500
@@ -66,6 +66,9 @@ def check_sizes(
             f"n_task + n_test = {sizes.n_task + sizes.n_test}, but blocks and rows with the same "
             f"inputs must stay together, which leaves {max(left - slack, 0)} rows for them"
         )
+    units = None if data.shared_rows else units_in_common(data, max(block, 1))
+    if units is not None:
+        problems += test_problems(units, sizes.n_brain, sizes.n_test)
     if problems:
         raise PilotError(problems)
 
