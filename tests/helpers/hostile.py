@@ -212,7 +212,7 @@ RECORDS = {
     "Penalties",
     "PenaltyObjective", "PilotData", "PilotError", "SplitSizes", "Summary", "TunedAllocation",
     "TunedPenalty", "Variant", "Worth",
-    "Cell", "Curves", "Labels", "Verdict",
+    "Cell", "ClassScores", "Curves", "Labels", "Verdict",
 }  # fmt: skip
 VALUES = {
     "None": None,
