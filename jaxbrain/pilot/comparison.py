@@ -149,7 +149,9 @@ def evaluate(
                 places.append((_places(task, len(units.task)), of_brain))
                 compared.append(each._replace(losses=None, log_p=None))
                 if codes is not None:
-                    told.append(of_split(each.log_p, codes[task[: sizes.n_task]], codes[test]))
+                    told.append(
+                        of_split(np.asarray(each.log_p), codes[task[: sizes.n_task]], codes[test])
+                    )
                 sums[:, test] += np.asarray(each.losses)
                 counts[test] += 1
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -15,7 +15,7 @@ from jaxbrain.pilot import (
     whiten,
 )
 from jaxbrain.pilot._draws import draw_rows, units_of
-from tests.helpers.kernels import learn
+from tests.helpers.kernels import learn, parabola
 from tests.helpers.studies import (
     INPUTS,
     RECORDINGS,
