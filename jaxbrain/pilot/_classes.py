@@ -210,8 +210,8 @@ def _minima(
 
     def go(state: _State) -> _State:
         down = slope(state.ahead)
-        at = tuple(x - size * g for x, size, g in zip(state.ahead, step, down, strict=True))
-        by = tuple(new - old for new, old in zip(at, state.at, strict=True))
+        at = state.ahead[0] - step[0] * down[0], state.ahead[1] - step[1] * down[1]
+        by = at[0] - state.at[0], at[1] - state.at[1]
         rise = jnp.sum(down[0] * by[0], axis=(0, 2)) + jnp.sum(down[1] * by[1], axis=1)
         pace = jnp.where(rise > 0, 1.0, (1 + jnp.sqrt(1 + 4 * state.pace**2)) / 2)
         on = jnp.where(rise > 0, 0.0, (state.pace - 1) / pace)[:, None]
@@ -263,8 +263,11 @@ def of_split(log_p: np.ndarray, learned: np.ndarray, tested: np.ndarray) -> OfSp
 def over_splits(found: Sequence[OfSplit]) -> ClassScores:
     """All splits, of one target."""
     rates = np.stack([each.rates for each in found], axis=1)
+    accuracy, balanced, auc = np.moveaxis(rates, 2, 0)[..., None]
     return ClassScores(
-        *np.moveaxis(rates, 2, 0)[..., None],
+        accuracy,
+        balanced,
+        auc,
         np.array([[each.by_frequency] for each in found]),
         np.array([sum(each.lacks for each in found)]),
     )
