@@ -60,6 +60,11 @@ def over_rows(curves: Curves, first: Whole, second: Whole | None = None) -> Summ
     first = as_integer("first", first, 0, len(curves.cells) - 1)
     if second is not None:
         second = as_integer("second", second, 0, len(curves.cells) - 1)
+    return gap_over_rows(curves, first, second, 0.95)
+
+
+def gap_over_rows(curves: Curves, first: int, second: int | None, level: float) -> Summary:
+    """As `over_rows`, with an interval that holds the truth so often."""
     gap, losses = curves.errors[first], curves.row_losses[first]
     if second is not None:
         gap, losses = gap - curves.errors[second], losses - curves.row_losses[second]
@@ -83,13 +88,13 @@ def over_rows(curves: Curves, first: Whole, second: Whole | None = None) -> Summ
         (of_task, pairs),
         (_of_brain_rows(curves, first, second), pairs - 1),
     ]
-    half = _half_interval([part for part in parts if part[0] > 0])
+    half = _half_interval([part for part in parts if part[0] > 0], level)
     mean = float(np.mean(gap))
     return Summary(mean, mean - half, mean + half, 0)
 
 
-def _half_interval(parts: list[tuple[float, int]]) -> float:
-    """Half a 95 % interval by a sum of variances, each known by so many degrees of freedom."""
+def _half_interval(parts: list[tuple[float, int]], level: float) -> float:
+    """Half an interval by a sum of variances, each known by so many degrees of freedom."""
     variance = sum(part for part, _ in parts)
     if not variance > 0:
         return 0.0
@@ -97,7 +102,7 @@ def _half_interval(parts: list[tuple[float, int]]) -> float:
     freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
     from scipy.special import stdtrit
 
-    return float(stdtrit(max(freedom, 1.0), 0.975)) * math.sqrt(variance)
+    return float(stdtrit(max(freedom, 1.0), (1 + level) / 2)) * math.sqrt(variance)
 
 
 def _first_order(gap: np.ndarray, members: np.ndarray, shown: float) -> float:
