@@ -18,6 +18,8 @@ Point = tuple[float, float, float]
 def draw_fit(
     errors: Mapping[str, Point],
     curves: Mapping[str, tuple[Sequence[float], Sequence[Point]]],
+    no_skill: float = 1.0,
+    error: str = "held-out error",
 ) -> Figure:
     """Draw the held-out error of every estimator with its interval, and over numbers of labels.
 
@@ -34,6 +36,8 @@ def draw_fit(
       left out.
     - `curves`: by name, ridge first and then BEFS, numbers of labels, and at each an error with its
       interval. These names have colours in both pictures.
+    - `no_skill`: the error of those who know nothing of the inputs, a dotted line.
+    - `error`: what errors are, for the axes, as "held-out error (nats)".
 
     **Returns**
 
@@ -54,12 +58,12 @@ def draw_fit(
         left.plot([low, high], [place, place], color=colour)
         left.plot(mean, place, "o", color=colour, markersize=4)
     left.set_yticks(range(len(shown)), list(reversed(shown)))
-    left.axvline(1.0, color="grey", linewidth=0.8, linestyle=":")
-    left.set_xlabel("held-out error")
+    left.axvline(no_skill, color="grey", linewidth=0.8, linestyle=":")
+    left.set_xlabel(error)
     # What is far worse than the mean would hide all differences.
-    ends = [high for _, _, high in shown.values()] or [1.0]
+    ends = [high for _, _, high in shown.values()] or [no_skill]
     starts = [low for _, low, _ in shown.values()] or [0.0]
-    left.set_xlim(min(starts) - 0.02, min(max(ends), 1.5) + 0.02)
+    left.set_xlim(min(starts) - 0.02, min(max(ends), 1.5 * no_skill) + 0.02)
     for name, (numbers, points) in curves.items():
         means, lows, highs = np.array(points, float).reshape(len(numbers), 3).T
         right.plot(numbers, means, "o-", color=colours[name], label=name, markersize=3)
@@ -71,5 +75,5 @@ def draw_fit(
         right.xaxis.set_major_formatter(lambda number, _: grouped(number))
         right.legend()
     right.set_xlabel("labels (task rows)")
-    right.set_ylabel("held-out error")
+    right.set_ylabel(error)
     return figure

@@ -1,6 +1,8 @@
 """From a user's own recordings to a verdict."""
 
-from .comparison import AS_GIVEN, CONTROLS, ESTIMATORS, Cell, Curves, Design, Evaluation, evaluate
+from ._catalogue import AS_GIVEN, CONTROLS, ESTIMATORS
+from .comparison import evaluate
+from .evaluation import Cell, ClassScores, Curves, Design, Evaluation
 from .intervals import over_rows
 from .labels import (
     WITHOUT_RECORDINGS,
@@ -28,6 +30,7 @@ __all__ = [
     "ESTIMATORS",
     "WITHOUT_RECORDINGS",
     "Cell",
+    "ClassScores",
     "Curves",
     "Design",
     "Dropped",

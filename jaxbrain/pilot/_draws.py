@@ -9,9 +9,9 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from ._groups import together
+from ._groups import units_of_rows
 from .recordings import PilotData
-from .splits import SplitSizes
+from .splits import SplitSizes, units_in_common
 
 
 class Draw(NamedTuple):
@@ -37,19 +37,20 @@ class Units(NamedTuple):
     task: np.ndarray
     shared: bool
     """Whether units of both are the same, so that no task row may share one with a brain row."""
+    joint: bool = False
+    """Whether rows are different but some units the same: no test row shares one with a brain
+    row."""
 
 
 def units_of(data: PilotData, block: int) -> Units:
     """Blocks of consecutive rows, joined by equal inputs and by groups."""
-
-    def of(inputs: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
-        found = together(inputs, groups, block)
-        return np.arange(len(inputs)) // block if found is None else found
-
-    task = of(data.task_inputs, data.task_groups)
+    task = units_of_rows(data.task_inputs, data.task_groups, block)
     if data.shared_rows:
         return Units(task, task, True)
-    return Units(of(data.brain_inputs, data.brain_groups), task, False)
+    both = units_in_common(data, block)
+    if both is not None:
+        return Units(*both, False, True)
+    return Units(units_of_rows(data.brain_inputs, data.brain_groups, block), task, False)
 
 
 def _permuted(rng: np.random.Generator, units: np.ndarray) -> np.ndarray:
@@ -78,6 +79,9 @@ def draw_rows(
     """Draw the rows of one brain stage and of its task stages; the key decides alone."""
     rng = np.random.default_rng(np.asarray(jax.device_get(jr.key_data(key)), np.uint32))
     order = _permuted(rng, units.brain)
+    if units.joint:
+        # Units that no task row is of come first: they cost no test rows.
+        order = order[np.argsort(np.isin(units.brain[order], units.task), kind="stable")]
     brain = order[: sizes.n_brain]
     displaced = _displaced(rng, sizes.n_brain, block)
     free = np.arange(len(units.task))
@@ -86,6 +90,12 @@ def draw_rows(
     found = []
     for _ in range(tasks):
         rows = free[_permuted(rng, np.unique(units.task[free], return_inverse=True)[1])]
+        if units.joint:
+            apart = ~np.isin(units.task[rows], units.brain[brain])
+            test = rows[apart][: sizes.n_test]
+            rest = rows[~np.isin(units.task[rows], units.task[test])]
+            found.append((rest[:n_longest], test))
+            continue
         task = rows[: sizes.n_task]
         # The test begins after the last unit that is learned from.
         rest = rows[~np.isin(units.task[rows], units.task[task])]

@@ -39,6 +39,43 @@ def together(inputs: np.ndarray, groups: np.ndarray | None, block: int) -> np.nd
     return None if found.max() == n - 1 else joined(found, np.arange(n) // block)
 
 
+def units_of_rows(inputs: np.ndarray, groups: np.ndarray | None, block: int) -> np.ndarray:
+    """The unit of each row, by `together`; of blocks where nothing else joins rows."""
+    found = together(inputs, groups, block)
+    return np.arange(len(inputs)) // block if found is None else found
+
+
+def in_common(
+    brain: np.ndarray, task: np.ndarray, groups: tuple[np.ndarray | None, np.ndarray | None]
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Units of rows of two kinds in one numbering, where groups join some of both; else None."""
+    of_brain, of_task = groups
+    if of_brain is None or of_task is None or not len(np.intersect1d(of_brain, of_task)):
+        return None
+    both = np.concatenate([brain, brain.max() + 1 + task])
+    found = joined(both, numbered(np.concatenate([of_brain, of_task])))
+    return found[: len(brain)], found[len(brain) :]
+
+
+def most_lost(brain: np.ndarray, task: np.ndarray, n_brain: int) -> int:
+    """How many task rows share a unit with n_brain brain rows at most, however these are drawn.
+
+    Units without task rows are drawn first, the others one after the other until there are enough.
+    """
+    count = int(max(brain.max(), task.max())) + 1
+    recorded, labelled = (np.bincount(units, minlength=count) for units in (brain, task))
+    needed = n_brain - int(recorded[labelled == 0].sum())
+    shared = np.flatnonzero((recorded > 0) & (labelled > 0))
+    if needed <= 0 or not len(shared):
+        return 0
+    # Of the most task rows in units that are not yet enough; and one more unit.
+    most = np.zeros(needed, int)
+    for rows, lost in zip(recorded[shared], labelled[shared], strict=True):
+        if rows < needed:
+            most[rows:] = np.maximum(most[rows:], most[: needed - rows] + lost)
+    return int(min(most[-1] + labelled[shared].max(), labelled[shared].sum()))
+
+
 def coded(groups: Mapping[str, Any], problems: list[str]) -> dict[str, np.ndarray]:
     """Each array of labels as whole numbers; one label is one number in all of them."""
     labels = {name: _labels(name, array, problems) for name, array in groups.items()}

@@ -15,6 +15,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ._classes import Classes, Prior, prior_of
 from ._penalties import (
     Folds,
     Rows,
@@ -30,6 +31,10 @@ from ._penalties import (
 # No inputs are an end. Ridge is the other end, or lies between.
 _INSIDE = (0.1, 0.3, 3.0, 10.0, 30.0, 100.0, 1000.0)
 _BAND = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+# Where squared errors need no penalty, the logistic loss needs one: classes that can be told apart
+# have no largest likelihood. This one lets a standard deviation of a
+# direction change a logit by one or two.
+_LITTLE = 4.0
 
 
 class Taught(NamedTuple):
@@ -147,6 +152,8 @@ class Learned(NamedTuple):
     """Of the criterion that chose its penalties."""
     score: Float[Array, ""]
     """Mean squared residual of left-out task rows."""
+    prior: Prior | None = None
+    """Of the weights, where targets are classes."""
 
 
 class Task(NamedTuple):
@@ -158,6 +165,14 @@ class Task(NamedTuple):
     test_targets: Float[Array, "m t"]
     kernel: Float[Array, "c c"]
     cross: Float[Array, "m c"]
+    classes: Classes | None = None
+    """Of the task rows, where targets stand for classes."""
+
+    def prior(self, kernel: Array, cross: Array, tau: Array | float = 1.0) -> Prior | None:
+        """What logistic regression needs of an estimator; nothing where targets are numbers."""
+        if self.classes is None:
+            return None
+        return prior_of(self.rows, kernel / tau, cross / tau, self.classes)
 
 
 def task_of(
@@ -165,32 +180,39 @@ def task_of(
     targets: Float[Array, "n t"],
     test_inputs: Float[Array, "m d"],
     test_targets: Float[Array, "m t"],
+    classes: Classes | None = None,
 ) -> Task:
     """Centre, and form the kernel of the inputs."""
     x_mean, y_mean = (jnp.mean(array, axis=0, keepdims=True) for array in (inputs, targets))
     rows = rows_of(inputs - x_mean)
     new = test_inputs - x_mean
     kernel, cross = rows.inner @ rows.inner.T, new @ rows.inner.T
-    return Task(rows, targets - y_mean, new, test_targets - y_mean, kernel, cross)
+    return Task(rows, targets - y_mean, new, test_targets - y_mean, kernel, cross, classes)
 
 
 def ridge(task: Task, folds: Folds | None) -> Learned:
     """The inputs' kernel alone."""
     found = fitted(task.rows, task.kernel, task.targets, None, folds)
     missed = task.test_targets - task.cross @ found.amplitudes
-    return Learned(missed, found.value, found.score)
+    prior = task.prior(task.kernel, task.cross, found.threshold)
+    return Learned(missed, found.value, found.score, prior)
 
 
-def least_squares(task: Task) -> Array:
-    """Residuals on the test rows without any penalty; NaN where rows are too few."""
+def least_squares(task: Task) -> Learned:
+    """Without any penalty; NaN where rows are too few."""
     n, d = task.rows.n, task.rows.inner.shape[1]
+    none = jnp.full((), jnp.nan, task.targets.dtype)
+    whole = jnp.trace(task.kernel)
     if n <= d + 1:
-        return jnp.full(task.test_targets.shape, jnp.nan, task.targets.dtype)
+        prior = task.prior(task.kernel, task.cross, whole)
+        return Learned(jnp.full_like(task.test_targets, jnp.nan), none, none, prior)
+    prior = task.prior(task.kernel, task.cross, _LITTLE * whole / d / n)
     values, vectors = spectrum_of(task.kernel)
     seen = values > values[-1] * d * jnp.finfo(values.dtype).eps
     inverse = jnp.where(seen, 1 / jnp.where(seen, values, 1.0), 0.0)
     inner = vectors.T @ task.rows.lowered(task.targets)
-    return task.test_targets - task.cross @ (vectors @ (inverse[:, None] * inner))
+    missed = task.test_targets - task.cross @ (vectors @ (inverse[:, None] * inner))
+    return Learned(missed, none, none, prior)
 
 
 def _best_of(
@@ -200,7 +222,9 @@ def _best_of(
     found = jax.lax.map(lambda k: fitted(task.rows, k, task.targets, None, folds), kernels)
     best = jnp.argmin(jnp.where(jnp.isfinite(found.value), found.value, jnp.inf))
     missed = task.test_targets - crosses[best] @ found.amplitudes[best]
-    return Learned(missed, found.value[best], found.score[best]), best, found.threshold[best]
+    tau = found.threshold[best]
+    prior = task.prior(kernels[best], crosses[best], tau)
+    return Learned(missed, found.value[best], found.score[best], prior), best, tau
 
 
 class BySubspace(NamedTuple):
@@ -234,7 +258,14 @@ def by_subspace(task: Task, basis: Float[Array, "d k"], alone: Learned, folds) -
     unfitted = rows.lowered(task.targets) - outside @ found.amplitudes
     weights = to_free @ (free.T @ unfitted)
     missed = task.test_targets - outside_cross @ found.amplitudes - z_new @ weights
-    one = Learned(missed, found.value, found.score)
+    seen_values = jnp.maximum(jnp.sum(seen.astype(z.dtype)), 1)
+    mean = _LITTLE * jnp.sum(values) / seen_values / rows.n
+    tau = jnp.where(mean > 0, mean, 1.0)
+    prior = task.prior(
+        outside / found.threshold + inside / tau,
+        outside_cross / found.threshold + inside_cross / tau,
+    )
+    one = Learned(missed, found.value, found.score, prior)
 
     # Of unit size, whichever of the two counts more.
     size = jnp.maximum(shares, 1.0)[:, None, None]

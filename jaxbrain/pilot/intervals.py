@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .._checks import as_integer, check_kind
 from .._typing import Whole
+from ._catalogue import CONTROLS
+from .evaluation import Curves
 from .summary import Summary
-
-if TYPE_CHECKING:
-    from .comparison import Curves
 
 
 def over_rows(curves: Curves, first: Whole, second: Whole | None = None) -> Summary:
@@ -58,12 +56,15 @@ def over_rows(curves: Curves, first: Whole, second: Whole | None = None) -> Summ
     apart. Where all recordings are used in every split, half of them say what V is. The same idea
     with a single role: Nadeau and Bengio (2003). Degrees of freedom: Satterthwaite (1946).
     """
-    from .comparison import Curves
-
     check_kind("curves", curves, Curves, "pass those of what evaluate returns")
     first = as_integer("first", first, 0, len(curves.cells) - 1)
     if second is not None:
         second = as_integer("second", second, 0, len(curves.cells) - 1)
+    return gap_over_rows(curves, first, second, 0.95)
+
+
+def gap_over_rows(curves: Curves, first: int, second: int | None, level: float) -> Summary:
+    """As `over_rows`, with an interval that holds the truth so often."""
     gap, losses = curves.errors[first], curves.row_losses[first]
     if second is not None:
         gap, losses = gap - curves.errors[second], losses - curves.row_losses[second]
@@ -87,13 +88,13 @@ def over_rows(curves: Curves, first: Whole, second: Whole | None = None) -> Summ
         (of_task, pairs),
         (_of_brain_rows(curves, first, second), pairs - 1),
     ]
-    half = _half_interval([part for part in parts if part[0] > 0])
+    half = _half_interval([part for part in parts if part[0] > 0], level)
     mean = float(np.mean(gap))
     return Summary(mean, mean - half, mean + half, 0)
 
 
-def _half_interval(parts: list[tuple[float, int]]) -> float:
-    """Half a 95 % interval by a sum of variances, each known by so many degrees of freedom."""
+def _half_interval(parts: list[tuple[float, int]], level: float) -> float:
+    """Half an interval by a sum of variances, each known by so many degrees of freedom."""
     variance = sum(part for part, _ in parts)
     if not variance > 0:
         return 0.0
@@ -101,7 +102,7 @@ def _half_interval(parts: list[tuple[float, int]]) -> float:
     freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
     from scipy.special import stdtrit
 
-    return float(stdtrit(max(freedom, 1.0), 0.975)) * math.sqrt(variance)
+    return float(stdtrit(max(freedom, 1.0), (1 + level) / 2)) * math.sqrt(variance)
 
 
 def _first_order(gap: np.ndarray, members: np.ndarray, shown: float) -> float:
@@ -153,8 +154,6 @@ def _of_brain_rows(curves: Curves, first: int, second: int | None) -> float:
     What a control makes of the brain rows is chance, and its mean is what counts: ridge stands for
     it, which knows of the other rows what it knows.
     """
-    from .comparison import CONTROLS
-
     design, cells = curves.design, curves.cells
 
     def place_of(place: int) -> int:

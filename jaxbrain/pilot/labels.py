@@ -10,7 +10,8 @@ import numpy as np
 
 from .._checks import as_integer, check_choice, check_kind
 from .._typing import Whole
-from .comparison import AS_GIVEN, CONTROLS, ESTIMATORS, Curves, Evaluation
+from ._catalogue import AS_GIVEN, CONTROLS, ESTIMATORS
+from .evaluation import Curves, Evaluation
 from .intervals import over_rows
 
 # Of the labels that ridge was measured at.

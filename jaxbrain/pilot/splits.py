@@ -12,7 +12,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from .._checks import as_integer
 from .._typing import Whole
-from ._groups import together
+from ._groups import in_common, most_lost, together, units_of_rows
 from .recordings import PilotData, PilotError, check_data
 
 _FOLDS = 5
@@ -44,7 +44,9 @@ def split_sizes(
 
     Of shared rows the brain stage gets half, the task stage a quarter, at least 5, and the rest is
     for testing. Of separate rows the brain stage gets all recordings, and the task stage and the
-    test a third of the labelled rows each. The last third shows what more labels would do.
+    test a third of the labelled rows each. The last third shows what more labels would do. Where
+    `brain_groups` and `task_groups` have groups in common, the brain stage leaves out half of the
+    recordings of these, so that there are other groups to test on.
 
     >>> import numpy as np
     >>> from jaxbrain.pilot import pilot_data, split_sizes
@@ -78,14 +80,19 @@ def split_sizes(
         rows_task = int(data.known_targets.sum(axis=0).min())
         rows_brain = rows_task if data.shared_rows else rows_brain
     given = n_task is not None, n_test is not None
+    units = None if data.shared_rows else units_in_common(data)
     if n_brain is None:
         n_brain = rows_brain // 2 if data.shared_rows else rows_brain
+        if units is not None:
+            n_brain -= int(np.sum(np.isin(*units))) // 2
     left = rows_task - n_brain if data.shared_rows else rows_task
     if n_task is None:
         n_task = max(left // 2 if data.shared_rows else left // 3, 5)
     if n_test is None:
         rest = left - n_task - _slack(data)
         n_test = max(rest if data.shared_rows else rest - rest // 2, 0)
+        if units is not None:
+            n_test = min(n_test, _others(units, n_brain))
     problems = []
     if n_brain < _LEAST_BRAIN_ROWS:
         problems.append(
@@ -104,6 +111,8 @@ def split_sizes(
         problems.append(f"n_task = {n_task} rows are too few to choose a penalty on: at least 5")
     if n_test < 2 and (possible or given[1]):
         problems.append(f"n_test = {n_test} rows are too few to test on: at least 2")
+    if units is not None and possible:
+        problems += test_problems(units, n_brain, max(n_test, 2))
     slack = _slack(data)
     if n_task + n_test > left - slack and possible:
         alike = "with the same inputs" if data.task_groups is None else "of one group"
@@ -115,6 +124,31 @@ def split_sizes(
     if problems:
         raise PilotError(problems)
     return SplitSizes(n_brain, n_task, n_test)
+
+
+def units_in_common(data: PilotData, block: int = 1) -> tuple[np.ndarray, np.ndarray] | None:
+    """Units of recorded and of labelled rows, which groups join; None where they join none."""
+    return in_common(
+        units_of_rows(data.brain_inputs, data.brain_groups, block),
+        units_of_rows(data.task_inputs, data.task_groups, block),
+        (data.brain_groups, data.task_groups),
+    )
+
+
+def test_problems(units: tuple[np.ndarray, np.ndarray], n_brain: int, n_test: int) -> list[str]:
+    """What is wrong where test rows must be of other units than brain rows."""
+    left = _others(units, n_brain)
+    if n_test <= left:
+        return []
+    return [
+        f"n_test = {n_test}, but n_brain = {n_brain} recorded rows leave {left} labelled rows of "
+        "groups that are not among theirs: pass fewer of either"
+    ]
+
+
+def _others(units: tuple[np.ndarray, np.ndarray], n_brain: int) -> int:
+    """Labelled rows of other units than so many brain rows, however these are drawn."""
+    return len(units[1]) - most_lost(*units, n_brain)
 
 
 def _size(name: str, number: Whole | None) -> int | None:

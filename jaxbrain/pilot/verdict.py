@@ -8,14 +8,19 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from .._checks import check_kind
-from .comparison import CONTROLS, ESTIMATORS, Evaluation
-from .intervals import over_rows
+from ._catalogue import CONTROLS, ESTIMATORS
+from .evaluation import Evaluation
+from .intervals import gap_over_rows, over_rows
 from .labels import best_without, chosen_estimator
 from .summary import Summary
 
 Finding = Literal["helps", "avoids", "like a control", "hurts", "no difference", "undefined"]
 """What an evaluation shows. The recordings help; they help by showing where the task is not; what
 they do a control does too; they do harm; nothing can be seen; or there is nothing to see."""
+
+
+# Of a claim to one side, where there is nothing to it.
+_LEVEL = 0.05
 
 
 class Verdict(NamedTuple):
@@ -27,7 +32,8 @@ class Verdict(NamedTuple):
     - `estimator`: with recordings, chosen by left-out task rows.
     - `rival`: the best predictor without recordings.
     - `control`: the best of the estimator's controls.
-    - `gap`: error of the estimator less that of the rival, with its interval over rows.
+    - `gap`: error of the estimator less that of the rival, with its 95 % interval over rows. It
+      may end just beyond 0 where the finding is that recordings help: that is a claim to one side.
     """
 
     finding: Finding
@@ -41,7 +47,9 @@ def judge(evaluation: Evaluation) -> Verdict:
     """Tell whether recordings help: against the best predictor without, and against controls.
 
     Recordings help where the estimator that training rows choose has less error than the rival and
-    than each of its controls, by more than the interval over rows.
+    than each of its controls, at the 5 % level: where recordings do nothing, at most one study in
+    twenty is told that they help, and as many that they hurt. So the ends that decide are those of
+    a 90 % interval over rows.
 
     >>> import jax, numpy as np
     >>> from jaxbrain.pilot import evaluate, judge, pilot_data, split_sizes
@@ -73,24 +81,26 @@ def judge(evaluation: Evaluation) -> Verdict:
     curves = evaluation.curves
     means = {name: float(np.mean(curves.errors[evaluation.place(name)])) for name in ESTIMATORS}
 
-    def gap(first: str, second: str) -> Summary:
-        return over_rows(curves, evaluation.place(first), evaluation.place(second))
+    def at_level(first: str, second: str) -> Summary:
+        places = evaluation.place(first), evaluation.place(second)
+        return gap_over_rows(curves, *places, 1 - 2 * _LEVEL)
 
     estimator, rival = chosen_estimator(evaluation), best_without(evaluation)
     control = min(
         CONTROLS[estimator],
         key=lambda name: means[name] if math.isfinite(means[name]) else math.inf,
     )
-    found = gap(estimator, rival)
+    found = over_rows(curves, evaluation.place(estimator), evaluation.place(rival))
+    decisive = at_level(estimator, rival)
 
     def finding() -> Finding:
         if not math.isfinite(found.mean) or not means["ridge"] > 0:
             return "undefined"
-        if found.low > 0:
+        if decisive.low > 0:
             return "hurts"
-        if not found.high < 0:
+        if not decisive.high < 0:
             return "no difference"
-        if not all(gap(estimator, name).high < 0 for name in CONTROLS[estimator]):
+        if not all(at_level(estimator, name).high < 0 for name in CONTROLS[estimator]):
             return "like a control"
         outside, inside = np.asarray(evaluation.penalties).T
         avoids = estimator == "befs_two_penalties" and np.mean(inside > outside) > 0.5

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 from jaxbrain.cli.input.arrays import Arrays
+from jaxbrain.cli.progress import Progress
 from jaxbrain.cli.words.arrays import about_arrays
-from jaxbrain.pilot import PilotError
+from jaxbrain.pilot import ESTIMATORS, ClassScores, PilotError
 from tests.helpers.cli import refused, run, small_file
+from tests.helpers.evaluations import evaluation
 from tests.helpers.files import mat
+from tests.helpers.studies import study_of_classes
 
 
 def test_fit_prints_errors_differences_and_a_verdict(capsys, tmp_path):
@@ -128,7 +131,8 @@ def test_arrays_come_from_files_of_several_kinds(capsys, tmp_path, handed_over):
     options += ["--n-brain", "24", "--n-task", "12", "--rank", "2"]
     data = handed_over(*options, "--average-repeats", "inputs")
     np.testing.assert_array_equal(data.task_inputs, np.delete(inputs[::2], 3, axis=1))
-    np.testing.assert_array_equal(data.targets[:, 0], [1.0, -1.0] * 30)
+    np.testing.assert_array_equal(data.targets[:, 0], [1.0, 0.0] * 30)
+    assert data.classes == (("no", "yes"),)
     np.testing.assert_array_equal(data.task_groups, np.arange(60) // 6)
     assert about_arrays(Arrays(**files, average_repeats="inputs").read(), "inputs") == [
         "left out: inputs is constant in 1 column (3)",
@@ -150,14 +154,108 @@ def test_what_is_standardised_is_asked_for(tmp_path, handed_over):
 
 
 def test_classes_are_asked_for_or_found(tmp_path, handed_over):
-    for targets, option, values in (
-        (np.arange(120) % 2 + 0.0, (), [0, 1]),
-        (np.arange(120) % 2 + 0.0, ("--classes",), [-1, 1]),
-        (np.arange(120) % 2, (), [-1, 1]),
-        (np.arange(120) % 2, ("--no-classes",), [0, 1]),
+    for targets, option, classes in (
+        (np.arange(120) % 2 + 0.0, (), None),
+        (np.arange(120) % 2 + 0.0, ("--classes",), ((0.0, 1.0),)),
+        (np.arange(120) % 2, (), ((0, 1),)),
+        (np.arange(120) % 2, ("--no-classes",), None),
     ):
         data = handed_over(small_file(tmp_path, targets=targets), *option)
-        assert np.unique(data.targets).tolist() == values
+        assert np.unique(data.targets).tolist() == [0, 1]
+        assert data.classes == classes
+
+
+def test_classes_are_told_apart_in_nats(capsys, tmp_path, monkeypatch):
+    """What `evaluate` finds of classes, made up here, in words, as JSON and in a figure."""
+    rates = np.tile(np.linspace(0.4, 0.9, len(ESTIMATORS))[:, None, None], (3, 1, 4, 1))
+    rates *= np.array([1.0, 0.9, 1.1])[:, None, None, None]
+    lacking = np.array([3])
+    scores = ClassScores(*rates, np.full((4, 1), 1.05), lacking)
+    studies = []
+
+    def evaluate(data, *others, **options):
+        studies.append(data)
+        return evaluation(0.02, classes=scores, scores=np.arange(len(ESTIMATORS), dtype=float))
+
+    monkeypatch.setattr("jaxbrain.pilot.evaluate", evaluate)
+    inputs, recordings, targets = study_of_classes()
+    path = small_file(tmp_path, inputs=inputs, recordings=recordings, targets=targets)
+    picture = tmp_path / "errors.svg"
+    text = run(capsys, "fit", path, "--repeats", "4", "--plot", str(picture))
+    assert studies[0].classes == (("animal", "plant", "tool"),)
+    assert "target 0: 3 classes, animal (" in text
+    assert "classes: logistic regression" in text
+    assert "in 3 of 4 splits the task rows lack a class" in text
+    assert "probability 1/102" in text
+    assert "how often classes come among the task rows has 1.0500" in text
+    assert re.search(r"held-out error .* accuracy +balanced +AUC\n", text)
+    answer = json.loads(run(capsys, "fit", path, "--repeats", "4", "--json"))
+    assert answer["loss"] == "nats"
+    assert answer["by_frequency"] == pytest.approx(1.05)
+    assert answer["lacking"] == [3]
+    assert answer["arrays"]["classes"] == [["animal", "plant", "tool"]]
+    assert (answer["estimator"], answer["rival"]) == ("befs", "ridge")
+    for place, name in ((1, "ridge"), (2, "befs")):
+        told = answer["class_scores"][name]
+        by_kind = dict(
+            zip(("accuracy", "balanced_accuracy", "auc"), rates[:, place, 0, 0], strict=True)
+        )
+        assert told == pytest.approx(by_kind)
+        label = {"ridge": "ridge", "befs": "BEFS"}[name]
+        row = next(line for line in text.splitlines() if line.startswith(f"{label} "))
+        assert [float(word) for word in row.split()[-3:]] == pytest.approx(
+            [*by_kind.values()], abs=6e-4
+        )
+    right = [100 * rates[0, place, 0, 0] for place in (2, 1)]
+    said = f"nats, {right[0]:.1f} % against {right[1]:.1f} % of the rows right)"
+    assert said in answer["verdict"]
+    assert "held-out error (nats)" in " ".join(re.findall("<!-- (.*?) -->", picture.read_text()))
+    # Numbers have none of all this.
+    monkeypatch.setattr("jaxbrain.pilot.evaluate", lambda *each, **options: evaluation(0.02))
+    plain = json.loads(run(capsys, "fit", path, "--repeats", "4", "--json"))
+    assert plain["loss"] == "squared error"
+    assert not {"by_frequency", "class_scores", "lacking"} & {*plain}
+    assert "nats" not in plain["verdict"]
+
+
+def test_dry_run_tells_what_would_be_done_and_does_no_more(capsys, tmp_path, monkeypatch):
+    """Two splits are timed twice, compiled and then for good; nothing else is evaluated."""
+
+    def evaluate(data, sizes, repeats, *others, **options):
+        splits.append(repeats)
+        clock.append(clock[-1] + 3.0 * repeats)
+
+    splits, clock = [], [0.0]
+    monkeypatch.setattr("jaxbrain.pilot.evaluate", evaluate)
+    monkeypatch.setattr("jaxbrain.cli.commands.fit.time.perf_counter", lambda: clock[-1])
+    out = run(capsys, "fit", small_file(tmp_path), "--repeats", "200", "--dry-run")
+    assert splits == [2, 2]
+    assert re.search(r"splits +200 into 60 brain, 30 task and 30 test rows\n", out)
+    assert re.search(r"largest system of equations +8 x 8\n", out)
+    # 3 seconds a split.
+    assert re.search(r"time +about 10 min, compilation apart", out)
+    assert re.search(r"memory +some [0-9.e-]+ GB", out)
+
+
+@pytest.mark.parametrize("on_a_terminal", [True, False])
+def test_progress_tells_how_long_it_still_takes(capsys, monkeypatch, on_a_terminal):
+    """From the second report on: the first holds the time of compiling."""
+    clock = iter([100.0, 104.0, 108.0])
+    monkeypatch.setattr("jaxbrain.cli.progress.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: on_a_terminal, raising=False)
+    progress = Progress("splits")
+    for done in (2, 4, 6):
+        progress(done, 6)
+    said = capsys.readouterr().err
+    if not on_a_terminal:
+        assert said == ""
+        return
+    first, second, third = said.split("\r")[1:]
+    assert "splits 2/6" in first
+    assert "left" not in first
+    assert re.search(r"splits 4/6, 4 s left", second)
+    assert third.startswith("splits 6/6")
+    assert third.endswith("\n")
 
 
 def test_fit_refuses_arrays_that_it_cannot_use(capsys, tmp_path):

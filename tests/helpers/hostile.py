@@ -222,7 +222,7 @@ RECORDS = {
     "PenaltyObjective", "PilotData", "PilotError",
     "SimulatedWorth", "SplitSizes", "Summary", "TunedAllocation",
     "TunedPenalty", "Variant", "Worth",
-    "Cell", "Curves", "Labels", "Verdict",
+    "Cell", "ClassScores", "Curves", "Labels", "Verdict",
 }  # fmt: skip
 VALUES = {
     "None": None,

@@ -52,3 +52,24 @@ def check_is_the_study(found):
     np.testing.assert_array_equal(found.targets, TARGETS)
     assert found.shared_rows
     assert found.target_names == ("0", "1")
+
+
+NAMES = np.array(["animal", "plant", "tool"])
+
+
+def study_of_classes(seed=0, n=400, d=30, k=2, p=20, shuffled=False, columns=1):
+    """Words for three classes, which depend on the latents that recordings show."""
+    rng = np.random.default_rng(seed)
+    inputs = rng.normal(size=(n, d))
+    latents = inputs[:, :k]
+    recordings = latents @ rng.normal(size=(k, p)) + 0.5 * rng.normal(size=(n, p))
+    axes = 2.5 * np.array([[1.0, 0.0], [-0.5, 0.8], [-0.5, -0.8]])
+    codes = [np.argmax(latents @ axes.T + rng.gumbel(size=(n, 3)), axis=1) for _ in range(columns)]
+    if shuffled:
+        recordings = rng.permutation(recordings)
+    return inputs, recordings, NAMES[np.stack(codes, axis=1)]
+
+
+def of_classes(**options):
+    inputs, recordings, targets = study_of_classes(**options)
+    return pilot_data(inputs=inputs, recordings=recordings, targets=targets)

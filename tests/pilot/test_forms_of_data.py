@@ -14,7 +14,7 @@ from jaxbrain.pilot import (
     PilotError,
     SplitSizes,
     _draws,
-    comparison,
+    _plan,
     evaluate,
     judge,
     pilot_data,
@@ -158,7 +158,7 @@ def test_stimuli_on_both_sides_of_a_split_made_recordings_seem_to_help(monkeypat
         assert np.isfinite(found.errors_as_given).all()
         with monkeypatch.context() as apart:
             apart.setattr(_draws, "together", lambda inputs, groups, block: None)
-            apart.setattr(comparison, "_slack", lambda data, block: 0)
+            apart.setattr(_plan, "_slack", lambda data, block: 0)
             mixed = evaluate(data, SIZES, REPEATS, jax.random.key(0), RANK, as_given=data)
         assert seems_to_help(mixed)
 

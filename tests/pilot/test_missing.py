@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxbrain.pilot import PilotError, evaluate, over_rows, pilot_data, split_sizes
-from jaxbrain.pilot._missing import parts_of
+from jaxbrain.pilot._parts import parts_of
 from tests.helpers.studies import study
 
 KEY = jax.random.key(0)

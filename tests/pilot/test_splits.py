@@ -1,10 +1,15 @@
 """Sizes of splits, blocks that stay together, and how alike neighbouring rows are."""
 
+import itertools
+
 import jax
 import numpy as np
 import pytest
 
 from jaxbrain.pilot import PilotError, pilot_data, row_correlation, split_sizes
+from jaxbrain.pilot._draws import draw_rows, longest_of, units_of
+from jaxbrain.pilot._groups import most_lost
+from jaxbrain.pilot._plan import check_sizes
 from jaxbrain.pilot.splits import _displaced, _permuted
 from tests.helpers.studies import INPUTS, RECORDINGS, TARGETS, run_of_a_scanner, shared
 
@@ -36,6 +41,75 @@ def test_too_many_brain_rows_blame_nothing_else():
     split_sizes(data, n_brain=53)
     with pytest.raises(PilotError):
         split_sizes(data, n_brain=54)
+
+
+def grouped(rng, n_brain=60, n_task=80, subjects=10, own=4):
+    """Subjects of whom both are known, and some that were recorded only."""
+    inputs = rng.normal(size=(n_brain + n_task, 3))
+    return pilot_data(
+        brain_inputs=inputs[:n_brain],
+        recordings=rng.normal(size=(n_brain, 5)),
+        task_inputs=inputs[n_brain:],
+        targets=rng.normal(size=n_task),
+        brain_groups=rng.integers(0, subjects + own, n_brain),
+        task_groups=rng.integers(0, subjects, n_task),
+    )
+
+
+@pytest.mark.parametrize("block", [1, 2])
+def test_a_group_of_the_brain_rows_is_never_among_the_test_rows(block):
+    """Recordings and targets are of different rows, but of subjects that are partly the same."""
+    rng = np.random.default_rng(0)
+    data = grouped(rng)
+    sizes = split_sizes(data, n_task=20)
+    assert sizes.n_test == 11
+    # Those recorded only, and half of the others.
+    both = np.isin(data.brain_groups, data.task_groups)
+    assert sizes.n_brain == 60 - both.sum() // 2
+    units = units_of(data, block)
+    longest = longest_of(data, sizes, units)
+    if block == 2:
+        # Blocks join most subjects to one: nobody is left to test on.
+        with pytest.raises(PilotError, match="labelled rows of groups that are not among theirs"):
+            check_sizes(data, sizes, 2, None, block)
+        return
+    check_sizes(data, sizes, 2, None, block)
+    seen = set()
+    for seed in range(30):
+        draw = draw_rows(jax.random.key(seed), sizes, units, block, longest)
+        recorded = set(data.brain_groups[draw.brain])
+        assert len(set(draw.brain)) == sizes.n_brain
+        for task, test in zip(draw.task, draw.test, strict=True):
+            assert (len(set(task)), len(set(test))) == (longest, 11)
+            tested = set(data.task_groups[test])
+            assert not tested & (recorded | set(data.task_groups[task]))
+            seen |= tested
+    assert seen == set(data.task_groups)
+    with pytest.raises(PilotError, match="n_brain = 60 recorded rows leave 0 labelled rows"):
+        split_sizes(data, 60)
+
+
+def test_groups_that_are_not_the_same_leave_all_recordings():
+    data = grouped(np.random.default_rng(1))
+    apart = data._replace(task_groups=data.task_groups + 20)
+    assert split_sizes(apart).n_brain == 60
+    assert not units_of(apart, 1).joint
+
+
+def test_no_draw_loses_more_than_the_bound():
+    """Against all orders of few units."""
+    rng = np.random.default_rng(2)
+    for _ in range(6):
+        brain, task = rng.integers(0, 4, 12), rng.integers(1, 5, 15)
+        for n_brain in (1, 5, 9, 12):
+            lost = []
+            for order in itertools.permutations(range(5)):
+                # Units without task rows come first.
+                place = np.array([order.index(u) - 10 * (u not in task) for u in brain])
+                drawn = brain[np.argsort(place, kind="stable")][:n_brain]
+                lost.append(np.isin(task, drawn).sum())
+            bound = most_lost(brain, task, n_brain)
+            assert max(lost) <= bound <= max(lost) + np.bincount(task).max()
 
 
 @pytest.mark.parametrize(("n", "block"), [(17, 4), (16, 4), (5, 1), (9, 3)])

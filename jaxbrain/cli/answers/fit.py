@@ -55,6 +55,7 @@ def answer_of(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "rank": evaluation.rank,
         "sizes": evaluation.sizes._asdict(),
+        "loss": "squared error" if evaluation.classes is None else "nats",
         "errors": {name: _plain(error._asdict()) for name, (error, _) in found.items()},
         "differences_to_ridge": {name: _plain(gap._asdict()) for name, (_, gap) in found.items()},
         "finding": verdict.finding,
@@ -63,6 +64,35 @@ def answer_of(evaluation: Evaluation) -> dict[str, Any]:
         "control": verdict.control,
         "worth_in_labels": [_plain(worth._asdict()) for worth in labels_of(evaluation)],
         "curves": curve_rows(evaluation),
+    } | _of_classes(evaluation)
+
+
+def _of_classes(evaluation: Evaluation) -> dict[str, Any]:
+    """What is said of classes beside their errors; nothing where targets are numbers."""
+    if evaluation.classes is None:
+        return {}
+    return {
+        "by_frequency": float(np.mean(evaluation.classes.by_frequency)),
+        "class_scores": {name: _plain(rates) for name, rates in rates_of(evaluation).items()},
+        "lacking": evaluation.classes.lacking.tolist(),
+    }
+
+
+def rates_of(evaluation: Evaluation) -> dict[str, dict[str, float]]:
+    """Mean accuracy, balanced accuracy and area under the curve of each estimator, over splits."""
+    from ...pilot import ESTIMATORS
+
+    scores = evaluation.classes
+    if scores is None:
+        return {}
+    means = {}
+    for kind in ("accuracy", "balanced_accuracy", "auc"):
+        known = np.isfinite(rates := getattr(scores, kind))
+        total, count = np.where(known, rates, 0.0).sum(axis=(1, 2)), known.sum(axis=(1, 2))
+        means[kind] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return {
+        name: {kind: float(means[kind][place]) for kind in means}
+        for place, name in enumerate(ESTIMATORS)
     }
 
 

@@ -117,7 +117,7 @@ def fit(
     share = evaluation = as_given = None
     try:
         as_read = arrays.read()
-        data = pilot.class_indicators(as_read)
+        data = as_read
         original_dim = data.input_dim
         if options["components"] is not None:
             as_given = data
@@ -150,7 +150,8 @@ def fit(
         not arrays.raw_channels,
     )
     done = about_arrays(as_read, arrays.average_repeats) + done
-    said = verdict(evaluation) + doubt(row_correlation(data, block), len(data.targets), block)
+    alike = row_correlation(pilot.class_indicators(data), block)
+    said = verdict(evaluation) + doubt(alike, len(data.targets), block)
     if plot is not None:
         write_outputs(drawn(plot, draw_fit, *pictured(evaluation)), overwrite)
     if json:

@@ -12,6 +12,7 @@ from ..answers.fit import (
     errors_per_target,
     held_back_inside,
     labels_of,
+    rates_of,
     summaries,
 )
 from .text import aligned
@@ -83,6 +84,15 @@ def what_was_done(
     alone = group is None and block == 1
     channels = f"{data.recordings.shape[1]} channels"
     channels += ", each scaled to variance 1" if standardised else ", counting by their variances"
+    measure = (
+        "error: mean squared error on test rows over the variance of the target; 1 is no skill"
+    )
+    if evaluation.classes is not None:
+        measure = (
+            "error: minus the logarithm of the probability of the right class on test rows, in "
+            "nats; how often classes come among the task rows has "
+            f"{np.mean(evaluation.classes.by_frequency):.4f}"
+        )
     return [
         f"inputs: {inputs}",
         f"recordings: {channels}; targets: {data.targets.shape[1]}",
@@ -96,24 +106,47 @@ def what_was_done(
         + " on the task rows",
         "controls: the same estimators with random directions of the inputs' covariance, with "
         "their leading components, and with recordings of shuffled rows",
-        "error: mean squared error on test rows over the variance of the target; 1 is no skill",
+        *_about_classes(evaluation, repeats),
+        measure,
         "intervals are over rows: how the answer would fall out on others",
     ]
 
 
+def _about_classes(evaluation: Evaluation, repeats: int) -> list[str]:
+    if evaluation.classes is None:
+        return []
+    lines = [
+        "classes: logistic regression; penalties are those of least squares on columns of 0 and 1, "
+        "in its unit, times a number that left-out fifths of the task rows choose"
+    ]
+    lacking, all_splits = int(evaluation.classes.lacking.sum()), repeats
+    all_splits *= len(evaluation.classes.lacking)
+    if lacking:
+        n_task = evaluation.sizes.n_task
+        lines.append(
+            f"in {lacking} of {all_splits} splits the task rows lack a class, which then has the "
+            f"probability 1/{2 * (n_task + 1)}"
+        )
+    return lines
+
+
 def as_text(evaluation: Evaluation, done: list[str], said: str, per_target: bool) -> str:
     """What was done, a row an estimator, errors of targets if they are wanted, and the verdict."""
+    rates = rates_of(evaluation)
+    heads = ("accuracy", "balanced", "AUC") if rates else ()
     rows: list[tuple[str, ...]] = [
-        ("", "held-out error", "95 % interval", "minus ridge", "95 % interval")
+        ("", "held-out error", "95 % interval", "minus ridge", "95 % interval", *heads)
     ]
     for name, (error, gap) in summaries(evaluation).items():
         if not math.isfinite(error.mean):
-            rows.append((_LABELS[name], "undefined", "too few rows", "", ""))
+            rows.append((_LABELS[name], "undefined", "too few rows", "", "", *("" for _ in heads)))
             continue
         paired = (f"{gap.mean:+.4f}", f"{gap.low:+.4f} to {gap.high:+.4f}")
         interval = f"{error.low:.4f} to {error.high:.4f}"
         paired = ("", "") if name == "ridge" else paired
-        rows.append((_LABELS[name], f"{error.mean:.4f}", interval, *paired))
+        told = [f"{rate:.3f}" for rate in rates[name].values()] if name in rates else []
+        told += [""] * (len(heads) - len(told))
+        rows.append((_LABELS[name], f"{error.mean:.4f}", interval, *paired, *told))
     lines = [*done, "", *aligned(rows), "", *_table_of_labels(evaluation)]
     if per_target:
         lines += ["", *_per_target(evaluation)]
@@ -180,6 +213,13 @@ def verdict(evaluation: Evaluation) -> str:
         return "No verdict: some splits failed. Describe the inputs by fewer components."
     change = 100 * abs(found.gap.mean) / means[rival]
     against = f"({means[name]:.3g} against {means[rival]:.3g})"
+    rates = rates_of(evaluation)
+    if rates:
+        against = f"({means[name]:.3g} against {means[rival]:.3g} nats"
+        if rival in rates:
+            right = [100 * rates[each]["accuracy"] for each in (name, rival)]
+            against += f", {right[0]:.1f} % against {right[1]:.1f} % of the rows right"
+        against += ")"
     gain = f"{_LABELS[name]} has {change:.0f} % less held-out error than {_LABELS[rival]} {against}"
     labels = in_labels(worth_in_labels(evaluation))
     if found.finding in ("helps", "avoids"):
@@ -210,11 +250,13 @@ def verdict(evaluation: Evaluation) -> str:
     ).strip()
 
 
-def pictured(evaluation: Evaluation) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a figure shows, under the names that a reader knows."""
+def pictured(evaluation: Evaluation) -> tuple[dict[str, Any], dict[str, Any], float, str]:
+    """What a figure shows, under the names that a reader knows; the error without skill; a unit."""
     errors = {_LABELS[name]: error[:3] for name, (error, _) in summaries(evaluation).items()}
     curves = {_LABELS[name]: curve for name, curve in curves_over_labels(evaluation).items()}
-    return errors, curves
+    if evaluation.classes is None:
+        return errors, curves, 1.0, "held-out error"
+    return errors, curves, float(np.mean(evaluation.classes.by_frequency)), "held-out error (nats)"
 
 
 def doubt(correlation: float, rows: int, block: int) -> str:

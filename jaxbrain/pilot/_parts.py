@@ -1,21 +1,19 @@
-"""Targets that are missing in some rows: each is compared on the rows where it is known."""
+"""Studies that are compared in parts: targets missing in some rows, and several of classes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ._groups import numbered
+from .evaluation import ClassScores, Evaluation
 from .recordings import PilotData
-
-if TYPE_CHECKING:
-    from .comparison import Evaluation
 
 
 class Part(NamedTuple):
-    """Targets that are known in the same rows, as a study of their own."""
+    """Targets that are known in the same rows, or one of classes, as a study of their own."""
 
     data: PilotData
     rows: np.ndarray
@@ -29,15 +27,18 @@ class Part(NamedTuple):
 
 
 def parts_of(data: PilotData) -> list[Part]:
-    """The studies into which missing targets divide this one; itself alone where none is."""
+    """The studies into which missing targets and classes divide this one; else itself alone."""
     known = np.isfinite(data.targets)
-    pattern = numbered(known.T)
+    pattern = numbered(known.T) if data.classes is None else np.arange(known.shape[1])
     parts = []
     for number in range(pattern.max() + 1):
         columns = np.flatnonzero(pattern == number)
         rows = np.flatnonzero(known[:, columns[0]])
         names = tuple(data.target_names[place] for place in columns) if data.target_names else ()
-        of_columns = data._replace(targets=data.targets[:, columns], target_names=names)
+        classes = None if data.classes is None else (data.classes[number],)
+        of_columns = data._replace(
+            targets=data.targets[:, columns], target_names=names, classes=classes
+        )
         parts.append(Part(_in_rows(of_columns, rows), rows, columns))
     return parts
 
@@ -94,6 +95,7 @@ def together(parts: Sequence[Part], found: Sequence[Evaluation], units: np.ndarr
         weight[:, part.rows] += count * tested
     with np.errstate(invalid="ignore"):
         losses = total / weight
+    classes = [each.classes for each in found if each.classes is not None]
     as_given = [each.errors_as_given for each in found if each.errors_as_given is not None]
     return first._replace(
         errors=by_target([each.errors for each in found]),
@@ -102,4 +104,5 @@ def together(parts: Sequence[Part], found: Sequence[Evaluation], units: np.ndarr
             cells=cells, errors=np.asarray(errors), row_losses=losses, units=units
         ),
         errors_as_given=by_target(as_given) if as_given else None,
+        classes=ClassScores(*map(by_target, zip(*classes, strict=True))) if classes else None,
     )
