@@ -90,21 +90,31 @@ TestCovariance: TypeAlias = BlockShift | AnyArray | None
 
 def check_shift(problem: Problem, shift: TestCovariance) -> BlockShift | Array | None:
     """The shift in the problem's precision; raises where it is none, or all zero."""
+    if shift is None or isinstance(shift, BlockShift):
+        return check_blocks(problem, shift)
+    if isinstance(shift, str | bool | bytes | dict) or problem.geometry is None:
+        raise ValueError(
+            f"shift must be a jaxbrain.BlockShift, but it is {kind_of(shift)}: pass "
+            "BlockShift(sensitive, missed, insensitive), or for a covariance matrix and one given "
+            "subspace call subspace_risk. A problem with a geometry takes a covariance"
+        )
+    covariance = as_float_like("shift", shift, problem.task_noise)
+    return _checked_covariance(covariance, problem.input_dim)
+
+
+def check_blocks(problem: Problem, shift: BlockShift | None) -> BlockShift | None:
+    """The same of what white inputs alone take."""
     if shift is None:
         return None
-    like = problem.task_noise
     if not isinstance(shift, BlockShift):
-        if isinstance(shift, str | bool | bytes | dict) or problem.geometry is None:
-            raise ValueError(
-                f"shift must be a jaxbrain.BlockShift, but it is {kind_of(shift)}: pass "
-                "BlockShift(sensitive, missed, insensitive), or for a covariance matrix and one "
-                "given subspace call subspace_risk. A problem with a geometry takes a covariance"
-            )
-        return _checked_covariance(as_float_like("shift", shift, like), problem.input_dim)
+        raise ValueError(
+            f"shift must be a jaxbrain.BlockShift, but it is {kind_of(shift)}: pass "
+            "BlockShift(sensitive, missed, insensitive)"
+        )
     variances = (shift.sensitive, shift.missed, shift.insensitive)
     if is_concrete(*variances) and not any(float(variance) > 0 for variance in variances):
         raise ValueError("shift leaves the test inputs without variance: give one above 0")
-    return BlockShift(*(variance.astype(like.dtype) for variance in variances))
+    return BlockShift(*(variance.astype(problem.task_noise.dtype) for variance in variances))
 
 
 def _checked_covariance(covariance: Array, input_dim: int) -> Array:

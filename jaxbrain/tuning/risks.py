@@ -25,7 +25,7 @@ from ..estimators import befs, encode
 from ..models import LinearGaussianModel, Problem
 from ..models.linear_gaussian import check_model
 from ..models.problem import TracedProblem
-from ..models.shift import BlockShift, check_shift
+from ..models.shift import BlockShift, check_blocks
 from ..simulation.brain_stage import (
     Dimensions,
     ReducedModel,
@@ -107,7 +107,7 @@ class ClosedFormRisk(PenaltyObjective):
         check_choice("estimator", estimator, ESTIMATORS)
         n_brain, self.n_task = check_n_brain(problem, n_brain), check_n_task(problem, n_task)
         _check_numbers(n_brain=n_brain, n_task=self.n_task)
-        shift = check_shift(problem, shift)
+        shift = check_blocks(problem, shift)
         if shift is not None and estimator != "befs":
             raise ValueError(
                 "shift: the risk with two penalties is known without a shift alone: pass "
@@ -273,7 +273,7 @@ class MonteCarloRisk(PenaltyObjective):
                 )
         reduced, sizes = reduce_for_derivatives(model)
         self.draws = _reduced_draws(
-            reduced, sizes, key, n_brain_number, trials, check_shift(self.problem, shift)
+            reduced, sizes, key, n_brain_number, trials, check_blocks(self.problem, shift)
         )
 
     def __call__(self, penalty: Any) -> Array:

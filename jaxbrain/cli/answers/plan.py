@@ -121,8 +121,8 @@ def _obstacle(
     amounts = np.array([*found["frontier"]["n_brain"], np.inf])
     # Beside very many labels what anything is worth is lost in the digits of the risk.
     labels = min(alone["n_task"], 100.0 * problem.input_dim)
-    options = {"encoding_penalty": modality.encoding_penalty}
-    for_free = float(np.nanmin(law(problem, amounts, labels, **options)))
+    encoding = modality.encoding_penalty
+    for_free = float(np.nanmin(law(problem, amounts, labels, encoding_penalty=encoding)))
     rival = ridge_risk if purchase.baseline == "ridge" else task_only_risk
     without = float(rival(problem, labels))
     if without < 1e-9 * float(problem.total_power):

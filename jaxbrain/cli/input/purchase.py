@@ -131,7 +131,8 @@ def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
                 f"{shown(settings[name])}"
             )
     currency = _currency(settings, f"{config}: currency", problems)
-    prices, shares, penalties = {}, {}, {}
+    prices, shares = {}, {}
+    penalties: dict[str, float | Literal["optimal"]] = {}
     for name, table in tables.items():
         is_coloured = name == preset == "images" or "exponent" in table
         penalties[name] = "optimal" if is_coloured else 0.0
@@ -168,7 +169,8 @@ def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
             where = f"{config}: [modality.{name}] " if preset is None else ""
             problems.append(f"{where}{error}")
         else:
-            modalities[name] = Modality(problem, *prices[name], penalties[name])
+            price, fixed, rate = prices[name]
+            modalities[name] = Modality(problem, price, fixed, rate, penalties[name])
     if problems:
         raise UserError(problems)
     return Purchase(
