@@ -86,7 +86,9 @@ def relu_study(d: int, sources: int, linear: bool, noise: float) -> Study:
         teachers = of_length_one(covariance, rng.normal(size=(d, LATENTS + 1)))
         beyond = np.zeros((LATENTS + 1, LATENTS + 1))
     else:
-        onto = sum(c * t * (w @ v.T) ** i for i, (c, t) in enumerate(zip(_RELU, _TEACHER)))
+        onto = sum(
+            c * t * (w @ v.T) ** i for i, (c, t) in enumerate(zip(_RELU, _TEACHER, strict=True))
+        )
         teachers = np.linalg.solve(covariance, onto)
         total = sum(t**2 * (v @ v.T) ** i for i, t in enumerate(_TEACHER))
         beyond = total - teachers.T @ covariance @ teachers

@@ -46,16 +46,16 @@ def studies():
         for linear in (True, False):
             kind = "linear" if linear else "teachers"
             name = f"200 ReLU features of {sources} sources, {kind}"
-            yield name, relu_study(200, sources, linear, 0.5), (150, 1000), (100, 400), 200
+            yield name, relu_study(200, sources, linear, 0.5), (150, 1000), (100, 400), 300
     for spread in (0.5, 1.0):
         name = f"200 Gaussian features, lengths² vary by e^{spread:g}"
-        yield name, study_of_lengths(200, spread, 0.5), (150, 1000), (100, 400), 200
+        yield name, study_of_lengths(200, spread, 0.5), (150, 1000), (100, 400), 300
     if V4.exists():
         for components in (None, 100):
             images = v4_features(components)
             which = f"{components} components" if components else "all features"
             for rows, features in (("images", images), ("Gaussian rows", gaussian_rows(images, 0))):
-                yield f"V4, {which}, {rows}", study_of_rows(features, 0.5), (500,), (100, 300), 200
+                yield f"V4, {which}, {rows}", study_of_rows(features, 0.5), (500,), (100, 300), 150
 
 
 def problem_of(study: Study) -> jb.Problem:
@@ -123,7 +123,12 @@ def main() -> None:
             for row in rows_of(name, study, n_brain, labels, splits):
                 rows.append(row)
                 off, noise = row[5] / row[6] - 1, row[7] / row[6]
-                print(f"{time.perf_counter() - start:.0f} s", *row, f"{off:+.3f} ± {noise:.3f}")
+                print(
+                    f"{time.perf_counter() - start:.0f} s",
+                    *row,
+                    f"{off:+.3f} ± {noise:.3f}",
+                    flush=True,
+                )
     store("gaussian_equivalence", {"columns": COLUMNS, "rows": rows})
 
 
