@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 # Those of accuracy are made by hand, since they write documentation and take most of an hour; so
-# is that of weightings, which docs/estimators.md shows.
+# are those of weightings, which docs/estimators.md shows.
 NAMES = (
     "closed_forms",
     "allocations",

@@ -31,28 +31,64 @@ class Cell(NamedTuple):
     task_noise: float
 
 
-SPECTRA = (0.0, 0.5, 1.0, 2.0, "one")
-CHANNELS = ((1, 1e-6), (4, 0.003), (4, 0.3), (40, 0.03), (40, 0.3), (40, 2.0))
 LEANINGS = (1.0, -1.0, 0.0, 2.0)
-# In units of d, with encoding penalties in units of the mean variance.
-RECORDED = ((0.2, 0.3), (0.2, 0.03), (0.5, 0.1), (1.1, 0.0), (1.1, 1e-4), (1.1, 0.03))
-RECORDED += ((2.0, 0.01), (4.0, 0.0), (10.0, 0.001))
 
 
-def grid(d: int, latents: tuple[int, ...], taken: float) -> Iterator[Cell]:
-    """Spectra by recordings by latents, or a share of them; the rest at random in each."""
+class Plan(NamedTuple):
+    """Which studies are drawn: all spectra by all recordings by all latents, or a share of them.
+
+    Recordings are pairs: n_brain in units of d, and encoding penalties in units of the mean
+    variance. Channels are pairs, too: how many for each latent, and `lost`.
+    """
+
+    d: int
+    latents: tuple[int, ...]
+    share: float
+    draws: int
+    spectra: tuple[float | str, ...]
+    recorded: tuple[tuple[float, float], ...]
+    channels: tuple[tuple[int, float], ...]
+
+
+_FIRST = {
+    "spectra": (0.0, 0.5, 1.0, 2.0, "one"),
+    "recorded": (
+        *((0.2, 0.3), (0.2, 0.03), (0.5, 0.1), (1.1, 0.0), (1.1, 1e-4), (1.1, 0.03)),
+        *((2.0, 0.01), (4.0, 0.0), (10.0, 0.001)),
+    ),
+    "channels": ((1, 1e-6), (4, 0.003), (4, 0.3), (40, 0.03), (40, 0.3), (40, 2.0)),
+}
+# Drawn after the threshold of the warning had been set, at other sizes, spectra and penalties, and
+# with more noise in the channels.
+_SECOND = {
+    "spectra": (0.3, 0.75, 1.5, 2.0, "one"),
+    "recorded": (
+        *((0.3, 0.1), (0.3, 0.01), (0.7, 0.03), (1.3, 0.0), (1.3, 1e-3), (1.3, 0.1)),
+        *((3.0, 0.03), (6.0, 0.0), (6.0, 0.01)),
+    ),
+    "channels": ((1, 1e-6), (10, 0.01), (10, 0.1), (20, 0.3), (20, 1.0), (80, 0.1)),
+}
+PLANS = {
+    "rows": (Plan(30, (1, 3, 7, 15), 0.5, 100, **_FIRST), Plan(200, (6, 16), 0.35, 20, **_FIRST)),
+    "check": (Plan(50, (2, 5, 12), 0.5, 100, **_SECOND), Plan(150, (4, 15), 0.35, 25, **_SECOND)),
+}
+
+
+def grid(plan: Plan) -> Iterator[Cell]:
+    """The studies of a plan; what it does not fix is at random in each."""
+    d, channels = plan.d, plan.channels
     rng = np.random.default_rng(d)
-    for spectrum in SPECTRA:
-        for share, penalty in RECORDED:
+    for spectrum in plan.spectra:
+        for share, penalty in plan.recorded:
             n_brain = max(round(share * d), d + 3) if penalty == 0 else round(share * d)
-            for k in (k for k in latents if 2 * k <= n_brain):
-                wider, lost = CHANNELS[rng.integers(len(CHANNELS))]
+            for k in (k for k in plan.latents if 2 * k <= n_brain):
+                wider, lost = channels[rng.integers(len(channels))]
                 cell = Cell(
                     d, n_brain, penalty, spectrum, k, max(wider * k, k + 1), lost,
                     float(rng.choice(LEANINGS)), float(rng.choice((0.1, 0.4))),
                     float(rng.choice((0.1, 0.5, 2.0))), float(rng.choice((0.2, 1.0, 5.0))),
                 )  # fmt: skip
-                if rng.uniform() < taken:
+                if rng.uniform() < plan.share:
                     yield cell
 
 

@@ -3,8 +3,9 @@
     python -m benchmarks.accuracy
 
 Reads results/accuracy_simulation.json, which `python -m benchmarks.accuracy_simulation` makes
-without any of the library's code, and results/real_inputs.json, which `python -m
-benchmarks.real_inputs` makes. Writes results/accuracy.json and docs/accuracy.md.
+without any of the library's code, and results/real_inputs.json and
+results/gaussian_equivalence.json, which the benchmarks of these names make. Writes
+results/accuracy.json and docs/accuracy.md.
 """
 
 import json
@@ -15,6 +16,7 @@ import numpy as np
 
 from ._accuracy_errors import brain_errors, trace_errors, two_penalty_errors
 from ._accuracy_page import document, within
+from ._gaussian_equivalence_page import gaussian_equivalence
 from ._measure import RESULTS, store
 from ._real_inputs_page import real_inputs
 
@@ -31,8 +33,12 @@ def main() -> None:
     brain = brain_errors(cells("brain"))
     two, traces = two_penalty_errors(cells("two_penalties")), trace_errors(cells("task"))
     text = document(brain, two, traces, meta)
-    real = json.loads((RESULTS / "real_inputs.json").read_text())["results"]
-    text += "\n" + "\n".join(real_inputs(real))
+    for name, part in (
+        ("real_inputs", real_inputs),
+        ("gaussian_equivalence", gaussian_equivalence),
+    ):
+        results = json.loads((RESULTS / f"{name}.json").read_text())["results"]
+        text += "\n" + "\n".join(part(results)) + "\n"
     summary = {
         f"{kind}, d = {d}": within([row for row in brain if row["d"] == d], kind)
         for kind in ("missed", "risk", "shift")

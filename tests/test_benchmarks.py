@@ -114,7 +114,8 @@ def test_ratios_have_two_digits(ratio, text):
 def test_every_benchmark_is_known_to_the_runner():
     modules = {path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py")}
     by_hand = {"accuracy", "accuracy_simulation", "coverage", "numpy_reference", "page"}
-    by_hand |= {"public_numbers", "real_inputs", "verdicts", "weightings"}
+    by_hand |= {"gaussian_equivalence", "public_numbers", "real_inputs", "verdicts"}
+    by_hand |= {"weightings", "weightings_theory"}
     assert set(runner.NAMES) == modules - by_hand
 
 

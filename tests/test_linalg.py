@@ -13,7 +13,13 @@ import pytest
 import scipy.linalg
 import scipy.optimize
 
-from jaxbrain._linalg import covariance_factor, implicit_root, leading_eigenspace, spectral_function
+from jaxbrain._linalg import (
+    covariance_factor,
+    implicit_root,
+    inverse_of_covariance,
+    leading_eigenspace,
+    spectral_function,
+)
 from tests.helpers.derivatives import central_difference
 
 EPS = np.finfo(float).eps
@@ -244,6 +250,18 @@ def test_derivative_of_the_covariance_factor():
     weights = rng.normal(size=(4, 4))
     gradient = jax.grad(lambda c: jnp.sum(weights * covariance_factor(c)))(jnp.asarray(covariance))
     np.testing.assert_allclose(np.sum(gradient * change), np.sum(weights * expected), rtol=1e-7)
+
+
+@pytest.mark.parametrize("condition", [1e2, 1e8])
+def test_inverse_of_a_covariance_by_blocks_is_that_of_scipy(condition):
+    """192 rows are three blocks; SciPy solves with the whole factor."""
+    rng = np.random.default_rng(6)
+    matrix = symmetric_matrix(rng, np.geomspace(1.0, condition, 192))
+    inverse = scipy.linalg.cho_solve(scipy.linalg.cho_factor(matrix), np.eye(192))
+    change = symmetric_direction(rng, 192)
+    found, slope = jax.jvp(inverse_of_covariance, (jnp.asarray(matrix),), (jnp.asarray(change),))
+    np.testing.assert_allclose(found, inverse, rtol=0, atol=1e-14 * condition)
+    np.testing.assert_allclose(slope, -inverse @ change @ inverse, rtol=0, atol=1e-13 * condition)
 
 
 def cubic(x, a, b):

@@ -11,11 +11,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from .._linalg import implicit_root, implicit_roots, inverse_of_covariance
 from ..models import Problem
 from ..models.geometry import spectrum_nodes, spectrum_terms
+
+# So many roots say where the next one is: more save no step.
+_REMEMBERED = 7
 
 
 class LearnedPrior(NamedTuple):
@@ -195,19 +199,34 @@ def along_penalties(
     """What is read off the equivalent at ascending penalties, stacked; arguments as `freedoms`."""
     numbers = prior, n_brain, encoding_penalty
 
-    def solve(state: Any, log_z: Array) -> tuple[Any, Any]:
-        start, change, inverse = state
+    def solve(state: Any, at: tuple[Array, Array]) -> tuple[Any, Any]:
+        (roots, inverse), (log_z, weights) = state, at
         z = jnp.exp(log_z)
+        change = jnp.clip(weights @ roots - roots[0], -2.0, 2.0)
         found, inverse = implicit_roots(
-            mismatch, start + change, inverse, *numbers, z, ratio, feature_penalty
+            mismatch, roots[0] + change, inverse, *numbers, z, ratio, feature_penalty
         )
         fixed = jax.lax.stop_gradient(found)
         given = n_brain, encoding_penalty, z, ratio, feature_penalty
-        return (fixed, fixed - start, inverse), read(equivalent_at(found, prior, *given))
+        rest = jnp.concatenate([fixed[None], roots[:-1]]), inverse
+        return rest, read(equivalent_at(found, prior, *given))
 
     first = jax.lax.stop_gradient(_first_guess(*numbers, jnp.exp(log_z[0]), ratio, feature_penalty))
-    state = first, jnp.zeros_like(first), jnp.eye(3, dtype=first.dtype)
-    return jax.lax.scan(solve, state, log_z)[1]
+    state = jnp.tile(first, (_REMEMBERED, 1)), jnp.eye(3, dtype=first.dtype)
+    return jax.lax.scan(solve, state, (log_z, _ahead(jax.lax.stop_gradient(log_z))))[1]
+
+
+def _ahead(points: Float[Array, " points"]) -> Float[Array, "points remembered"]:
+    """Weights of the values before each point, the nearest first, in their polynomial there."""
+    before = np.arange(len(points))[:, None] - np.arange(1, _REMEMBERED + 1)
+    known = before >= 0
+    # The first point has none before it: what is remembered there is its first guess.
+    known[0, 0] = True
+    where = points[np.maximum(before, 0)]
+    other = known[:, None, :] & ~np.eye(_REMEMBERED, dtype=bool)
+    gaps = jnp.where(other, where[:, :, None] - where[:, None, :], 1.0)
+    ways = jnp.where(other, points[:, None, None] - where[:, None, :], 1.0)
+    return jnp.where(known, jnp.prod(ways / gaps, axis=-1), 0.0)
 
 
 def mismatch(

@@ -93,6 +93,19 @@ def test_the_table_of_weightings_is_that_of_the_benchmark():
     assert found[1] == table
 
 
+def test_the_table_of_weightings_in_theory_is_that_of_the_benchmark():
+    stored = PAGE.parents[1] / "benchmarks/results/weightings_theory.json"
+    results = json.loads(stored.read_text())["results"]
+    lines = [("prior", *results), ("---",) * (1 + len(results))]
+    for name in next(iter(results.values())):
+        lines.append((name, *(f"{risks[name]:.3f}" for risks in results.values())))
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    assert f"<!-- weightings in theory -->\n\n{table}\n\n<!-- end -->" in PAGE.read_text()
+    # Two closed forms of one estimator.
+    for risks in results.values():
+        assert abs(risks["power 0"] / risks["two penalties"] - 1) < 0.002
+
+
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
 def test_an_estimator_passes_as_many_penalties_as_it_says(variant, monkeypatch):
     assert call(variant, monkeypatch)[1] == variant.n_penalties
