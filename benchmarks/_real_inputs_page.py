@@ -143,16 +143,16 @@ def checked(rows: list[dict[str, Any]]) -> list[str]:
     ]
     silent = {tuple(row[name] for name in Cell._fields) for row in missed}
     return [
-        f"*A check of the threshold*, which was set on the studies above: {sum(counts)} others, of "
-        "50 and 150 inputs, at other exponents (0.3 to 2), encoding",
-        "penalties and numbers of recordings, and with more noise in the channels, were drawn "
-        "afterwards and chose nothing.",
+        "*A check of the threshold*, which had been set to 0.05 on the studies above: "
+        f"{sum(counts)} others, of 50 and 150 inputs, at other exponents (0.3 to 2),",
+        "encoding penalties and numbers of recordings, and with more noise in the channels, were "
+        "drawn afterwards. Without a warning two of them were off,",
+        f"one by 15 %. So the threshold is {TILTED} now, by both sets of studies; no third one has "
+        "checked it.",
         "",
         *table(["", "studies", *NAMES], body),
         "",
-        f"Without a warning the target is missed in {len(missed)} rows of {len(silent)} studies:",
-        "",
-        *table(HEADS, [cells_of(row) for row in sorted(missed, key=lambda row: row["off"])]),
+        f"Without a warning the target is missed in {len(silent)} of these studies.",
     ]
 
 
@@ -197,7 +197,7 @@ def real_inputs(stored: dict) -> list[str]:
         "",
         f"From n_brain = 10 k on: {entry(well)} for all three.",
         "",
-        *precisely(rows_of(stored, "precise")),
+        *precisely([row for row in rows_of(stored, "precise") if not row["warned"]]),
         "",
         "The warning comes where directions are lost among noisy channels while the encoding "
         "penalty filters their noise unevenly, which (38)",

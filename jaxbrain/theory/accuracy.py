@@ -11,7 +11,7 @@ from .._checks import is_concrete
 from ..models import Problem
 
 # From this share of lost and tilted directions on, closed forms are more than 2 % off.
-TILTED = 0.05
+TILTED = 0.02
 
 
 class AccuracyWarning(UserWarning):
@@ -122,7 +122,7 @@ def warn_outside_validated_ridge(
     ):
         warnings.warn(
             "directions are lost among noisy channels, and the encoding penalty tilts them: the "
-            "risk may be up to 10 % off; simulated_worth draws it, and banded_ridge_risk, which "
+            "risk may be up to 15 % off; simulated_worth draws it, and banded_ridge_risk, which "
             "chooses no directions, is not off",
             AccuracyWarning,
             stacklevel=stacklevel,
