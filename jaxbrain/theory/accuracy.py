@@ -10,8 +10,9 @@ from jaxtyping import Array
 from .._checks import is_concrete
 from ..models import Problem
 
-# From this share of lost and tilted directions on, closed forms are more than 2 % off.
-TILTED = 0.02
+# From this share of lost and tilted directions on, or of lost ones, closed forms are more than 2 %
+# off.
+TILTED, LOST = 0.02, 0.6
 
 
 class AccuracyWarning(UserWarning):
@@ -114,22 +115,17 @@ def warn_outside_validated_ridge(
     else:
         largest = float(np.max(encoding_penalty))
     shares = np.sum(np.asarray(geometry.directions) ** 2, axis=1) / k
-    if (
-        tilt_of_lost_directions(
-            variances, shares, gain, noise, channel**2 * (channels - k), n, largest
-        )
-        > TILTED
-    ):
+    if loses_directions(variances, shares, gain, noise, channel**2 * (channels - k), n, largest):
         warnings.warn(
-            "directions are lost among noisy channels, and the encoding penalty tilts them: the "
-            "risk may be up to 15 % off; simulated_worth draws it, and banded_ridge_risk, which "
-            "chooses no directions, is not off",
+            "directions are lost among noisy channels, which an encoding penalty tilts: the risk "
+            "may be up to 15 % off; simulated_worth draws it, and banded_ridge_risk, which chooses "
+            "no directions, is not off",
             AccuracyWarning,
             stacklevel=stacklevel,
         )
 
 
-def tilt_of_lost_directions(
+def loses_directions(
     variances: np.ndarray,
     shares: np.ndarray,
     gain: np.ndarray,
@@ -137,15 +133,16 @@ def tilt_of_lost_directions(
     noise_power: float,
     n_brain: float,
     encoding_penalty: float,
-) -> float:
-    """Share of directions lost among channels, times how unevenly these then lie over inputs.
+) -> bool:
+    """Whether so many directions are lost among channels that closed forms of BEFS are off.
 
-    docs/theory.md, (38) and what it leaves out: the relative variance of Γ's eigenvalues. `shares`
-    of the latents' variance lie along the principal axes of the inputs.
+    By the mean share lost, docs/theory.md, (38), and by its product with what (38) leaves out, the
+    relative variance of Γ's eigenvalues. `shares` of the latents' variance lie along the principal
+    axes of the inputs.
     """
     s, n, penalty, d = variances, n_brain, encoding_penalty, len(variances)
     if penalty == 0 or noise_power == 0:
-        return 0.0
+        return False
     # a of (37) falls short of 1 by the degrees of freedom of the encoding stage, over n.
     low, high = 0.0, 1.0
     for _ in range(60):
@@ -162,7 +159,8 @@ def tilt_of_lost_directions(
     signal = (n * seen * np.eye(len(gain)) + degrees * latent_noise) @ gain
     strengths = np.maximum(np.abs(np.linalg.eigvals(signal)), 1e-300)
     lost = degrees * slope * noise_power / strengths**2
-    return float(np.mean(lost / (1 + lost)) * (np.sum(held**2) * d / degrees**2 - 1))
+    share, unevenness = np.mean(lost / (1 + lost)), np.sum(held**2) * d / degrees**2 - 1
+    return bool(share > LOST or share * unevenness > TILTED)
 
 
 def _mean_confusion(problem: Problem, numbers: np.ndarray) -> float:

@@ -9,22 +9,19 @@ import pytest
 import jaxbrain as jb
 from benchmarks._measure import RESULTS
 from benchmarks._real_inputs_draws import Cell, study_of
-from jaxbrain.theory.accuracy import TILTED, tilt_of_lost_directions
+from jaxbrain.theory.accuracy import loses_directions
 
 
 def is_warned(cell):
     study = study_of(cell)
-    return (
-        tilt_of_lost_directions(
-            study.variances,
-            np.sum(study.directions**2, axis=1) / cell.k,
-            np.diag(study.gain),
-            cell.latent_noise * np.eye(cell.k),
-            study.recording_noise**2 * (cell.p - cell.k),
-            float(cell.n_brain),
-            cell.encoding_penalty,
-        )
-        > TILTED
+    return loses_directions(
+        study.variances,
+        np.sum(study.directions**2, axis=1) / cell.k,
+        np.diag(study.gain),
+        cell.latent_noise * np.eye(cell.k),
+        study.recording_noise**2 * (cell.p - cell.k),
+        float(cell.n_brain),
+        cell.encoding_penalty,
     )
 
 
@@ -33,7 +30,7 @@ def measured():
     """Of each cell whether it is warned of, and its errors beyond two standard errors."""
     stored = json.loads((RESULTS / "real_inputs.json").read_text())["results"]
     found = {}
-    for row in stored["rows"]:
+    for row in (*stored["rows"], *stored["check"]):
         one = dict(zip(stored["columns"], row, strict=True))
         off = abs(one["risk"] - one["simulated"]) - 2 * one["error"]
         cell = Cell(*row[: len(Cell._fields)])
@@ -52,10 +49,10 @@ def test_what_is_silent_is_within_two_percent(measured):
 
 def test_what_is_warned_of_is_rare_and_often_off(measured):
     warned = [errors for warned, errors in measured.values() if warned]
-    assert 4 <= len(warned) < 0.15 * len(measured)
-    off = [max(max(each) for each in errors.values()) > 0.01 for errors in warned]
-    assert np.mean(off) > 0.4
-    assert max(max(max(each) for each in errors.values()) for errors in warned) < 0.10
+    assert 8 <= len(warned) < 0.25 * len(measured)
+    off = [max(max(each) for each in errors.values()) > 0.005 for errors in warned]
+    assert np.mean(off) > 0.3
+    assert max(max(max(each) for each in errors.values()) for errors in warned) < 0.15
 
 
 def steep(recording_noise, recording_dim=600):
