@@ -111,7 +111,7 @@ def test_json_and_table_say_the_same(capsys, tmp_path):
     assert set(answer["modalities"]["cheap"]) == {
         *("cost_brain", "fixed_cost_brain", "samples_per_hour", "n_brain", "n_task", "risk"),
         *("spent_on_brain", "spent_on_task", "saved", "hours", "money_saved", "least_budget"),
-        *("frontier", "why_not"),
+        *("frontier", "why_not", "encoding_penalty"),
     }
     assert answer["notes"] == []
     cheap, dear = answer["modalities"]["cheap"], answer["modalities"]["dear"]

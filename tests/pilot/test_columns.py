@@ -2,7 +2,6 @@
 
 import json
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from jaxbrain.pilot import (
     PilotError,
     average_repeats,
     class_indicators,
-    evaluate,
     pilot_data,
     read_pilot,
     rows_together,
@@ -338,9 +336,3 @@ def test_what_to_standardise_is_kept_in_the_study():
     assert study(standardise=["recordings", "inputs"]).standardise == ("inputs", "recordings")
     with pytest.raises((ValueError, TypeError), match="standardise"):
         study(standardise=["channels"])
-
-
-def test_classes_are_made_numbers_before_they_are_compared():
-    data = study(targets=FEW)
-    with pytest.raises(PilotError, match="class_indicators"):
-        evaluate(data, split_sizes(data, 30, 10), 2, jax.random.key(0), 2)

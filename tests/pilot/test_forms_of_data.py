@@ -13,7 +13,7 @@ from jaxbrain.pilot import (
     ESTIMATORS,
     PilotError,
     SplitSizes,
-    _draws,
+    _groups,
     _plan,
     evaluate,
     judge,
@@ -157,7 +157,7 @@ def test_stimuli_on_both_sides_of_a_split_made_recordings_seem_to_help(monkeypat
         assert np.isfinite(found.errors[ESTIMATORS.index("ridge")]).all()
         assert np.isfinite(found.errors_as_given).all()
         with monkeypatch.context() as apart:
-            apart.setattr(_draws, "together", lambda inputs, groups, block: None)
+            apart.setattr(_groups, "together", lambda inputs, groups, block: None)
             apart.setattr(_plan, "_slack", lambda data, block: 0)
             mixed = evaluate(data, SIZES, REPEATS, jax.random.key(0), RANK, as_given=data)
         assert seems_to_help(mixed)
