@@ -101,8 +101,8 @@ Image("bulb.png")
 # the file from arrays `stimulus` and `bold`.
 
 # %%
-prepare(shared / "szinte2024" / "v1.npz", "v1.npz")
-options = "--components 20 --rank 3 --n-brain 80 --n-task 30 --n-test 40 --repeats 100"
+prepare(shared / "szinte2024" / "v1.npz", Path("v1.npz"))
+options = "--components 20 --rank 3 --n-brain 80 --n-task 30 --n-test 40 --repeats 40"
 main(f"fit v1.npz {options}".split())
 
 # %% [markdown]

@@ -50,11 +50,13 @@ from .spectral_stage import (
     at_best_penalty,
     at_penalty,
     ends,
+    fewer_labels,
     labels_for,
     least_squares,
     points_between,
     ridge_stage_of,
     stage_of,
+    with_more_labels,
 )
 
 # In nats around a natural value, and at so many points, second penalties are searched for: of BEFS
@@ -285,7 +287,8 @@ def shifted_cells(
     shape = found.risk.shape
     which = np.broadcast_to(which, shape)
     task = (jnp.broadcast_to(x, shape).ravel() for x in (n_task, found.penalty))
-    return found._replace(risk=_shifted_risks(stages, which.ravel(), *task).reshape(shape))
+    risk = _shifted_risks(stages, which.ravel(), *task, best=penalty is None)
+    return found._replace(risk=risk.reshape(shape))
 
 
 def best_penalty_of_shifted_cells(
@@ -350,10 +353,14 @@ def _solve_shifted(
     return jax.lax.map(one, brain)
 
 
-@jax.jit
-def _shifted_risks(stages: ShiftedStage, which: Array, n_task: Array, penalty: Array) -> Array:
+@partial(jax.jit, static_argnames="best")
+def _shifted_risks(
+    stages: ShiftedStage, which: Array, n_task: Array, penalty: Array, *, best: bool
+) -> Array:
+    """`best`: the penalties are those that are best without a shift, of any number of labels."""
+
     def one(which: Array, n_task: Array, penalty: Array) -> Array:
-        return jax.tree.map(lambda x: x[which], stages).at(n_task, penalty)
+        return jax.tree.map(lambda x: x[which], stages).at(n_task, penalty, best=best)
 
     return jax.vmap(one)(which, n_task, penalty)
 
@@ -382,10 +389,12 @@ def _shifted_ridge(
 ) -> Array:
     stage = _ridge_stage(study)
     shifted = shifted_ridge_stage(stage, study.prior.nodes, moments)
+    best = penalty is None
     if penalty is None:
-        labels = jnp.maximum(n_task, 1.0)
-        penalty = jax.vmap(lambda n: at_best_penalty(stage, n).penalty)(labels)
-    return jax.vmap(shifted.at)(n_task, penalty)
+        some = jnp.maximum(n_task, 1.0)
+        labels = fewer_labels(study.noise, study.total_power, study.input_dim, some)
+        penalty = jax.vmap(lambda n: at_best_penalty(stage, n).penalty)(labels) * labels / some
+    return jax.vmap(partial(shifted.at, best=best))(n_task, penalty)
 
 
 def ridge_risk_of(problem: Problem, n_task: Array, penalty: Array | None) -> Array:
@@ -434,7 +443,10 @@ def _ridge(study: _Study, n_task: Array, penalty: Array | None) -> Array:
     stage = _ridge_stage(study)
     labels = jnp.maximum(n_task, 1.0)
     if penalty is None:
+        labels = fewer_labels(study.noise, study.total_power, study.input_dim, labels)
         risk = jax.vmap(lambda n: at_best_penalty(stage, n).risk)(labels)
+        numbers = study.noise, study.input_dim, study.input_dim
+        risk = with_more_labels(risk, labels, n_task, *numbers)
     else:
         free = penalty == 0
         held = jnp.where(free, 1.0, penalty)
@@ -448,7 +460,8 @@ def _of_few_labels(study: _Study, risk: Array, n_task: Array) -> Array:
     some = jnp.isfinite(risk)
     change = jnp.where(some, risk, 0.0) - study.total_power
     known = study.total_power + jnp.clip(n_task, 0.0, 1.0) * change
-    return jnp.where(some | (n_task == 0), known, risk)
+    # Beyond, small errors keep their digits.
+    return jnp.where((n_task < 1) & (some | (n_task == 0)), known, risk)
 
 
 @jax.jit
@@ -547,12 +560,20 @@ class _Search(NamedTuple):
             limits = limits + jax.lax.stop_gradient(jnp.log(natural))
         return limits
 
+    @property
+    def _scales(self) -> tuple[Array, Array, Array]:
+        return self.study.noise, self.study.total_power, self.study.input_dim
+
     def answer(self, stages: _Stages, n_task: Array, *penalties: Array) -> Answer:
         """The answer at one number of labels."""
         left = list(penalties)
         penalty = left.pop(0) if self.has_penalty else None
         second = left.pop(0) if self.has_second else None
         labels = jnp.maximum(n_task, 1.0)
+        if penalty is None:
+            labels = fewer_labels(*self._scales, labels)
+            if second is not None:
+                second = second * jnp.maximum(n_task, 1.0) / labels
         free = jnp.zeros((), bool) if penalty is None else penalty == 0
         held = None if penalty is None else jnp.where(free, 1.0, penalty)
         stage, encoding = stages.stage, stages.encoding
@@ -564,6 +585,11 @@ class _Search(NamedTuple):
             best = _least(risks, limits)
             stage, encoding = _between(stage, limits, best, count), jnp.exp(best)
         risk, used, beside = self._at_second(stage, stages.second, labels, held, second)
+        if penalty is None:
+            noise, _, input_dim = self._scales
+            risk = with_more_labels(risk, labels, n_task, noise, input_dim, input_dim)
+            fewer = labels / jnp.maximum(n_task, 1.0)
+            used, beside = used * fewer, beside * fewer
         risk = _of_few_labels(self.study, risk, n_task)
         unpenalised = least_squares(self.study.noise, self.study.input_dim, n_task)
         return Answer(

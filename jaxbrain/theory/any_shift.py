@@ -21,11 +21,13 @@ from .learned_prior import Equivalent, LearnedPrior, equivalent_at, mismatch
 from .spectral_stage import (
     Stage,
     at_penalty,
+    fewer_labels,
     learned_by_ridge,
     least_squares,
     next_power,
     polynomial_through,
     risk_of_moments,
+    with_more_labels,
 )
 
 
@@ -230,11 +232,11 @@ class ShiftedStage(NamedTuple):
     def risk(self, log_z: Array, n_task: Array) -> Array:
         """Test error at one penalty."""
         stage = self.stage
-        basis = stage.basis(log_z)
-        return self._risk(stage.terms @ basis, self.terms @ basis, n_task)
+        moments, seen = stage.terms @ stage.basis(log_z), self.terms @ stage.basis(log_z)
+        return self._risk(moments, seen, risk_of_moments(moments, stage, n_task))
 
-    def _risk(self, moments: Array, seen: Array, n_task: Array) -> Array:
-        risk = risk_of_moments(moments, self.stage, n_task)
+    def _risk(self, moments: Array, seen: Array, risk: Array) -> Array:
+        """From the test error without a shift."""
         noise, bias = seen
         left = self.stage.total_power - 2 * moments[4] + moments[5]
         # To leading order the variance has the shape of A², whatever sees it; its size is that of
@@ -250,29 +252,42 @@ class ShiftedStage(NamedTuple):
         some = jnp.isfinite(risk)
         change = jnp.where(some, risk, 0.0) - self.total_power
         known = self.total_power + jnp.clip(n_task, 0.0, 1.0) * change
-        return jnp.where(some | (n_task == 0), known, risk)
+        return jnp.where((n_task < 1) & (some | (n_task == 0)), known, risk)
 
-    def at(self, n_task: Array, penalty: Array) -> Array:
-        """Test error at an outside penalty, 0 among them."""
-        free = penalty == 0
-        labels, held = jnp.maximum(n_task, 1.0), jnp.where(free, 1.0, penalty)
-        log_z = at_penalty(self.stage, labels, held).log_z
-        risk = self.of_few_labels(self.risk(log_z, labels), n_task)
-        stage = self.stage
+    def at(self, n_task: Array, penalty: Array, *, best: bool) -> Array:
+        """Test error at an outside penalty, 0 among them.
+
+        `best` says that it is the best one without a shift, n_task times which no longer changes
+        among many labels.
+        """
+        stage, free, labels = self.stage, penalty == 0, jnp.maximum(n_task, 1.0)
+        fewer = labels
+        if best:
+            fewer = fewer_labels(stage.noise, stage.total_power, stage.input_dim, labels)
+        found = at_penalty(stage, fewer, jnp.where(free, 1.0, penalty * labels / fewer))
+        basis = stage.basis(found.log_z)
+        risk = self._risk(stage.terms @ basis, self.terms @ basis, found.risk)
+        numbers = stage.noise, stage.input_dim, self.trace
+        if best:
+            risk = with_more_labels(risk, fewer, n_task, *numbers)
+        risk = self.of_few_labels(risk, n_task)
         unpenalised = least_squares(stage.noise, stage.input_dim, n_task, self.trace)
         return jnp.where(free, unpenalised, risk)
 
     def best_penalty(self, n_task: Array) -> Array:
         """The outside penalty of the least test error under the shift."""
-        labels = jnp.maximum(n_task, 1.0)
+        some = jnp.maximum(n_task, 1.0)
+        numbers = self.stage.noise, self.stage.total_power, self.stage.input_dim
+        labels = fewer_labels(*numbers, some)
         fixed = jax.lax.stop_gradient(self)
         log_z, moments = fixed.stage.grid()
         _, seen = fixed.stage.grid(fixed.terms)
-        risks = jax.vmap(fixed._risk, in_axes=(1, 1, None))(moments, seen, labels)
+        plain = risk_of_moments(moments, fixed.stage, labels)
+        risks = jax.vmap(fixed._risk, in_axes=(1, 1, 0))(moments, seen, plain)
         lowest = jnp.clip(jnp.argmin(risks), 1, len(log_z) - 2)
         around = jax.lax.dynamic_slice_in_dim(log_z, lowest - 1, 3)
         best, _ = implicit_minimum(lambda at: self.risk(at, labels), around)
-        return jnp.exp(self.stage.log_penalty(best, labels))
+        return jnp.exp(self.stage.log_penalty(best, labels)) * labels / some
 
 
 def shifted_stage(stage: Stage, seen: Seen, moments: ShiftMoments) -> ShiftedStage:

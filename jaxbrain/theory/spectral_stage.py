@@ -78,35 +78,42 @@ def _log_penalty(m1: Array, log_z: Array, n_task: Array) -> Array:
 
 
 def risk_of_moments(
-    moments: Float[Array, "8 *cells"], stage: Stage, n_task: Array
+    moments: Float[Array, "8 *cells"], stage: Stage, n_task: Array, x: Array | None = None
 ) -> Float[Array, "*cells"]:
     """Test error, with its first finite-size term; infinite where labels are too few for this.
 
-    Directions that no penalty holds are regressed out, which takes as many labels and is exact:
-    docs/theory.md, (7).
+    `x` is n_task − m₁, unless it is known better. Directions that no penalty holds are regressed
+    out, which takes as many labels and is exact: docs/theory.md, (7).
     """
     m1, m2, m3, m4, b1, b2, b3, b4 = moments
     spare = n_task - stage.free - 1
-    x = n_task - m1
+    x = jnp.asarray(n_task - m1 if x is None else x)
     solvable = (x > 0) & ((stage.free == 0) | (spare > 0))
     m2, m3, m4 = (m - stage.free for m in (m2, m3, m4))
     omega = 1 / (jnp.where(solvable, x, 1.0) + jnp.maximum(m1 - stage.free - m2, 0.0))
     mu, nu, theta = omega * (m2 - m3), omega * (m3 - m4), omega * m2
     e2, e3 = theta * mu - omega * m3, theta * nu - omega * m4
-    variance = (3 * mu + 4 * mu**2 - 3 * nu) * m2 - (2 + 4 * mu) * m3 + 3 * m4
-    variance = m2 + omega * variance
+    correction = (3 * mu + 4 * mu**2 - 3 * nu) * m2 - (2 + 4 * mu) * m3 + 3 * m4
+    variance = m2 * _corrected(omega * correction / jnp.where(m2 > 0, m2, 1.0))
     # The bias is Σ θ²(1 − a)² times a quadratic in a.
     constant = 1 + theta + omega * (mu * (2 * e2 + theta) + 2 * mu * e2 + 2 * e2 - 3 * e3)
     linear = -omega * ((2 * e2 + theta) + theta + 2 * mu * (1 + theta))
     square = 3 * omega * (1 + theta)
     bias = constant * (stage.total_power - 2 * b1 + b2) + linear * (b1 - 2 * b2 + b3)
     bias = bias + square * (b2 - 2 * b3 + b4)
+    left = stage.total_power - 2 * b1 + b2
+    some = left > 0
+    bias = left * _corrected(bias / jnp.where(some, left, 1.0) - 1)
     # Among very many labels rounding can make either negative.
     held = jnp.maximum(bias, 0.0) + stage.noise * jnp.maximum(omega * variance, 0.0)
-    # More than rounding: the polynomials are beyond their depth here.
-    solvable = solvable & (omega * variance > -0.1)
     freed = stage.free / jnp.where(solvable, jnp.where(spare > 0, spare, 1.0), 1.0)
     return jnp.where(solvable, held + (stage.noise + held) * freed, jnp.inf)
+
+
+def _corrected(change: Array) -> Array:
+    """1 + change, the first terms of a series, but positive where it has lost its meaning."""
+    large = change < -0.5
+    return jnp.where(large, 0.25 / -jnp.where(large, change, -1.0), 1 + change)
 
 
 @cache
@@ -198,6 +205,29 @@ def learned_by_ridge(
     return learned / (1 + learned)
 
 
+def fewer_labels(noise: Array, total_power: Array, input_dim: Array, n_task: Array) -> Array:
+    """As many labels as the polynomials can tell from least squares, at most `n_task`.
+
+    What a penalty gains falls as 1/n², and 1e-7 of the task's power is theirs.
+    """
+    spread = jnp.sqrt(noise / jnp.where(total_power > 0, total_power, 1.0))
+    most = input_dim * jnp.maximum(300 * spread, 10.0)
+    return jnp.minimum(n_task, jax.lax.stop_gradient(most))
+
+
+def with_more_labels(
+    risk: Array, fewer: Array, n_task: Array, noise: Array, input_dim: Array, trace: Array
+) -> Array:
+    """The test error at the best penalties of `n_task` labels, from that of fewer.
+
+    What recordings, or a penalty, are worth in labels of least squares no longer changes there.
+    """
+    more = n_task > fewer
+    known = jnp.where(jnp.isfinite(risk) & (risk > 0), risk, 1.0)
+    beyond = noise * trace / (n_task - fewer + noise * trace / known)
+    return jnp.where(more, beyond, risk)
+
+
 class AtPenalty(NamedTuple):
     """Test error, the outside penalty a sample, and its place in the polynomials."""
 
@@ -239,7 +269,8 @@ def least_squares(
 def at_penalty(stage: Stage, n_task: Array, penalty: Array) -> AtPenalty:
     """The test error at an outside penalty; beyond the ends, that at the ends."""
     hard = jnp.isinf(penalty)
-    target = jnp.where(hard, 0.0, jnp.log(jnp.where(hard, 1.0, penalty)))
+    known = jnp.where(hard, 1.0, penalty)
+    target = jnp.log(known)
     log_z, moments = jax.lax.stop_gradient(stage.grid())
     above = _log_penalty(moments[0], log_z, n_task) > target
     above = jnp.where(hard, 0, jnp.sum(above))
@@ -249,20 +280,32 @@ def at_penalty(stage: Stage, n_task: Array, penalty: Array) -> AtPenalty:
     high = log_z[jnp.clip(above, 0, _GRID - 1)]
 
     def mismatch(at: Array) -> Array:
-        # At an end there is no root, and nothing to differentiate.
-        known = jnp.where(inside > 0, stage.log_penalty(at, n_task) - target, at - low)
-        return jnp.where(jnp.isfinite(known), known, at - low)
+        # x = n − m₁, over n: not its logarithm, which has no meaning beyond the root where labels
+        # are fewer than inputs. At an end there is no root, and nothing to differentiate.
+        short = 1 - stage.moments(at)[0] / n_task - known * jnp.exp(at)
+        return jnp.where(inside > 0, short, at - low)
 
     found = implicit_root(mismatch, (low + high) / 2, scale=1.0)
     found = jnp.where(jnp.isfinite(found), found, (low + high) / 2)
     found = jnp.clip(found, stage.lowest, stage.highest)
-    return AtPenalty(stage.risk(found, n_task), penalty, found)
+    moments = stage.moments(found)
+    # What a small penalty leaves of x would be lost in n − m₁.
+    x = jnp.where(inside > 0, known * n_task * jnp.exp(found), n_task - moments[0])
+    return AtPenalty(risk_of_moments(moments, stage, n_task, x), penalty, found)
 
 
 def labels_for(stage: Stage, risk: Array) -> Array:
     """How many labels bring the test error down to this, at the best penalty of each number."""
     hopeless = ~(risk < stage.total_power)
-    wanted = jnp.where(hopeless, stage.total_power / 2, risk)
+    numbers = stage.noise, stage.total_power, stage.input_dim
+    most = fewer_labels(*numbers, jnp.full_like(risk, jnp.inf))
+    at_most = at_best_penalty(stage, most).risk
+    # Where more labels are needed than that, what a penalty is worth in them no longer changes.
+    many = ~hopeless & (risk < at_most)
+    wanted = jnp.where(hopeless, stage.total_power / 2, jnp.where(many, at_most, risk))
+    power = stage.noise * stage.input_dim
+    known = jnp.where(many, risk, 1.0)
+    beyond_most = most + power / known - power / jnp.where(at_most > 0, at_most, 1.0)
     _, moments = jax.lax.stop_gradient(stage.grid())
 
     def least(log_labels: Array) -> Array:
@@ -292,4 +335,5 @@ def labels_for(stage: Stage, risk: Array) -> Array:
 
     found = jnp.exp(implicit_root(excess, start, scale=1.0))
     share = (stage.total_power - wanted) / jnp.where(few, stage.total_power - at_one, 1.0)
-    return jnp.where(hopeless, 0.0, jnp.where(few, share, found))
+    found = jnp.where(many, beyond_most, jnp.where(few, share, found))
+    return jnp.where(hopeless, 0.0, found)

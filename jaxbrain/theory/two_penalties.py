@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from .._arguments import check_n_task, check_recordings, is_white
-from .._checks import as_float_like, check_broadcast, check_positive
+from .._checks import as_float_like, check_broadcast, check_positive, is_concrete
 from .._linalg import implicit_root
 from .._typing import Real
 from ..models import Problem
@@ -111,10 +112,17 @@ def two_penalty_risk(
         inside_penalty=inside,
         encoding_penalty=encoding,
     )
+    general = shift is not None or not is_white(problem, encoding)
+    given = outside is not None and inside is not None and is_concrete(outside, inside)
+    if general and given and not np.all(np.asarray(inside) < np.asarray(outside)):
+        raise ValueError(
+            "inside_penalty must lie below penalty where inputs are not white, or the encoding "
+            "stage has a penalty: at equal ones it is ridge regression, ridge_risk"
+        )
     cells = n_brain, n_task, outside, inside, encoding, "befs_two_penalties"
     if shift is not None:
         return shifted_cells(problem, shift, *cells).risk
-    if not is_white(problem, encoding):
+    if general:
         return checked_cells(problem, *cells).risk
     warn_outside_validated(problem, n_brain)
     traced = problem.with_traced_sizes()

@@ -55,6 +55,12 @@ def test_what_is_wrong_with_a_plan_is_said_at_once(capsys, tmp_path):
         assert told in refused(capsys, "plan", written(tmp_path, wrong))
 
 
+def test_several_modalities_share_a_budget_where_inputs_are_white(capsys, tmp_path):
+    other = PLAN[PLAN.index("[modality") :].replace("scanner", "other")
+    said = refused(capsys, "plan", written(tmp_path, PLAN + other))
+    assert "[modality.scanner] exponent: several modalities share a budget where inputs" in said
+
+
 def test_what_if_ranks_what_changes_the_worth(capsys, tmp_path, monkeypatch):
     """What `elasticities` says of the study, at its encoding penalty."""
 

@@ -356,6 +356,29 @@ def test_few_and_very_many_labels():
     assert np.all(np.isfinite(worth))
 
 
+def test_worth_stays_what_it_is_among_many_labels():
+    """What the best penalties are worth in labels of least squares has a limit."""
+    problem = jb.Problem.power_law(40, 1.0, 3, 1.0, 0.2, 0.5)
+    labels = np.array([1e4, 1e5, 1e6, 1e9])
+    for worth in (
+        jb.value(problem, 60, labels, baseline="ols", encoding_penalty=0.1),
+        jb.information_value(problem, 60, labels, encoding_penalty=0.1),
+        jb.optimal_penalty(problem, 60, labels, encoding_penalty=0.1) * labels,
+    ):
+        np.testing.assert_allclose(worth, worth[0], rtol=5e-3)
+
+
+def test_few_labels_with_next_to_no_penalty():
+    """Against 400 draws in plain NumPy; the logarithm of x would have made some infinite."""
+    problem = jb.Problem.power_law(40, 1.0, 3, 1.0, 0.2, 0.5)
+    penalties = np.array([1e-6, 0.01, 0.1, 1.0])
+    for labels, seen in ((10, [1.173, 1.166, 1.108, 0.884]), (30, [3.865, 2.642, 1.141, 0.596])):
+        found = jb.ridge_risk(problem, labels, penalties)
+        np.testing.assert_allclose(found, seen, rtol=0.05)
+    found = jb.risk(problem, 60, 10, penalties, encoding_penalty=0.1)
+    np.testing.assert_allclose(found, [1.510, 1.503, 1.445, 1.190], rtol=0.08)
+
+
 def test_loud_channels_leave_ridge():
     """Noise of an encoder is penalised as far as it has to be, whatever its size."""
     labels = np.array([10.0, 40.0])

@@ -150,6 +150,12 @@ def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
         prices[name] = _prices(table, said, name, config, problems)
         if "misalignment" in table:
             shares[name] = share(said["misalignment"], table["misalignment"], problems)
+    coloured = [name for name, table in tables.items() if "exponent" in table]
+    if coloured and len(tables) > 1:
+        problems.append(
+            f"{config}: [modality.{coloured[0]}] exponent: several modalities share a budget where "
+            "inputs are white, as the task of others is that of its latents: plan for one at a time"
+        )
     if problems:
         raise UserError(problems)
 
