@@ -10,9 +10,8 @@ from jaxtyping import Array
 from .._checks import is_concrete
 from ..models import Problem
 
-# From this share of lost and tilted directions on, or of lost ones, closed forms are more than 2 %
-# off.
-TILTED, LOST = 0.02, 0.6
+# From this much of lost and tilted directions on, closed forms are more than 2 % off.
+TILTED = 0.02
 
 
 class AccuracyWarning(UserWarning):
@@ -136,9 +135,9 @@ def loses_directions(
 ) -> bool:
     """Whether so many directions are lost among channels that closed forms of BEFS are off.
 
-    By the mean share lost, docs/theory.md, (38), and by its product with what (38) leaves out, the
-    relative variance of Γ's eigenvalues. `shares` of the latents' variance lie along the principal
-    axes of the inputs.
+    By what is lost for each that is left, ε/(1 − ε) of docs/theory.md, (38), times what (38) leaves
+    out, the relative variance of Γ's eigenvalues. `shares` of the latents' variance lie along the
+    principal axes of the inputs.
     """
     s, n, penalty, d = variances, n_brain, encoding_penalty, len(variances)
     if penalty == 0 or noise_power == 0:
@@ -159,8 +158,7 @@ def loses_directions(
     signal = (n * seen * np.eye(len(gain)) + degrees * latent_noise) @ gain
     strengths = np.maximum(np.abs(np.linalg.eigvals(signal)), 1e-300)
     lost = degrees * slope * noise_power / strengths**2
-    share, unevenness = np.mean(lost / (1 + lost)), np.sum(held**2) * d / degrees**2 - 1
-    return bool(share > LOST or share * unevenness > TILTED)
+    return bool(np.mean(lost) * (np.sum(held**2) * d / degrees**2 - 1) > TILTED)
 
 
 def _mean_confusion(problem: Problem, numbers: np.ndarray) -> float:

@@ -8,21 +8,8 @@ import pytest
 
 import jaxbrain as jb
 from benchmarks._measure import RESULTS
-from benchmarks._real_inputs_draws import Cell, study_of
-from jaxbrain.theory.accuracy import loses_directions
-
-
-def is_warned(cell):
-    study = study_of(cell)
-    return loses_directions(
-        study.variances,
-        np.sum(study.directions**2, axis=1) / cell.k,
-        np.diag(study.gain),
-        cell.latent_noise * np.eye(cell.k),
-        study.recording_noise**2 * (cell.p - cell.k),
-        float(cell.n_brain),
-        cell.encoding_penalty,
-    )
+from benchmarks._real_inputs_draws import Cell
+from benchmarks._real_inputs_page import is_warned
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +36,9 @@ def test_what_is_silent_is_within_two_percent(measured):
 
 def test_what_is_warned_of_is_rare_and_often_off(measured):
     warned = [errors for warned, errors in measured.values() if warned]
-    assert 8 <= len(warned) < 0.25 * len(measured)
-    off = [max(max(each) for each in errors.values()) > 0.005 for errors in warned]
-    assert np.mean(off) > 0.3
+    assert 8 <= len(warned) < 0.18 * len(measured)
+    off = [max(max(each) for each in errors.values()) > 0.01 for errors in warned]
+    assert np.mean(off) > 0.35
     assert max(max(max(each) for each in errors.values()) for errors in warned) < 0.15
 
 
