@@ -17,6 +17,7 @@ from ..theory.task_stage import TaskStage, least_squares_risk, ridge_stage
 from ..theory.value import labels_without_brain
 from ._money import at_least, bill, most
 from .designs import Design
+from .results import Allocation, Frontier
 
 # Whole numbers around the best real ones that are tried, to each side.
 WINDOW = np.arange(-32.0, 33.0)
@@ -135,6 +136,39 @@ def saved_beside(limits: Limits, needed: Array, spent: Array, alone: Alone) -> A
     needed = jnp.maximum(jnp.ceil(needed), alone.n_task + 1)
     rival = limits.fixed_task + limits.cost_task * needed
     return 1 - spent / jnp.maximum(rival, spent)
+
+
+def plan_or_labels_alone(
+    limits: Limits,
+    n_brain: Array,
+    n_task: Array,
+    risk: Array,
+    alone: Alone,
+    needed: Callable[[Array], Array],
+    frontier: Frontier,
+) -> Allocation:
+    """These numbers of one modality and of labels where they do better than labels alone.
+
+    `needed` says how many labels the baseline needs to do no worse than a risk.
+    """
+    collect = risk < alone.risk
+    n_brain = jnp.where(collect, n_brain, 0.0)
+    n_task = jnp.where(collect, n_task, alone.n_task)
+    risk = jnp.where(collect, risk, alone.risk)
+    spent_on_brain = bill_of_recordings(limits, n_brain, 0)
+    spent_on_task = bill_of_labels(limits, n_task)
+    saved = saved_beside(limits, needed(risk), spent_on_brain + spent_on_task, alone)
+    return Allocation(
+        n_brain=n_brain,
+        n_task=n_task,
+        risk=risk,
+        spent_on_brain=spent_on_brain,
+        spent_on_task=spent_on_task,
+        n_task_without_brain=alone.n_task,
+        risk_without_brain=alone.risk,
+        saved=jnp.where(collect, saved, 0.0),
+        frontier=frontier,
+    )
 
 
 class WholePlan(NamedTuple):

@@ -23,12 +23,10 @@ from ._whole_numbers import (
     Alone,
     Limits,
     affordable,
-    bill_of_labels,
-    bill_of_recordings,
     labels_alone,
     labels_beside,
+    plan_or_labels_alone,
     recordings_beside,
-    saved_beside,
 )
 from .results import Allocation, Frontier
 
@@ -92,13 +90,13 @@ def allocate(
     rows, labels, allowed = rows[chosen], labels[chosen], allowed[chosen]
     exact = jnp.where(allowed, risks_of(rows[:, 0], labels), jnp.inf)
     best = _least(exact)
-    return _plan(
-        study,
+    return plan_or_labels_alone(
         limits,
         rows[best, 0],
         labels[best],
         exact[best],
-        baseline,
+        _without_recordings(study, limits, baseline),
+        lambda risk: value_of_cells(study, risk, jnp.zeros_like(risk), baseline),
         _frontier(amounts, labels_left(amounts), risks),
     )
 
@@ -137,37 +135,6 @@ def _whole_numbers(limits: Limits, n_brain: Array, labels_left, fewest: Array):
 def _frontier(n_brain: Array, n_task: Array, risk: Array) -> Frontier:
     shown = jnp.isfinite(risk)
     return Frontier(*(jnp.where(shown, x, jnp.nan) for x in (n_brain, n_task, risk)))
-
-
-def _plan(
-    problem: Problem,
-    limits: Limits,
-    n_brain: Array,
-    n_task: Array,
-    risk: Array,
-    baseline: str,
-    frontier: Frontier,
-) -> Allocation:
-    alone = _without_recordings(problem, limits, baseline)
-    collect = risk < alone.risk
-    n_brain = jnp.where(collect, n_brain, 0.0)
-    n_task = jnp.where(collect, n_task, alone.n_task)
-    risk = jnp.where(collect, risk, alone.risk)
-    spent_on_brain = bill_of_recordings(limits, n_brain, 0)
-    spent_on_task = bill_of_labels(limits, n_task)
-    needed = value_of_cells(problem, risk, jnp.zeros_like(risk), baseline)
-    saved = saved_beside(limits, needed, spent_on_brain + spent_on_task, alone)
-    return Allocation(
-        n_brain=n_brain,
-        n_task=n_task,
-        risk=risk,
-        spent_on_brain=spent_on_brain,
-        spent_on_task=spent_on_task,
-        n_task_without_brain=alone.n_task,
-        risk_without_brain=alone.risk,
-        saved=jnp.where(collect, saved, 0.0),
-        frontier=frontier,
-    )
 
 
 def _without_recordings(problem: Problem, limits: Limits, baseline: str) -> Alone:

@@ -28,16 +28,15 @@ from ..theory.any_covariance import with_geometry
 from ..theory.brain_stage import brain_stage, white_moments
 from ..theory.task_stage import TaskStage, task_stage
 from ..theory.two_penalties import two_penalty_stage
+from ..theory.value import labels_without_brain
 from ._money import checked_sum
 from ._whole_numbers import (
     WINDOW,
     Limits,
     affordable,
-    bill_of_labels,
-    bill_of_recordings,
     labels_beside,
+    plan_or_labels_alone,
     recordings_beside,
-    share_saved,
     without_recordings,
 )
 from .any_covariance import allocate
@@ -379,30 +378,20 @@ def _best_plan(
     best = jnp.argmin(lost)
     best_risk = jnp.where(jnp.isfinite(lost[best]), stage.risk[best], jnp.inf)
 
-    alone = without_recordings(problem, limits, baseline)
-    collect = best_risk < alone.risk
-    n_brain = jnp.where(collect, exactly.n_brain[best], 0.0)
-    n_task = jnp.where(collect, exactly.n_task[best], alone.n_task)
-    risk = jnp.where(collect, best_risk, alone.risk)
-    spent_on_brain = bill_of_recordings(limits, n_brain, 0)
-    spent_on_task = bill_of_labels(limits, n_task)
-    spent = spent_on_brain + spent_on_task
-    saved = share_saved(problem, limits, baseline, risk, spent, alone)
     # The frontier: each node with what the rest of the money buys of labels.
     nodes, risk_at_nodes = nodes[:_NODES], risk_at_nodes[:_NODES]
     available = limits.budget - limits.fixed_brain[0] - limits.fixed_task
     labels_left = (available - limits.cost_brain[0] * nodes) / limits.cost_task
     shown = (labels_left >= 0) & ~jnp.isnan(risk_at_nodes)
-    return Allocation(
-        n_brain=n_brain,
-        n_task=n_task,
-        risk=risk,
-        spent_on_brain=spent_on_brain,
-        spent_on_task=spent_on_task,
-        n_task_without_brain=alone.n_task,
-        risk_without_brain=alone.risk,
-        saved=jnp.where(collect, saved, 0.0),
-        frontier=Frontier(
-            *(jnp.where(shown, x, jnp.nan) for x in (nodes, labels_left, risk_at_nodes))
-        ),
+    frontier = Frontier(
+        *(jnp.where(shown, x, jnp.nan) for x in (nodes, labels_left, risk_at_nodes))
+    )
+    return plan_or_labels_alone(
+        limits,
+        exactly.n_brain[best],
+        exactly.n_task[best],
+        best_risk,
+        without_recordings(problem, limits, baseline),
+        lambda risk: labels_without_brain(problem, risk, baseline),
+        frontier,
     )
