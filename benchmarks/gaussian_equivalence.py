@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxbrain as jb
-from jaxbrain.theory.any_covariance import solve_cells, with_geometry
+from jaxbrain.theory.any_covariance import solve_cells
+from jaxbrain.theory.spectral_study import with_geometry
 
 from ._measure import prepare, store
 from ._non_gaussian import (

@@ -11,13 +11,8 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from ..models import Problem
-from ..theory.any_covariance import (
-    least_squares_of,
-    ridge_risk_of,
-    solve_cells,
-    value_of_cells,
-    with_geometry,
-)
+from ..theory.any_covariance import least_squares_of, ridge_risk_of, solve_cells, value_of_cells
+from ..theory.spectral_study import with_geometry
 from ._whole_numbers import (
     WINDOW,
     Alone,

@@ -24,8 +24,8 @@ from .._typing import Real
 from ..models import Problem
 from ..models.problem import TracedProblem
 from ..theory.accuracy import warn_outside_validated, warn_outside_validated_ridge
-from ..theory.any_covariance import with_geometry
 from ..theory.brain_stage import brain_stage, white_moments
+from ..theory.spectral_study import with_geometry
 from ..theory.task_stage import TaskStage, task_stage
 from ..theory.two_penalties import two_penalty_stage
 from ..theory.value import labels_without_brain

@@ -7,56 +7,39 @@ penalties.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from .._checks import is_concrete
 from .._linalg import implicit_minimum
 from ..models import Problem
-from ..models.geometry import InputGeometry, spectrum_terms
-from ..models.shift import BlockShift, TestCovariance
+from ..models.shift import TestCovariance
 from .accuracy import warn_outside_validated_ridge
-from .any_shift import (
-    Seen,
-    ShiftedStage,
-    ShiftMoments,
-    among_features,
-    seen_through,
-    shift_moments,
-    shifted_ridge_stage,
-    shifted_stage,
-)
-from .learned_prior import (
-    Equivalent,
-    Freedom,
-    LearnedPrior,
-    along_penalties,
-    banded_prior,
-    befs_prior,
-    features_of,
-    freedoms,
-    padded_dim,
-    ridge_encoding,
-)
+from .any_shift import shift_moments
+from .learned_prior import freedoms, ridge_encoding
 from .spectral_stage import (
     Stage,
     at_best_penalty,
     at_penalty,
-    ends,
     fewer_labels,
     labels_for,
     least_squares,
-    points_between,
-    ridge_stage_of,
-    stage_of,
+    of_few_labels,
     with_more_labels,
+)
+from .spectral_study import (
+    Study,
+    prior_at,
+    ridge_stage_in,
+    second_in,
+    stage_in,
+    study_of,
+    with_geometry,
 )
 
 # In nats around a natural value, and at so many points, second penalties are searched for: of BEFS
@@ -74,99 +57,6 @@ class Answer(NamedTuple):
     encoding_penalty: Array
 
 
-class _Study(NamedTuple):
-    """A problem in shapes that hardly depend on its sizes."""
-
-    prior: LearnedPrior
-    total_power: Array
-    noise: Array
-    input_dim: Array
-    latent_dim: Array
-    mean_variance: Array
-    mean_gain: Array
-    mean_noise: Array
-    lowest: Array
-    highest: Array
-    channels: Any
-
-
-class _Channels(NamedTuple):
-    """What tells how well directions are estimated among channels: see `lost_directions`."""
-
-    spare: Array
-    latent_dim: Array
-    noise: Array
-    encoding_noise: Array
-    latent_noise: Array
-    gain: Array
-    directions: Array
-
-
-def with_geometry(problem: Problem) -> Problem:
-    """The same problem with a geometry, which white inputs leave out."""
-    if problem.geometry is not None:
-        return problem
-    d, k = problem.input_dim, problem.latent_dim
-    aligned = problem.aligned_power
-    if problem.is_matrix_form:
-        # An outer product: any of its columns tells the vector.
-        largest = jnp.argmax(jnp.diagonal(aligned))
-        size = aligned[largest, largest]
-        inside = aligned[largest] / _root(jnp.where(size > 0, size, 1.0))
-    else:
-        inside = _root(aligned)
-    outside = _root(problem.misaligned_power)
-    weights = jnp.zeros(d, inside.dtype).at[:k].set(inside).at[k].set(outside)
-    eye = jnp.eye(d, k, dtype=inside.dtype)
-    geometry = InputGeometry(jnp.ones(d, inside.dtype), eye, weights)
-    return eqx.tree_at(lambda p: p.geometry, problem, geometry, is_leaf=lambda x: x is None)
-
-
-def _root(power: Array) -> Array:
-    """Square roots, whose derivatives at 0 are 0."""
-    some = power > 0
-    return jnp.where(some, jnp.sqrt(jnp.where(some, power, 1.0)), 0.0)
-
-
-@partial(jax.jit, static_argnames="estimator")
-def _study(problem: Problem, estimator: str, more_channels: Array | float = 1.0) -> _Study:
-    geometry, k = problem.known_geometry, problem.latent_dim
-    banded = estimator == "banded_ridge"
-    prior = banded_prior(problem) if banded else befs_prior(problem)
-    channels = None
-    if not banded and problem.recording_dim is not None and problem.recording_dim > k:
-        more = (0, padded_dim(k) - k)
-        matrices = (problem.encoding_noise, problem.latent_noise, problem.gain)
-        if not problem.is_matrix_form:
-            matrices = tuple(jnp.diag(spectrum) for spectrum in matrices)
-        encoding, latent, gain = (jnp.pad(matrix, (more, more)) for matrix in matrices)
-        channels = _Channels(
-            spare=problem.recording_dim * jnp.asarray(more_channels, encoding.dtype) - k,
-            latent_dim=jnp.asarray(k, encoding.dtype),
-            noise=problem.recording_noise,
-            encoding_noise=encoding,
-            latent_noise=latent,
-            gain=gain + jnp.diag(prior.padding),
-            directions=jnp.trace(geometry.latents, axis1=1, axis2=2) / k,
-        )
-    fixed = jax.lax.stop_gradient(geometry.variances)
-    largest = jnp.max(fixed)
-    lowest, highest = ends(jnp.maximum(jnp.min(fixed), 1e-8 * largest), largest)
-    return _Study(
-        prior,
-        problem.total_power,
-        problem.task_noise,
-        jnp.asarray(problem.input_dim, fixed.dtype),
-        jnp.asarray(k, fixed.dtype),
-        jnp.mean(geometry.variances),
-        problem.trace(problem.gain) / k,
-        problem.trace(problem.encoding_noise) / k,
-        lowest,
-        highest,
-        channels,
-    )
-
-
 def solve_cells(
     problem: Problem,
     n_brain: Array,
@@ -182,7 +72,7 @@ def solve_cells(
     `more_channels` is how many there are for each of the problem's, beside a gain that goes with
     them already.
     """
-    study = _study(problem, estimator, more_channels)
+    study = study_of(problem, estimator, more_channels)
     # What the brain stage depends on; the task stage is then as good as free.
     brain = [n_brain] if encoding_penalty is None else [n_brain, encoding_penalty]
     ratio = None
@@ -251,7 +141,7 @@ def value_of_cells(
         if shift is not None:
             trace = shift_moments(with_geometry(problem), shift).trace
         return problem.input_dim + 1 + problem.task_noise * trace / risk - n_task
-    study = _study(with_geometry(problem), "befs")
+    study = study_of(with_geometry(problem), "befs")
     cells = jnp.broadcast_arrays(risk, n_task)
     labels = _labels_of_ridge(study, cells[0].ravel()).reshape(cells[0].shape)
     return labels - n_task
@@ -263,184 +153,18 @@ def information_of_cells(problem: Problem, risk: Array, n_task: Array) -> Array:
     return jnp.where(jnp.broadcast_to(n_task == 0, worth.shape), 0.0, worth)
 
 
-def shifted_cells(
-    problem: Problem,
-    shift: BlockShift | Array,
-    n_brain: Array,
-    n_task: Array,
-    penalty: Array | None,
-    second_penalty: Array | None,
-    encoding_penalty: Array | None,
-    estimator: str,
-    stacklevel: int = 4,
-) -> Answer:
-    """`checked_cells`, with the test error under a shift at the penalties that are best without."""
-    cells = problem, n_brain, n_task, penalty, second_penalty, encoding_penalty
-    found = checked_cells(*cells, estimator, stacklevel + 1)
-    encoding = found.encoding_penalty if encoding_penalty is None else encoding_penalty
-    # BEFS with one penalty has no other, so that the brain stage does not ask for labels.
-    ratio = jnp.zeros_like(n_brain)
-    if estimator != "befs":
-        held = found.penalty > 0
-        ratio = jnp.where(held, found.second_penalty / jnp.where(held, found.penalty, 1.0), 1.0)
-    stages, which = _shifted_stages(problem, shift, n_brain, encoding, ratio, estimator)
-    shape = found.risk.shape
-    which = np.broadcast_to(which, shape)
-    task = (jnp.broadcast_to(x, shape).ravel() for x in (n_task, found.penalty))
-    risk = _shifted_risks(stages, which.ravel(), *task, best=penalty is None)
-    return found._replace(risk=risk.reshape(shape))
-
-
-def best_penalty_of_shifted_cells(
-    problem: Problem,
-    shift: BlockShift | Array,
-    n_brain: Array,
-    n_task: Array,
-    encoding_penalty: Array | None,
-    stacklevel: int = 4,
-) -> Array:
-    """The penalty of BEFS that is best under a shift."""
-    cells = problem, n_brain, n_task, None, None, encoding_penalty
-    found = checked_cells(*cells, "befs", stacklevel + 1)
-    encoding = found.encoding_penalty if encoding_penalty is None else encoding_penalty
-    stages, which = _shifted_stages(
-        problem, shift, n_brain, encoding, jnp.zeros_like(n_brain), "befs"
-    )
-    shape = found.risk.shape
-    which = np.broadcast_to(which, shape).ravel()
-    labels = jnp.broadcast_to(n_task, shape).ravel()
-    return _shifted_penalties(stages, which, labels).reshape(shape)
-
-
-def _shifted_stages(
-    problem: Problem,
-    shift: BlockShift | Array,
-    n_brain: Array,
-    encoding_penalty: Array,
-    ratio: Array,
-    estimator: str,
-) -> tuple[ShiftedStage, np.ndarray]:
-    """Stages under a shift, one for each of what the recordings decide, and which is whose."""
-    problem = with_geometry(problem)
-    study, moments = _study(problem, estimator), shift_moments(problem, shift)
-    moments = among_features(
-        moments, features_of(problem, estimator), study.prior.aligned.shape[-1]
-    )
-    brain = jnp.broadcast_arrays(n_brain, encoding_penalty, ratio)
-    which = np.arange(brain[0].size).reshape(brain[0].shape)
-    stages = _solve_shifted(study, moments, tuple(x.ravel() for x in brain), estimator)
-    return stages, which
-
-
-@partial(jax.jit, static_argnames="estimator")
-def _solve_shifted(
-    study: _Study, moments: ShiftMoments, brain: tuple[Array, ...], estimator: str
-) -> ShiftedStage:
-    def one(cell: tuple[Array, ...]) -> ShiftedStage:
-        n_brain, encoding, second = cell
-        n_brain = jnp.minimum(n_brain, 1e9 * study.input_dim)
-        prior = _prior_at(study, n_brain, encoding)
-        pair, free = _second(study, second, estimator)
-
-        def read(equivalent: Equivalent) -> tuple[Freedom, Seen]:
-            numbers = prior, moments, n_brain, encoding, *pair
-            return equivalent.freedom(prior), seen_through(equivalent, *numbers)
-
-        points = points_between(study.lowest, study.highest)
-        found, seen = along_penalties(prior, n_brain, encoding, *pair, points, read)
-        return shifted_stage(_stage(study, lambda _: found, free), seen, moments)
-
-    return jax.lax.map(one, brain)
-
-
-@partial(jax.jit, static_argnames="best")
-def _shifted_risks(
-    stages: ShiftedStage, which: Array, n_task: Array, penalty: Array, *, best: bool
-) -> Array:
-    """`best`: the penalties are those that are best without a shift, of any number of labels."""
-
-    def one(which: Array, n_task: Array, penalty: Array) -> Array:
-        return jax.tree.map(lambda x: x[which], stages).at(n_task, penalty, best=best)
-
-    return jax.vmap(one)(which, n_task, penalty)
-
-
-@jax.jit
-def _shifted_penalties(stages: ShiftedStage, which: Array, n_task: Array) -> Array:
-    def one(which: Array, n_task: Array) -> Array:
-        return jax.tree.map(lambda x: x[which], stages).best_penalty(n_task)
-
-    return jax.vmap(one)(which, n_task)
-
-
-def shifted_ridge_risk_of(
-    problem: Problem, shift: BlockShift | Array, n_task: Array, penalty: Array | None
-) -> Array:
-    """Ridge regression under a shift, at a given penalty or at the one best without."""
-    study, moments = _study(problem, "befs"), shift_moments(problem, shift)
-    numbers = (n_task,) if penalty is None else jnp.broadcast_arrays(n_task, penalty)
-    risk = _shifted_ridge(study, moments, *(number.ravel() for number in numbers))
-    return risk.reshape(numbers[0].shape)
-
-
-@jax.jit
-def _shifted_ridge(
-    study: _Study, moments: ShiftMoments, n_task: Array, penalty: Array | None = None
-) -> Array:
-    stage = _ridge_stage(study)
-    shifted = shifted_ridge_stage(stage, study.prior.nodes, moments)
-    best = penalty is None
-    if penalty is None:
-        some = jnp.maximum(n_task, 1.0)
-        labels = fewer_labels(study.noise, study.total_power, study.input_dim, some)
-        penalty = jax.vmap(lambda n: at_best_penalty(stage, n).penalty)(labels) * labels / some
-    return jax.vmap(partial(shifted.at, best=best))(n_task, penalty)
-
-
 def ridge_risk_of(problem: Problem, n_task: Array, penalty: Array | None) -> Array:
     """Ridge regression in the same coordinates, at a given penalty or at its best one."""
-    study = _study(problem, "befs")
+    study = study_of(problem, "befs")
     if penalty is None:
         return _ridge(study, n_task.ravel(), None).reshape(n_task.shape)
     cells = jnp.broadcast_arrays(n_task, penalty)
     return _ridge(study, *(cell.ravel() for cell in cells)).reshape(cells[0].shape)
 
 
-def _ridge_stage(study: _Study) -> Stage:
-    prior = study.prior
-    return ridge_stage_of(
-        prior.nodes,
-        lambda function: spectrum_terms(function) @ prior.density,
-        lambda function: spectrum_terms(function) @ prior.power,
-        *(study.lowest, study.highest, study.total_power, study.noise, study.input_dim),
-    )
-
-
-def _stage(study: _Study, freedoms: Callable[[Array], Freedom], unheld: Array) -> Stage:
-    """The task stage of a study, with so many directions that no penalty holds."""
-    numbers = study.lowest, study.highest, study.total_power, study.noise, study.input_dim
-    return stage_of(freedoms, *numbers, unheld)
-
-
-def _prior_at(study: _Study, n_brain: Array, encoding_penalty: Array) -> LearnedPrior:
-    """The prior, with what is lost among noisy channels."""
-    prior = study.prior
-    if study.channels is None:
-        return prior
-    lost = lost_directions(prior, study.channels, n_brain, encoding_penalty)
-    return prior._replace(noise=prior.noise + lost.noise)
-
-
-def _second(study: _Study, second: Array, estimator: str) -> tuple[tuple[Array, Array], Array]:
-    """The penalties inside and of features over the outside one; directions that none holds."""
-    zero = jnp.zeros_like(second)
-    pair = (zero, second) if estimator == "banded_ridge" else (second, zero)
-    return pair, study.latent_dim if estimator == "befs" else zero
-
-
 @jax.jit
-def _ridge(study: _Study, n_task: Array, penalty: Array | None) -> Array:
-    stage = _ridge_stage(study)
+def _ridge(study: Study, n_task: Array, penalty: Array | None) -> Array:
+    stage = ridge_stage_in(study)
     labels = jnp.maximum(n_task, 1.0)
     if penalty is None:
         labels = fewer_labels(study.noise, study.total_power, study.input_dim, labels)
@@ -452,27 +176,18 @@ def _ridge(study: _Study, n_task: Array, penalty: Array | None) -> Array:
         held = jnp.where(free, 1.0, penalty)
         risk = jax.vmap(lambda n, held: at_penalty(stage, n, held).risk)(labels, held)
         risk = jnp.where(free, _least_squares(study.noise, study.input_dim, n_task), risk)
-    return _of_few_labels(study, risk, n_task)
-
-
-def _of_few_labels(study: _Study, risk: Array, n_task: Array) -> Array:
-    """Below one label the error falls in proportion, from that of none to `risk`, that of one."""
-    some = jnp.isfinite(risk)
-    change = jnp.where(some, risk, 0.0) - study.total_power
-    known = study.total_power + jnp.clip(n_task, 0.0, 1.0) * change
-    # Beyond, small errors keep their digits.
-    return jnp.where((n_task < 1) & (some | (n_task == 0)), known, risk)
+    return of_few_labels(study.total_power, risk, n_task)
 
 
 @jax.jit
-def _labels_of_ridge(study: _Study, risk: Array) -> Array:
-    stage = _ridge_stage(study)
+def _labels_of_ridge(study: Study, risk: Array) -> Array:
+    stage = ridge_stage_in(study)
     return jax.vmap(lambda one: labels_for(stage, one))(risk)
 
 
 @partial(jax.jit, static_argnames=("given", "estimator"))
 def _solve_cells(
-    study: _Study,
+    study: Study,
     brain: tuple[Array, ...],
     task: tuple[Array, ...],
     which: Array,
@@ -502,7 +217,7 @@ class _Stages(NamedTuple):
 class _Search(NamedTuple):
     """Which penalties are given, and how the others are searched for."""
 
-    study: _Study
+    study: Study
     has_penalty: bool
     has_second: bool
     has_encoding: bool
@@ -533,11 +248,11 @@ class _Search(NamedTuple):
         self, n_brain: Array, encoding: Array, ratio: Array | None, limits: Array
     ) -> Stage:
         study = self.study
-        prior = _prior_at(study, n_brain, encoding)
+        prior = prior_at(study, n_brain, encoding)
 
         def at(log_second: Array) -> Stage:
-            pair, free = _second(study, jnp.exp(log_second), self.estimator)
-            return _stage(study, partial(freedoms, prior, n_brain, encoding, *pair), free)
+            pair, free = second_in(study, jnp.exp(log_second), self.estimator)
+            return stage_in(study, partial(freedoms, prior, n_brain, encoding, *pair), free)
 
         if self.estimator == "befs":
             return at(jnp.full_like(n_brain, -jnp.inf))
@@ -590,7 +305,7 @@ class _Search(NamedTuple):
             risk = with_more_labels(risk, labels, n_task, noise, input_dim, input_dim)
             fewer = labels / jnp.maximum(n_task, 1.0)
             used, beside = used * fewer, beside * fewer
-        risk = _of_few_labels(self.study, risk, n_task)
+        risk = of_few_labels(self.study.total_power, risk, n_task)
         unpenalised = least_squares(self.study.noise, self.study.input_dim, n_task)
         return Answer(
             jnp.where(free, unpenalised, risk), jnp.where(free, 0.0, used), beside, encoding
@@ -666,39 +381,3 @@ def _least(risks: Array, limits: Array) -> Array:
 
     grid = limits[0] + (limits[1] - limits[0]) * jnp.linspace(0.0, 1.0, 65, dtype=risks.dtype)
     return implicit_minimum(polynomial, grid)[0]
-
-
-class LostDirections(NamedTuple):
-    """What is lost where directions are estimated among noisy channels."""
-
-    noise: Float[Array, "k k"]
-    """As encoding noise beside that of the latents."""
-    share: Array
-    """The mean share of a direction that lies among channels of noise alone."""
-
-
-def lost_directions(
-    prior: LearnedPrior, channels: _Channels, n_brain: Array, encoding_penalty: Array
-) -> LostDirections:
-    """Noise of latents that stands for directions lost among channels: docs/theory.md, (38)."""
-    s, penalty = prior.nodes, encoding_penalty
-    found = ridge_encoding(prior, n_brain, penalty)
-    a, q, twice = found.a, found.q, found.twice
-    degrees = found.over_directions(1 - penalty * q)
-    kept = 1 - penalty * a * q
-    kept_twice = 1 - 2 * penalty * a * q + penalty**2 * (q - penalty * twice) / s
-    seen = spectrum_terms(kept) @ channels.directions
-    slope = spectrum_terms(kept_twice) @ channels.directions / seen
-    strength, spare = n_brain * seen, channels.spare * channels.noise**2
-    eye = jnp.eye(len(channels.gain), dtype=s.dtype)
-    signal = (strength * eye + degrees * channels.latent_noise) @ channels.gain
-    inverse = jnp.linalg.inv(signal)
-    real = 1 - prior.padding
-    lost = degrees * slope * spare * (inverse @ inverse) * (real[:, None] * real[None, :])
-    # A direction can be lost but once.
-    lost = lost @ jnp.linalg.inv(eye + lost / 0.95)
-    share = jnp.trace(lost) / channels.latent_dim
-    noise = jnp.linalg.solve(eye - lost, lost) @ (
-        strength / degrees * eye + channels.encoding_noise
-    )
-    return LostDirections((noise + noise.T) / 2, share)

@@ -25,6 +25,7 @@ from .spectral_stage import (
     learned_by_ridge,
     least_squares,
     next_power,
+    of_few_labels,
     polynomial_through,
     risk_of_moments,
     with_more_labels,
@@ -247,13 +248,6 @@ class ShiftedStage(NamedTuple):
         share = jnp.where(some, jnp.maximum(noise, 0.0) / jnp.where(some, moments[1], 1.0), 0.0)
         return jnp.where(solvable, jnp.maximum(bias, 0.0) + variance * share, jnp.inf)
 
-    def of_few_labels(self, risk: Array, n_task: Array) -> Array:
-        """Below one label the error falls in proportion, from that of none to that of one."""
-        some = jnp.isfinite(risk)
-        change = jnp.where(some, risk, 0.0) - self.total_power
-        known = self.total_power + jnp.clip(n_task, 0.0, 1.0) * change
-        return jnp.where((n_task < 1) & (some | (n_task == 0)), known, risk)
-
     def at(self, n_task: Array, penalty: Array, *, best: bool) -> Array:
         """Test error at an outside penalty, 0 among them.
 
@@ -270,7 +264,7 @@ class ShiftedStage(NamedTuple):
         numbers = stage.noise, stage.input_dim, self.trace
         if best:
             risk = with_more_labels(risk, fewer, n_task, *numbers)
-        risk = self.of_few_labels(risk, n_task)
+        risk = of_few_labels(self.total_power, risk, n_task)
         unpenalised = least_squares(stage.noise, stage.input_dim, n_task, self.trace)
         return jnp.where(free, unpenalised, risk)
 

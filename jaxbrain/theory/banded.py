@@ -13,8 +13,10 @@ from .._checks import as_float_like, check_broadcast, check_positive
 from .._typing import Real
 from ..models import Problem
 from ..models.shift import TestCovariance, check_shift
-from .any_covariance import checked_cells, shifted_cells, with_geometry
+from .any_covariance import checked_cells
 from .learned_prior import banded_prior, ridge_encoding
+from .shifted_cells import shifted_cells
+from .spectral_study import with_geometry
 
 
 def banded_ridge_risk(

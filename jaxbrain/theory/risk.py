@@ -32,16 +32,14 @@ from ..models import Problem
 from ..models.shift import TestCovariance, check_shift
 from .accuracy import warn_outside_validated
 from .any_covariance import (
-    best_penalty_of_shifted_cells,
     check_labels,
     check_options,
     checked_cells,
     least_squares_of,
     ridge_risk_of,
-    shifted_cells,
-    shifted_ridge_risk_of,
 )
 from .brain_stage import SubspaceMoments, brain_stage
+from .shifted_cells import best_penalty_of_shifted_cells, shifted_cells, shifted_ridge_risk_of
 from .task_stage import (
     best_penalty,
     best_penalty_under_shift,

@@ -16,8 +16,9 @@ from .._typing import Real
 from ..models import LinearGaussianModel, Problem
 from ..models.problem import ProblemNumbers
 from .accuracy import warn_outside_validated, warn_outside_validated_ridge
-from .any_covariance import information_of_cells, solve_cells, value_of_cells, with_geometry
+from .any_covariance import information_of_cells, solve_cells, value_of_cells
 from .brain_stage import subspace_moments
+from .spectral_study import with_geometry
 from .task_stage import task_stage
 from .value import information_value_of
 

@@ -215,6 +215,15 @@ def fewer_labels(noise: Array, total_power: Array, input_dim: Array, n_task: Arr
     return jnp.minimum(n_task, jax.lax.stop_gradient(most))
 
 
+def of_few_labels(total_power: Array, risk: Array, n_task: Array) -> Array:
+    """Below one label the error falls in proportion, from that of none to `risk`, that of one."""
+    some = jnp.isfinite(risk)
+    change = jnp.where(some, risk, 0.0) - total_power
+    known = total_power + jnp.clip(n_task, 0.0, 1.0) * change
+    # Beyond, small errors keep their digits.
+    return jnp.where((n_task < 1) & (some | (n_task == 0)), known, risk)
+
+
 def with_more_labels(
     risk: Array, fewer: Array, n_task: Array, noise: Array, input_dim: Array, trace: Array
 ) -> Array:

@@ -19,8 +19,9 @@ from ..models import Problem
 from ..models.problem import TracedProblem
 from ..models.shift import TestCovariance, check_shift
 from .accuracy import warn_outside_validated
-from .any_covariance import checked_cells, shifted_cells
+from .any_covariance import checked_cells
 from .brain_stage import brain_stage
+from .shifted_cells import shifted_cells
 from .task_stage import TaskStage
 
 

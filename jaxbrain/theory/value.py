@@ -32,13 +32,13 @@ from .any_covariance import (
     information_of_cells,
     least_squares_of,
     ridge_risk_of,
-    shifted_cells,
     solve_cells,
     value_of_cells,
-    with_geometry,
 )
 from .brain_stage import brain_stage
 from .resolvent import resolvent
+from .shifted_cells import shifted_cells
+from .spectral_study import with_geometry
 from .task_stage import TaskStage, best_penalty, least_squares_risk, ridge_stage, task_stage
 from .two_penalties import two_penalty_stage
 

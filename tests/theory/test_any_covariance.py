@@ -10,7 +10,8 @@ import pytest
 
 import jaxbrain as jb
 from jaxbrain.models.geometry import InputGeometry
-from jaxbrain.theory.any_covariance import solve_cells, value_of_cells, with_geometry
+from jaxbrain.theory.any_covariance import solve_cells, value_of_cells
+from jaxbrain.theory.spectral_study import with_geometry
 from tests.helpers.any_covariance import Penalties, Setting, model_of, simulated_risks
 
 # Few recordings, many, more than inputs; steep, flat, and one large eigenvalue; few and many

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxbrain as jb
-from jaxbrain.theory.any_covariance import shifted_cells
+from jaxbrain.theory.shifted_cells import shifted_cells
 from tests.helpers.any_covariance import Penalties, model_of, simulated_risks
 from tests.theory.test_any_covariance import SETTINGS
 
