@@ -231,30 +231,12 @@ def _roots_jvp(function, max_steps, primals, tangents):
     return (roots, inverse), (-jnp.linalg.solve(slopes, rises), jnp.zeros_like(inverse))
 
 
-_BLOCK = 64
-
-
 @jax.custom_jvp
 def inverse_of_covariance(matrix: Float[Array, "k k"]) -> Float[Array, "k k"]:
     """Inverse of a positive definite matrix, with derivatives that are products."""
-    size = len(matrix)
-    if size <= 2 * _BLOCK or size % _BLOCK:
-        eye = jnp.eye(size, dtype=matrix.dtype)
-        factor = jax.scipy.linalg.cho_factor(matrix, lower=True)
-        return jax.scipy.linalg.cho_solve(factor, eye)
-    # By blocks of rows, the inverse of the factor is for the most part products of matrices.
-    lower = jnp.linalg.cholesky(matrix, symmetrize_input=False)
-    eye, rows = jnp.eye(_BLOCK, dtype=matrix.dtype), jnp.zeros((0, 0), matrix.dtype)
-    for start in range(0, size, _BLOCK):
-        block = lower[start : start + _BLOCK, : start + _BLOCK]
-        right = jnp.concatenate([-block[:, :start] @ rows, eye], axis=1)
-        row = jax.scipy.linalg.solve_triangular(block[:, start:], right, lower=True)
-        rows = jnp.concatenate([jnp.pad(rows, ((0, 0), (0, _BLOCK))), row])
-    # Upper rows end in zeros.
-    half = size // 2
-    upper, below = rows[:half, :half], rows[half:]
-    rest = size - half
-    return below.T @ below + jnp.pad(upper.T @ upper, ((0, rest), (0, rest)))
+    return jax.scipy.linalg.cho_solve(
+        jax.scipy.linalg.cho_factor(matrix, lower=True), jnp.eye(len(matrix), dtype=matrix.dtype)
+    )
 
 
 @inverse_of_covariance.defjvp

@@ -253,8 +253,8 @@ def test_derivative_of_the_covariance_factor():
 
 
 @pytest.mark.parametrize("condition", [1e2, 1e8])
-def test_inverse_of_a_covariance_by_blocks_is_that_of_scipy(condition):
-    """192 rows are three blocks; SciPy solves with the whole factor."""
+def test_inverse_of_a_covariance_is_that_of_scipy(condition):
+    """And its derivative is −M⁻¹ dM M⁻¹."""
     rng = np.random.default_rng(6)
     matrix = symmetric_matrix(rng, np.geomspace(1.0, condition, 192))
     inverse = scipy.linalg.cho_solve(scipy.linalg.cho_factor(matrix), np.eye(192))
