@@ -1,0 +1,116 @@
+"""What a pilot says of a study: the problem, and draws that say how sure each number is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._typing import AnyArray
+from ..models import Problem
+
+
+class Measured(NamedTuple):
+    """A number with its 95 % interval: the median of draws, and their outer fortieths."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, draws: AnyArray) -> Measured:
+        """Those of draws of a number; NaN where one of them is none."""
+        low, value, high = np.quantile(np.asarray(draws, float), [0.025, 0.5, 0.975])
+        return cls(float(value), float(low), float(high))
+
+
+class PilotEstimate(eqx.Module):
+    """A study as a pilot measured it: what `estimate` and `read_study` return.
+
+    **Fields**
+
+    - `problem`: the draw nearest to the medians of all numbers, a `Problem` for every closed form.
+    - `draws`: problems that are as likely as the pilot allows. Those of one latent dimension are
+      one `Problem`, whose arrays have a leading axis: map over it with `jax.lax.map`.
+    - `n_brain`, `n_task`: rows of the pilot, those that depend on each other counted as fewer.
+    - `notes`: what to doubt, in words.
+    """
+
+    problem: Problem
+    draws: tuple[Problem, ...]
+    n_brain: float
+    n_task: float
+    notes: tuple[str, ...] = eqx.field(static=True)
+
+    @property
+    def count(self) -> int:
+        """Number of draws."""
+        return sum(len(draws.task_noise) for draws in self.draws)
+
+    @property
+    def latent_dims(self) -> dict[int, float]:
+        """Probability of each latent dimension."""
+        return {draws.latent_dim: len(draws.task_noise) / self.count for draws in self.draws}
+
+    @property
+    def numbers(self) -> dict[str, Measured]:
+        """Each number of the study with its interval, by its name in a study file."""
+        found = [numbers_of(draws) for draws in self.draws]
+        return {
+            name: Measured.of(np.concatenate([np.asarray(each[name]) for each in found]))
+            for name in found[0]
+        }
+
+
+def numbers_of(draws: Problem) -> dict[str, jax.Array]:
+    """The numbers that a study file names, of each of the draws of one latent dimension."""
+    return _numbers(draws)
+
+
+@eqx.filter_jit
+def _numbers(draws: Problem) -> dict[str, jax.Array]:
+    def of_one(problem: Problem) -> dict[str, jax.Array]:
+        k, dtype = problem.latent_dim, problem.task_noise.dtype
+        geometry = problem.known_geometry
+        logarithms = jnp.log(geometry.variances)
+        outside = geometry.weights - geometry.directions @ (
+            geometry.directions.T @ geometry.weights
+        )
+        return {
+            "latent_dim": jnp.asarray(k, dtype),
+            "task_snr": problem.task_snr,
+            "misalignment": problem.relative_misalignment,
+            "aligned_power": problem.total_aligned_power,
+            "misaligned_power": problem.misaligned_power,
+            "task_noise": problem.task_noise,
+            "latent_noise": _typical(problem.latent_noise),
+            "encoding_noise": _typical(problem.encoding_noise),
+            "gain": _typical(problem.gain),
+            "recording_noise": problem.recording_noise,
+            "latent_alignment": _lean(jnp.sum(geometry.directions**2, axis=1), logarithms),
+            "task_alignment": _lean(outside**2, logarithms),
+        }
+
+    return jax.lax.map(of_one, draws)
+
+
+def _typical(matrix: jax.Array) -> jax.Array:
+    """Geometric mean of the eigenvalues: a latent that drowns does not hide the others."""
+    return jnp.exp(jnp.linalg.slogdet(matrix)[1] / len(matrix))
+
+
+def _lean(power: jax.Array, logarithms: jax.Array) -> jax.Array:
+    """The exponent a of the likeliest power law: power of a direction as its variance to the a."""
+    # Mean logarithm of the variance under the law, which grows with a, is that under the power.
+    target = jnp.sum(power * logarithms) / jnp.maximum(jnp.sum(power), 1e-300)
+
+    def halve(bounds, _):
+        middle = (bounds[0] + bounds[1]) / 2
+        below = jnp.sum(jax.nn.softmax(middle * logarithms) * logarithms) < target
+        return (jnp.where(below, middle, bounds[0]), jnp.where(below, bounds[1], middle)), None
+
+    low, high = (jnp.asarray(bound, logarithms.dtype) for bound in (-10.0, 10.0))
+    return sum(jax.lax.scan(halve, (low, high), length=40)[0]) / 2
