@@ -2,7 +2,10 @@
 
 from ._catalogue import AS_GIVEN, CONTROLS, ESTIMATORS
 from .comparison import evaluate
+from .estimates import Measured, PilotEstimate
+from .estimation import estimate
 from .evaluation import Cell, ClassScores, Curves, Design, Evaluation
+from .forecasting import Forecast, forecast
 from .intervals import over_rows
 from .labels import (
     WITHOUT_RECORDINGS,
@@ -35,9 +38,12 @@ __all__ = [
     "Design",
     "Dropped",
     "Evaluation",
+    "Forecast",
     "Labels",
+    "Measured",
     "PilotData",
     "PilotError",
+    "PilotEstimate",
     "SplitSizes",
     "Summary",
     "Verdict",
@@ -47,7 +53,9 @@ __all__ = [
     "chosen_estimator",
     "class_indicators",
     "encoding_rank",
+    "estimate",
     "evaluate",
+    "forecast",
     "judge",
     "over_rows",
     "pilot_data",

@@ -86,20 +86,14 @@ def _numbers(draws: Problem) -> dict[str, jax.Array]:
             "aligned_power": problem.total_aligned_power,
             "misaligned_power": problem.misaligned_power,
             "task_noise": problem.task_noise,
-            "latent_noise": _typical(problem.latent_noise),
-            "encoding_noise": _typical(problem.encoding_noise),
-            "gain": _typical(problem.gain),
-            "recording_noise": problem.recording_noise,
+            "latent_noise": problem.trace(problem.latent_noise) / k,
+            "encoding_noise": problem.trace(problem.encoding_noise) / k,
+            "gain": problem.trace(problem.gain) / k / problem.recording_noise,
             "latent_alignment": _lean(jnp.sum(geometry.directions**2, axis=1), logarithms),
             "task_alignment": _lean(outside**2, logarithms),
         }
 
     return jax.lax.map(of_one, draws)
-
-
-def _typical(matrix: jax.Array) -> jax.Array:
-    """Geometric mean of the eigenvalues: a latent that drowns does not hide the others."""
-    return jnp.exp(jnp.linalg.slogdet(matrix)[1] / len(matrix))
 
 
 def _lean(power: jax.Array, logarithms: jax.Array) -> jax.Array:

@@ -1,0 +1,209 @@
+"""Do the intervals of `pilot.estimate` hold the truth? Simulated pilots of many kinds.
+
+    python -m benchmarks.pilot_coverage [--pilots 500] [--settings 0 3] [--out FILE]
+
+Each setting is added to the file when it is done. It takes some five minutes a setting.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ._measure import store
+
+# Inputs, latents, channels; what is not said is as in the first line of `_truth`.
+INPUTS, LATENTS, CHANNELS = 40, 4, 40
+DRAWS = 200
+SETTINGS: list[dict[str, Any]] = [
+    {"n_brain": 200, "n_task": 200},
+    {"n_brain": 120, "n_task": 100, "misalignment": 0.05},
+    {"n_brain": 120, "n_task": 100, "misalignment": 0.9},
+    {"n_brain": 60, "n_task": 40, "misalignment": 0.5, "targets": 20},
+    {"n_brain": 30, "n_task": 30, "targets": 20},
+    {"n_brain": 120, "n_task": 100, "exponent": 1.0},
+    {"n_brain": 30, "n_task": 100, "misalignment": 0.5, "exponent": 1.0},
+    {"n_brain": 120, "n_task": 30, "misalignment": 0.05, "exponent": 1.0, "targets": 20},
+    {"n_brain": 12, "n_task": 200, "misalignment": 0.5, "exponent": 1.0},
+    {"n_brain": 200, "n_task": 12, "misalignment": 0.2, "exponent": 1.0, "targets": 20},
+    {"n_brain": 60, "n_task": 200, "misalignment": 0.9, "exponent": 1.0, "gain": 0.8},
+    {"n_brain": 120, "n_task": 100, "gain": 0.8},
+    {"n_brain": 120, "n_task": 100, "exponent": 1.0, "rank": None},
+    {"n_brain": 120, "n_task": 100, "misalignment": 0.5, "targets": 20, "rank": None},
+    {"n_brain": 60, "n_task": 30, "exponent": 1.0, "rank": None},
+]
+
+
+def simulated(setting: dict[str, Any], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Arrays of a pilot in plain NumPy, and the directions and weights behind them."""
+    d, k, p, t = INPUTS, LATENTS, CHANNELS, setting["targets"]
+    variances = np.arange(1, d + 1.0) ** -setting["exponent"]
+    variances /= variances.mean()
+    root = np.sqrt(variances)
+    directions = np.linalg.qr(root[:, None] * rng.normal(size=(d, k)))[0]
+    inside = rng.normal(size=(k, t))
+    outside = root[:, None] * rng.normal(size=(d, t))
+    outside -= directions @ (directions.T @ outside)
+    m = setting["misalignment"]
+    weights = np.sqrt(1 - m) * directions @ (inside / np.linalg.norm(inside, axis=0))
+    weights += np.sqrt(m) * outside / np.linalg.norm(outside, axis=0)
+    readout = np.linalg.qr(rng.normal(size=(p, k)))[0] * np.sqrt(setting["gain"])
+    x_brain = rng.normal(size=(setting["n_brain"], d))
+    x_task = rng.normal(size=(setting["n_task"], d))
+    latents = x_brain @ directions + np.sqrt(setting["latent_noise"]) * rng.normal(
+        size=(len(x_brain), k)
+    )
+    labels = x_task @ weights
+    return {
+        "brain_inputs": x_brain * root,
+        "recordings": latents @ readout.T + rng.normal(size=(len(x_brain), p)),
+        "task_inputs": x_task * root,
+        "targets": labels + rng.normal(size=labels.shape) / np.sqrt(setting["task_snr"]),
+        "variances": variances,
+        "directions": directions,
+        "weights": weights,
+    }
+
+
+def whole(setting: dict[str, Any]) -> dict[str, Any]:
+    """A setting with what it leaves out."""
+    usual = {"misalignment": 0.2, "exponent": 0.0, "targets": 1, "gain": 5.0, "rank": LATENTS}
+    return usual | {"latent_noise": 0.3, "task_snr": 2.0} | setting
+
+
+def numbers_behind(setting: dict[str, Any]) -> dict[str, float]:
+    """The truth, in the units of an estimate."""
+    m, noise = setting["misalignment"], 1 / setting["task_snr"]
+    # Several targets are scaled to variance 1.
+    unit = 1.0 if setting["targets"] == 1 else 1 + noise
+    return {
+        "task_snr": setting["task_snr"],
+        "misalignment": m,
+        "aligned_power": (1 - m) / unit,
+        "misaligned_power": m / unit,
+        "task_noise": noise / unit,
+        "latent_noise": setting["latent_noise"],
+        "encoding_noise": setting["latent_noise"] + 1 / setting["gain"],
+        "gain": setting["gain"],
+    }
+
+
+def problem_behind(setting: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+    """The problem that simulated the arrays."""
+    from jaxbrain.models import Problem
+    from jaxbrain.models.geometry import InputGeometry
+
+    truth, directions = numbers_behind(setting), arrays["directions"]
+    inside = directions.T @ arrays["weights"]
+    outside = arrays["weights"] - directions @ inside
+    told = np.sqrt(np.mean(inside**2, axis=1)) * np.sign(inside[:, 0])
+    missed = np.sqrt(np.mean(outside**2, axis=1)) * np.sign(outside[:, 0])
+    missed -= directions @ (directions.T @ missed)
+    missed *= np.sqrt(setting["misalignment"]) / np.linalg.norm(missed)
+    told, missed = (x * np.sqrt(truth["task_noise"] * setting["task_snr"]) for x in (told, missed))
+    eye = jnp.eye(LATENTS)
+    return Problem(
+        input_dim=INPUTS,
+        latent_dim=LATENTS,
+        recording_dim=CHANNELS,
+        latent_noise=setting["latent_noise"] * eye,
+        gain=setting["gain"] * eye,
+        recording_noise=1.0,
+        aligned_power=np.outer(told, told),
+        misaligned_power=np.sum(missed**2),
+        task_noise=truth["task_noise"],
+        geometry=InputGeometry(
+            jnp.asarray(arrays["variances"]), directions, directions @ told + missed
+        ),
+    )
+
+
+@jax.jit
+def _values(problems: Any, n_brain: Any, n_task: Any, penalty: Any) -> Any:
+    from jaxbrain import value
+
+    return jax.lax.map(lambda p: value(p, n_brain, n_task, encoding_penalty=penalty), problems)
+
+
+def measured(number: int, pilots: int) -> dict[str, Any]:
+    """Coverage and width of the intervals of all numbers in one setting."""
+    from jaxbrain import optimal_encoding_penalty, pilot
+    from jaxbrain.pilot.estimates import numbers_of
+
+    setting = whole(SETTINGS[number])
+    truth = numbers_behind(setting)
+    sizes = 4.0 * setting["n_brain"], 2.0 * setting["n_task"]
+    penalty, found, start = None, [], time.perf_counter()
+    for place in range(pilots):
+        rng = np.random.default_rng([number, place])
+        arrays = simulated(setting, rng)
+        behind = problem_behind(setting, arrays)
+        if penalty is None:
+            penalty = optimal_encoding_penalty(behind, *sizes, estimator="befs")
+        given = ("brain_inputs", "recordings", "task_inputs", "targets")
+        estimate = pilot.estimate(
+            *(arrays[name] for name in given),
+            setting["rank"],
+            draws=DRAWS,
+            key=jax.random.fold_in(jax.random.key(number), place),
+        )
+        tables = [numbers_of(draws) for draws in estimate.draws]
+        of_draws = {name: np.concatenate([t[name] for t in tables]) for name in truth}
+        values = [np.asarray(_values(x, *sizes, penalty)) for x in estimate.draws]
+        of_draws["value"] = np.concatenate(values)
+        value = float(_values(jax.tree.map(lambda x: x[None], behind), *sizes, penalty)[0])
+        of_draws["savings"] = of_draws["value"] / (of_draws["value"] + sizes[1])
+        here = truth | {"value": value, "savings": value / (value + sizes[1])}
+        found.append(
+            {
+                name: (here[name], *np.quantile(x, [0.025, 0.5, 0.975]))
+                for name, x in of_draws.items()
+            }
+        )
+    answer: dict[str, Any] = {"setting": SETTINGS[number], "pilots": pilots, "numbers": {}}
+    for name in found[0]:
+        behind, low, middle, high = np.array([one[name] for one in found]).T
+        answer["numbers"][name] = {
+            "truth": float(np.median(behind)),
+            "median": float(np.median(middle)),
+            "too_low": float(np.mean(high < behind)),
+            "too_high": float(np.mean(low > behind)),
+            "coverage": float(np.mean((low <= behind) & (behind <= high))),
+            "width": float(np.median(high - low) / (3.92 * np.std(middle - behind))),
+        }
+    return answer | {"seconds": round(time.perf_counter() - start, 1)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pilots", type=int, default=500)
+    parser.add_argument("--settings", type=int, nargs="*", default=range(len(SETTINGS)))
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    jax.config.update("jax_enable_x64", True)
+    answers: dict[str, Any] = {}
+    for number in options.settings:
+        answer = measured(number, options.pilots)
+        answers[str(number)] = answer
+        if options.out is not None:
+            options.out.write_text(json.dumps(answers, indent=1) + "\n")
+        print(number, answer["setting"], f"{answer['seconds']:.0f} s", flush=True)
+        for name, row in answer["numbers"].items():
+            print(
+                f"  {name:17s} truth {row['truth']:.3f} median {row['median']:.3f} coverage "
+                f"{row['coverage']:.3f} width {row['width']:.2f}",
+                flush=True,
+            )
+    if options.out is None:
+        store("pilot_coverage", {"settings": answers})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""What a larger study would bring, by all that a pilot leaves possible."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from .._checks import check_broadcast, check_kind
+from .._typing import Real
+from ..models import Problem
+from ..theory import optimal_encoding_penalty, worth
+from .estimates import PilotEstimate
+
+# Of the labels: an information value below it is not worth the word.
+_NOTHING = 0.01
+
+
+class Forecast(NamedTuple):
+    """What recordings would be worth in a study of other sizes: medians and 95 % intervals.
+
+    **Fields**
+
+    Of the broadcast shape of the two numbers of samples, each with `_low` and `_high`:
+
+    - `value`: labels that the recordings are worth to BEFS against ridge regression, as `value`
+      returns them; `exchange_rate`, labels for each recording; `savings`, share of the labels.
+    - `information_value`: with both penalties of BEFS at their best.
+    - `risk`: of BEFS at its best penalty; `ridge_risk`: of ridge regression on the labels alone.
+
+    And `probability`, that the information value is more than a hundredth of the labels, and
+    `encoding_penalty`, at which all this is.
+    """
+
+    n_brain: np.ndarray
+    n_task: np.ndarray
+    value: np.ndarray
+    value_low: np.ndarray
+    value_high: np.ndarray
+    exchange_rate: np.ndarray
+    exchange_rate_low: np.ndarray
+    exchange_rate_high: np.ndarray
+    savings: np.ndarray
+    savings_low: np.ndarray
+    savings_high: np.ndarray
+    information_value: np.ndarray
+    information_value_low: np.ndarray
+    information_value_high: np.ndarray
+    risk: np.ndarray
+    risk_low: np.ndarray
+    risk_high: np.ndarray
+    ridge_risk: np.ndarray
+    ridge_risk_low: np.ndarray
+    ridge_risk_high: np.ndarray
+    probability: np.ndarray
+    encoding_penalty: np.ndarray
+
+
+def forecast(estimate: PilotEstimate, n_brain: Real, n_task: Real) -> Forecast:
+    """Say what recordings would be worth in a study of other sizes than the pilot's.
+
+    >>> import numpy as np
+    >>> from jaxbrain import pilot
+    >>> rng = np.random.default_rng(0)
+    >>> inputs = rng.normal(size=(150, 8))
+    >>> latents = inputs[:, :2] + 0.5 * rng.normal(size=(150, 2))
+    >>> recordings = latents @ rng.normal(size=(2, 12)) + rng.normal(size=(150, 12))
+    >>> targets = inputs[:, 0] + rng.normal(size=150)
+    >>> found = pilot.estimate(inputs[:90], recordings[:90], inputs[90:], targets[90:], rank=2)
+    >>> further = pilot.forecast(found, n_brain=400, n_task=30)
+    >>> bool(further.value_low < further.value < further.value_high)
+    True
+
+    **Arguments**
+
+    - `estimate`: of a pilot, as `estimate` or `read_study` return it.
+    - `n_brain`, `n_task`: numbers of independent recordings and labels, of any shapes that
+      broadcast. Recordings are more than the latents.
+
+    **Returns**
+
+    A `Forecast`. The encoding penalty is the best one of the central problem at each of the sizes.
+
+    **Raises**
+
+    `ValueError` that names the argument: too few samples, shapes that do not broadcast.
+
+    **Source**
+
+    Closed forms: docs/theory.md, "Inputs of any covariance"; draws: "From a pilot".
+    """
+    check_kind("estimate", estimate, PilotEstimate, "pass what pilot.estimate returns")
+    check_broadcast(n_brain=jnp.asarray(n_brain), n_task=jnp.asarray(n_task))
+    # It also says where the closed forms are not to be trusted.
+    penalty = optimal_encoding_penalty(estimate.problem, n_brain, n_task, estimator="befs")
+    n_brain, n_task = np.broadcast_arrays(np.asarray(n_brain, float), np.asarray(n_task, float))
+    answers = [
+        _answers(draws, jnp.asarray(n_brain), jnp.asarray(n_task), jnp.asarray(penalty))
+        for draws in estimate.draws
+    ]
+    joined = {name: np.concatenate([np.asarray(x[name]) for x in answers]) for name in answers[0]}
+    fields = {}
+    for name, of_draws in joined.items():
+        low, middle, high = np.quantile(of_draws, [0.025, 0.5, 0.975], axis=0)
+        fields |= {name: middle, f"{name}_low": low, f"{name}_high": high}
+    helps = np.mean(joined["information_value"] > _NOTHING * n_task, axis=0)
+    return Forecast(
+        n_brain, n_task, **fields, probability=helps, encoding_penalty=np.asarray(penalty)
+    )
+
+
+@eqx.filter_jit
+def _answers(draws: Problem, n_brain: Array, n_task: Array, penalty: Array) -> dict[str, Array]:
+    # One after the other: mapped together, small factorisations wait for each other.
+    def of_one(problem: Problem) -> dict[str, Array]:
+        found = worth(problem, n_brain, n_task, encoding_penalty=penalty)
+        value = found.value_vs_ridge
+        return {
+            "value": value,
+            "exchange_rate": value / n_brain,
+            "savings": value / (n_task + value),
+            "information_value": found.information_value,
+            "risk": found.risk,
+            "ridge_risk": found.ridge_risk,
+        }
+
+    return jax.lax.map(of_one, draws)
