@@ -1,8 +1,10 @@
 """Do the intervals of `pilot.estimate` hold the truth? Simulated pilots of many kinds.
 
-    python -m benchmarks.pilot_coverage [--pilots 500] [--settings 0 3] [--out FILE]
+    python -m benchmarks.pilot_coverage --parts FOLDER [--pilots 0 500] [--settings 0 3]
+    python -m benchmarks.pilot_coverage --parts FOLDER --store
 
-Each setting is added to the file when it is done. It takes some five minutes a setting.
+The first draws pilots, a file for each setting in the folder; the second writes
+`results/pilot_coverage.json` from all of them. A pilot takes about a second.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from ._measure import store
 # Inputs, latents, channels; what is not said is as in the first line of `_truth`.
 INPUTS, LATENTS, CHANNELS = 40, 4, 40
 DRAWS = 200
+ARRAYS = ("brain_inputs", "recordings", "task_inputs", "targets")
 SETTINGS: list[dict[str, Any]] = [
     {"n_brain": 200, "n_task": 200},
     {"n_brain": 120, "n_task": 100, "misalignment": 0.05},
@@ -132,42 +135,46 @@ def _values(problems: Any, n_brain: Any, n_task: Any, penalty: Any) -> Any:
     return jax.lax.map(lambda p: value(p, n_brain, n_task, encoding_penalty=penalty), problems)
 
 
-def measured(number: int, pilots: int) -> dict[str, Any]:
-    """Coverage and width of the intervals of all numbers in one setting."""
+def pilots_of(number: int, first: int, last: int) -> list[dict[str, list[float]]]:
+    """Of each pilot in one setting: of each number the truth, and its low, middle and high end."""
     from jaxbrain import optimal_encoding_penalty, pilot
     from jaxbrain.pilot.estimates import numbers_of
 
     setting = whole(SETTINGS[number])
     truth = numbers_behind(setting)
     sizes = 4.0 * setting["n_brain"], 2.0 * setting["n_task"]
-    penalty, found, start = None, [], time.perf_counter()
-    for place in range(pilots):
-        rng = np.random.default_rng([number, place])
-        arrays = simulated(setting, rng)
+    penalty, found = None, []
+    for place in range(first, last):
+        arrays = simulated(setting, np.random.default_rng([number, place]))
         behind = problem_behind(setting, arrays)
         if penalty is None:
             penalty = optimal_encoding_penalty(behind, *sizes, estimator="befs")
-        given = ("brain_inputs", "recordings", "task_inputs", "targets")
         estimate = pilot.estimate(
-            *(arrays[name] for name in given),
+            *(arrays[name] for name in ARRAYS),
             setting["rank"],
             draws=DRAWS,
             key=jax.random.fold_in(jax.random.key(number), place),
         )
         tables = [numbers_of(draws) for draws in estimate.draws]
         of_draws = {name: np.concatenate([t[name] for t in tables]) for name in truth}
-        values = [np.asarray(_values(x, *sizes, penalty)) for x in estimate.draws]
-        of_draws["value"] = np.concatenate(values)
+        # Every other draw: closed forms take longer than draws.
+        some = [jax.tree.map(lambda x: x[::2], draws) for draws in estimate.draws]
+        of_draws["value"] = np.concatenate([_values(x, *sizes, penalty) for x in some])
         value = float(_values(jax.tree.map(lambda x: x[None], behind), *sizes, penalty)[0])
         of_draws["savings"] = of_draws["value"] / (of_draws["value"] + sizes[1])
         here = truth | {"value": value, "savings": value / (value + sizes[1])}
         found.append(
             {
-                name: (here[name], *np.quantile(x, [0.025, 0.5, 0.975]))
+                name: [here[name], *np.quantile(x, [0.025, 0.5, 0.975]).tolist()]
                 for name, x in of_draws.items()
             }
         )
-    answer: dict[str, Any] = {"setting": SETTINGS[number], "pilots": pilots, "numbers": {}}
+    return found
+
+
+def summary(setting: dict[str, Any], found: list[dict[str, list[float]]]) -> dict[str, Any]:
+    """Coverage and width of the intervals of all numbers in one setting."""
+    answer: dict[str, Any] = {"setting": setting, "pilots": len(found), "numbers": {}}
     for name in found[0]:
         behind, low, middle, high = np.array([one[name] for one in found]).T
         answer["numbers"][name] = {
@@ -178,31 +185,39 @@ def measured(number: int, pilots: int) -> dict[str, Any]:
             "coverage": float(np.mean((low <= behind) & (behind <= high))),
             "width": float(np.median(high - low) / (3.92 * np.std(middle - behind))),
         }
-    return answer | {"seconds": round(time.perf_counter() - start, 1)}
+    return answer
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pilots", type=int, default=500)
+    parser.add_argument("--pilots", type=int, nargs=2, default=(0, 500), help="first, last")
     parser.add_argument("--settings", type=int, nargs="*", default=range(len(SETTINGS)))
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--parts", type=Path, required=True, help="folder of what is done")
+    parser.add_argument("--store", action="store_true", help="only gather what is done")
     options = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
-    answers: dict[str, Any] = {}
+    if options.store:
+        answers = {}
+        for number in options.settings:
+            parts = sorted(options.parts.glob(f"{number}-*.json"))
+            found = [one for part in parts for one in json.loads(part.read_text())]
+            answers[str(number)] = summary(SETTINGS[number], found)
+        store("pilot_coverage", {"settings": answers})
+        return
+    options.parts.mkdir(exist_ok=True)
     for number in options.settings:
-        answer = measured(number, options.pilots)
-        answers[str(number)] = answer
-        if options.out is not None:
-            options.out.write_text(json.dumps(answers, indent=1) + "\n")
-        print(number, answer["setting"], f"{answer['seconds']:.0f} s", flush=True)
+        start = time.process_time()
+        found = pilots_of(number, *options.pilots)
+        name = f"{number}-{options.pilots[0]}-{options.pilots[1]}.json"
+        (options.parts / name).write_text(json.dumps(found))
+        answer = summary(SETTINGS[number], found)
+        print(number, answer["setting"], f"{time.process_time() - start:.0f} s", flush=True)
         for name, row in answer["numbers"].items():
             print(
                 f"  {name:17s} truth {row['truth']:.3f} median {row['median']:.3f} coverage "
                 f"{row['coverage']:.3f} width {row['width']:.2f}",
                 flush=True,
             )
-    if options.out is None:
-        store("pilot_coverage", {"settings": answers})
 
 
 if __name__ == "__main__":

@@ -20,10 +20,14 @@ _ROWS_OF_PRIOR = 10.0
 
 
 class Inputs(NamedTuple):
-    """Principal axes of the inputs, shape (d, c), and the variances along them, shape (c,)."""
+    """Principal axes of the inputs, shape (d, c), and the variances along them, shape (c,).
+
+    `rows` are the degrees of freedom that tell them.
+    """
 
     axes: np.ndarray
     variances: np.ndarray
+    rows: int
 
     def white(self, rows: np.ndarray) -> np.ndarray:
         """Rows, less their mean, in coordinates of variance 1."""
@@ -54,9 +58,9 @@ def inputs_of(rows: np.ndarray) -> Inputs:
         axes, variances = axes[:, ::-1], variances[::-1]
         # One row is lost to the mean.
         variances[: d - n] = 0.0
-    shrunken = _shrunken(variances, n)
-    # They fall as the sample variances do.
-    return Inputs(axes, np.maximum.accumulate(shrunken))
+    # They fall as the sample variances do, and their sum is right as it is.
+    shrunken = np.maximum.accumulate(_shrunken(variances, n))
+    return Inputs(axes, shrunken * (np.sum(variances) / np.sum(shrunken)), n)
 
 
 def _shrunken(variances: np.ndarray, n: int) -> np.ndarray:

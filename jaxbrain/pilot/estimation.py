@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, PRNGKeyArray
 
 from .._checks import as_integer, check_key
@@ -155,9 +156,15 @@ def estimate(
             placed[exponent] = jax.tree.map(jnp.asarray, evidence.at(exponent))
         active = jnp.asarray(np.arange(padded) < k, placed[exponent][0].strengths.dtype)
         numbers = run_chain(jr.fold_in(key, number), *placed[exponent], active, _BURN, each, _THIN)
-        scales = jnp.asarray(evidence.inputs.scales(exponent))
-        variances = jnp.asarray(evidence.inputs.variances)
-        problems = problems_of(numbers, scales, variances, k, recordings_of(recordings))
+        problems = problems_of(
+            jr.fold_in(key, len(plan) + number),
+            numbers,
+            jnp.asarray(evidence.inputs.scales(exponent)),
+            jnp.asarray(evidence.inputs.variances),
+            jnp.asarray(float(evidence.inputs.rows)),
+            k,
+            recordings_of(recordings),
+        )
         found.setdefault(k, []).append(problems)
         if progress is not None:
             progress(number + 1, len(plan))
@@ -263,14 +270,33 @@ def chains_of(evidence: Evidence) -> list[tuple[int, float]]:
 
 @partial(jax.jit, static_argnames=("latent_dim", "channels"))
 def problems_of(
-    numbers: Numbers, scales: Array, variances: Array, latent_dim: int, channels: int
+    key: PRNGKeyArray,
+    numbers: Numbers,
+    scales: Array,
+    variances: Array,
+    rows: Array,
+    latent_dim: int,
+    channels: int,
 ) -> Problem:
-    """Draws as problems, stacked, in the coordinates in which encoding noise is diagonal."""
-    k = latent_dim
+    """Draws as problems, stacked, in the coordinates in which encoding noise is diagonal.
 
-    def of_one(draw: Numbers) -> Problem:
+    How much inputs vary along the directions that matter is known from finitely many `rows`: the
+    inverse of a Wishart matrix says so for latents and tasks.
+    """
+    k, kept = latent_dim, len(numbers.task_noise)
+    t = numbers.task_noise.shape[1]
+    some = min(k + t, len(scales))
+    gammas = jr.gamma(key, (rows - jnp.arange(some)) / 2, (kept, some))
+    normals = jr.normal(jr.fold_in(key, 1), (kept, some, some), scales.dtype)
+
+    def of_one(given: tuple[Numbers, Array, Array]) -> Problem:
+        draw, gamma, normal = given
         white = scales[:, None] * draw.directions[:, :k]
         weights = scales[:, None] * draw.weights
+        span = jnp.linalg.qr(jnp.concatenate([white, weights], axis=1))[0]
+        factor = jnp.tril(normal, -1) + jnp.diag(jnp.sqrt(2 * gamma))
+        factor = solve_triangular(factor / jnp.sqrt(rows), span.T, lower=True)
+        white, weights = (span @ (factor @ x) for x in (white, weights))
         gram = white.T @ white
         sizes, vectors = jnp.linalg.eigh(gram)
         sizes = jnp.maximum(sizes, 1e-12 * sizes[-1])
@@ -305,7 +331,7 @@ def problems_of(
             geometry=InputGeometry(variances, directions, directions @ told + missed),
         )
 
-    return jax.lax.map(of_one, numbers)
+    return jax.lax.map(of_one, (numbers, gammas, normals))
 
 
 def _gathered(evidence: Evidence, found: dict[int, list[Problem]]) -> PilotEstimate:
