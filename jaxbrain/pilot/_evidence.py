@@ -15,8 +15,7 @@ _LOG_RATIOS = np.linspace(np.log(1e-4), np.log(1e6), 47)
 _FOLDS, _RESAMPLED = 5, 400
 # Channels whose placement is looked at, and ranks that are compared.
 _LEADING, _MOST_LATENTS = 10, 64
-# As many rows as say beforehand that all channels are equally noisy.
-_ROWS_OF_PRIOR = 10.0
+_FACTORINGS = 4
 
 
 class Inputs(NamedTuple):
@@ -146,15 +145,33 @@ def residuals_of(turned_: Turned, columns: np.ndarray) -> tuple[np.ndarray, floa
 
 
 def standardised(turned_: Turned, recordings: np.ndarray) -> np.ndarray:
-    """Channels over the standard deviation of what inputs do not predict of them."""
+    """Channels over the standard deviation of their own noise, which no other channel shares.
+
+    The noise is the uniqueness of a factor analysis of what inputs do not predict, with as many
+    factors as stand out of noise alone. Where the channels' noises differ no more than they would
+    by chance they are taken for equal.
+    """
     left, used = residuals_of(turned_, recordings)
     freedom = max(len(recordings) - 1 - used, 1.0)
-    noise = np.sum(left**2, axis=0) / freedom
-    typical = np.mean(noise)
+    variances = np.sum(left**2, axis=0) / freedom
+    typical = np.mean(variances)
     if not typical > 0:
         return recordings / np.sqrt(np.mean(recordings**2))
-    noise = (freedom * noise + _ROWS_OF_PRIOR * typical) / (freedom + _ROWS_OF_PRIOR)
-    return recordings / np.sqrt(noise)
+    variances = np.maximum(variances, 1e-6 * typical)
+    noise = variances
+    # The largest singular value of noise alone: Marchenko and Pastur.
+    edge = (1 + np.sqrt(len(variances) / freedom)) ** 2
+    for _ in range(_FACTORINGS):
+        _, strengths, patterns = np.linalg.svd(left / np.sqrt(noise), full_matrices=False)
+        factors = np.maximum(strengths**2 / freedom - edge, 0)
+        shared = noise * (factors @ patterns**2)
+        noise = np.maximum(variances - shared, 0.05 * variances)
+    logarithms = np.log(noise)
+    by_chance = 2 / freedom
+    apart = max(np.var(logarithms) - by_chance, 0.0)
+    middle = np.mean(logarithms)
+    shrunken = middle + apart / (apart + by_chance) * (logarithms - middle)
+    return recordings / np.exp(shrunken / 2)
 
 
 def design_effect(white: np.ndarray, left: np.ndarray, units: np.ndarray) -> float:
@@ -178,7 +195,7 @@ def exponents_of(
     inputs: Inputs, white: tuple[np.ndarray, np.ndarray], columns: tuple[np.ndarray, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Exponents of the placement in the spectrum, and how likely each is."""
-    if inputs.variances.max() < 1.5 * inputs.variances.min():
+    if inputs.variances.max() < 3 * inputs.variances.min():
         return np.zeros(1), np.ones(1)
     likelihood = np.zeros(len(_EXPONENTS))
     prior = _LOG_RATIOS / 2 - np.logaddexp(0, _LOG_RATIOS)

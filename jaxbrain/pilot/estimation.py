@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, PRNGKeyArray
 
 from .._checks import as_integer, check_key
@@ -237,7 +236,8 @@ def evidence_of(
     white = axes.white(x_brain), axes.white(x_task)
     y = y - y.mean(axis=0)
     if y.shape[1] > 1:
-        y = y / np.maximum(y.std(axis=0), 1e-300)
+        # Of so many degrees of freedom the inverse of the variance is right in the mean.
+        y = y / np.sqrt(np.maximum(np.sum(y**2, axis=0) / (len(y) - 3), 1e-300))
     r = data.recordings - data.recordings.mean(axis=0)
     scales = axes.scales(1.0)
     brain, task = (turned(rows * scales) for rows in white)
@@ -280,8 +280,8 @@ def problems_of(
 ) -> Problem:
     """Draws as problems, stacked, in the coordinates in which encoding noise is diagonal.
 
-    How much inputs vary along the directions that matter is known from finitely many `rows`: the
-    inverse of a Wishart matrix says so for latents and tasks.
+    How much inputs vary along the directions that matter is known from finitely many `rows`: a
+    Wishart matrix says so for latents and tasks.
     """
     k, kept = latent_dim, len(numbers.task_noise)
     t = numbers.task_noise.shape[1]
@@ -295,8 +295,8 @@ def problems_of(
         weights = scales[:, None] * draw.weights
         span = jnp.linalg.qr(jnp.concatenate([white, weights], axis=1))[0]
         factor = jnp.tril(normal, -1) + jnp.diag(jnp.sqrt(2 * gamma))
-        factor = solve_triangular(factor / jnp.sqrt(rows), span.T, lower=True)
-        white, weights = (span @ (factor @ x) for x in (white, weights))
+        factor = factor.T / jnp.sqrt(rows)
+        white, weights = (span @ (factor @ (span.T @ x)) for x in (white, weights))
         gram = white.T @ white
         sizes, vectors = jnp.linalg.eigh(gram)
         sizes = jnp.maximum(sizes, 1e-12 * sizes[-1])
