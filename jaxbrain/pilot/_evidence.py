@@ -16,6 +16,7 @@ _FOLDS, _RESAMPLED = 5, 400
 # Channels whose placement is looked at, and ranks that are compared.
 _LEADING, _MOST_LATENTS = 10, 64
 _FACTORINGS = 4
+_LEFT = 0.05
 
 
 class Inputs(NamedTuple):
@@ -217,7 +218,7 @@ def leading_channels(turned_: Turned, recordings: np.ndarray) -> np.ndarray:
 def latent_dims(
     inputs: np.ndarray, recordings: np.ndarray, units: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """How likely each latent dimension is, from 1: how often it predicts left-out rows best.
+    """How likely each latent dimension is, from 1: how often it suffices to predict left-out rows.
 
     Five folds of whole units; ridge regression, reduced to each rank. The units are then resampled
     by random weights: Rubin (1981), the Bayesian bootstrap.
@@ -246,7 +247,10 @@ def latent_dims(
     of_units = np.stack([np.bincount(units, column) for column in np.cumsum(gains, axis=1).T])
     of_units = of_units[:, names]
     shares = rng.exponential(size=(len(names), _RESAMPLED))
-    best = np.argmax(of_units @ shares, axis=0)
+    resampled = of_units @ shares
+    # Ever weaker latents predict ever less: a twentieth of the gain is left to them.
+    enough = resampled >= (1 - _LEFT) * np.max(resampled, axis=0)
+    best = np.argmax(enough & (resampled > 0), axis=0)
     return np.bincount(best, minlength=gains.shape[1]) / _RESAMPLED
 
 

@@ -56,14 +56,21 @@ class Evidence(NamedTuple):
     effects: tuple[float, float]
     notes: tuple[str, ...]
 
-    def at(self, exponent: float) -> tuple[Recorded, Labelled]:
-        """Recordings and labels as a chain takes them, at one placement."""
+    def at(self, exponent: float) -> tuple[Recorded, Labelled, np.ndarray]:
+        """Recordings and labels as a chain takes them at one placement, and its coordinates.
+
+        Directions that no row has are not among them: of these only the prior is known.
+        """
         scales = self.inputs.scales(exponent)
-        brain, task = (turned(rows * scales) for rows in self.white)
-        rows = [len(white) - 1.0 for white in self.white]
+        rows = [white * scales for white in self.white]
+        d = len(scales)
+        basis = np.eye(d) if sum(map(len, rows)) - 2 >= d else turned(np.concatenate(rows)).axes
+        brain, task = (turned(each @ basis) for each in rows)
+        freedom = [len(white) - 1.0 for white in self.white]
         return (
-            recorded_of(brain, self.recordings, rows[0], self.effects[0]),
-            labelled_of(task, self.targets, rows[1], self.effects[1]),
+            recorded_of(brain, self.recordings, freedom[0], self.effects[0]),
+            labelled_of(task, self.targets, freedom[1], self.effects[1]),
+            basis,
         )
 
 
@@ -149,15 +156,17 @@ def estimate(
     padded = max(k for k, _ in plan)
     each = -(-draws // len(plan))
     found: dict[int, list[Problem]] = {}
-    placed: dict[float, tuple[Recorded, Labelled]] = {}
+    placed: dict[float, tuple[Recorded, Labelled, Array]] = {}
     for number, (k, exponent) in enumerate(plan):
         if exponent not in placed:
             placed[exponent] = jax.tree.map(jnp.asarray, evidence.at(exponent))
         active = jnp.asarray(np.arange(padded) < k, placed[exponent][0].strengths.dtype)
-        numbers = run_chain(jr.fold_in(key, number), *placed[exponent], active, _BURN, each, _THIN)
+        recorded, labelled, basis = placed[exponent]
+        numbers = run_chain(jr.fold_in(key, number), recorded, labelled, active, _BURN, each, _THIN)
         problems = problems_of(
             jr.fold_in(key, len(plan) + number),
             numbers,
+            basis,
             jnp.asarray(evidence.inputs.scales(exponent)),
             jnp.asarray(evidence.inputs.variances),
             jnp.asarray(float(evidence.inputs.rows)),
@@ -272,6 +281,7 @@ def chains_of(evidence: Evidence) -> list[tuple[int, float]]:
 def problems_of(
     key: PRNGKeyArray,
     numbers: Numbers,
+    basis: Array,
     scales: Array,
     variances: Array,
     rows: Array,
@@ -287,12 +297,21 @@ def problems_of(
     t = numbers.task_noise.shape[1]
     some = min(k + t, len(scales))
     gammas = jr.gamma(key, (rows - jnp.arange(some)) / 2, (kept, some))
-    normals = jr.normal(jr.fold_in(key, 1), (kept, some, some), scales.dtype)
 
-    def of_one(given: tuple[Numbers, Array, Array]) -> Problem:
-        draw, gamma, normal = given
-        white = scales[:, None] * draw.directions[:, :k]
-        weights = scales[:, None] * draw.weights
+    def of_one(given: tuple[Numbers, Array, PRNGKeyArray]) -> Problem:
+        draw, gamma, of_draw = given
+        normals = jr.normal(of_draw, (some * some + len(scales) * (k + t),), scales.dtype)
+        normal, unseen = normals[: some**2].reshape(some, some), normals[some**2 :]
+        unseen = unseen.reshape(len(scales), k + t)
+        if basis.shape[1] < len(scales):
+            unseen = unseen - basis @ (basis.T @ unseen)
+        else:
+            unseen = jnp.zeros_like(unseen)
+        directions = basis @ draw.directions[:, :k] + unseen[:, :k]
+        missed = jnp.sqrt(jnp.exp(draw.missed) * draw.task_noise)
+        apart = unseen[:, :k] @ draw.told[:k] + unseen[:, k:] * missed
+        white = scales[:, None] * directions
+        weights = scales[:, None] * (basis @ draw.weights + apart)
         span = jnp.linalg.qr(jnp.concatenate([white, weights], axis=1))[0]
         factor = jnp.tril(normal, -1) + jnp.diag(jnp.sqrt(2 * gamma))
         factor = factor.T / jnp.sqrt(rows)
@@ -331,7 +350,8 @@ def problems_of(
             geometry=InputGeometry(variances, directions, directions @ told + missed),
         )
 
-    return jax.lax.map(of_one, (numbers, gammas, normals))
+    keys = jr.split(jr.fold_in(key, 1), kept)
+    return jax.lax.map(of_one, (numbers, gammas, keys))
 
 
 def _gathered(evidence: Evidence, found: dict[int, list[Problem]]) -> PilotEstimate:
