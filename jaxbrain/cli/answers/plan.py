@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from ..input.purchase import Modality, Purchase
+from ...study import Modality, Purchase
 from .notes import accuracy_noted
 
 if TYPE_CHECKING:

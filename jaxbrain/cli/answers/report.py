@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..input.purchase import Purchase, bill
-from ..input.study import Study
+from ...study import Purchase, Study
+from ...study.purchase import bill
 from .notes import accuracy_noted
 from .plan import answer_of as plan_of
 from .plan import curves_of

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from ...models import Problem
+from ...study import Study
+from ...study.described import Preset
 from ..answers.notes import accuracy_noted
 from ..answers.sweep import answer_of, baseline_of, bytes_needed, cells_of, curves_of, rows_of
 from ..errors import (
@@ -34,7 +36,7 @@ from ..input.grid import (
     penalty_problems,
     read_penalties,
 )
-from ..input.study import Preset, Study, read_study
+from ..input.study import read_study
 from ..processes import ALONE
 from ..signals import take_back
 from ..words.simulation import as_table, duration, of_other_inputs, size

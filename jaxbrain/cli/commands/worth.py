@@ -10,6 +10,8 @@ from typing import Annotated
 
 import tyro
 
+from ...study import Study
+from ...study.described import Preset
 from ..answers.notes import without_infinities
 from ..answers.worth import answer_of, bytes_needed, changes_of, savings_of, simulated_of
 from ..errors import (
@@ -20,7 +22,7 @@ from ..errors import (
     output_problems,
     write_outputs,
 )
-from ..input.study import Preset, Study, read_study
+from ..input.study import read_study
 from ..words.text import wrote
 from ..words.worth import as_table, long_wait
 

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from ...study import Study
 from ..answers.report import Content, Money, simulated_here
 from ..answers.worth import ranked
-from ..input.study import Study
 from ..words.numbers import count, digits, digits4, interval, percent
 from ..words.plan import amount_of_money
 from ..words.text import thousands

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..input.purchase import Purchase
+from ...study import Purchase
 from .text import aligned, rounded, thousands
 
 _LABELS = {

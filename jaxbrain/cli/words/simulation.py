@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from ...study import Study
 from ..answers.sweep import cells_of
-from ..input.study import Study
 from .text import aligned, thousands
 from .worth import encoding_penalty_of
 

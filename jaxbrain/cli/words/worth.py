@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from ...study import Study
 from ..answers.worth import ranked
-from ..input.study import Study
 from .text import rounded, thousands
 
 THINGS = {

@@ -13,9 +13,9 @@ from pathlib import Path
 from reprlib import Repr
 from typing import Any
 
-from ..._reading import read_file
-from ...models import Problem
-from ..errors import flag
+from .._reading import read_file
+from ..models import Problem
+from .errors import flag
 
 LARGEST = 1e15
 _SMALLEST = 1e-15
