@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ..models import Problem
@@ -100,7 +101,7 @@ def _problem(arrays: dict[str, Any], recording_dim: int | None) -> Problem:
         input_dim=input_dim,
         latent_dim=latent_dim,
         recording_dim=recording_dim,
-        geometry=InputGeometry(*(arrays[name] for name in _GEOMETRY)),
+        geometry=InputGeometry(*(jnp.asarray(arrays[name]) for name in _GEOMETRY)),
         **{name: arrays[name] for name in _NUMBERS},
     )
 

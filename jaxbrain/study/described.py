@@ -12,7 +12,7 @@ import jax
 
 from ..models import Problem, presets
 from .errors import Memory, StudyError, flag
-from .measured import not_beside_pilot, read_estimate
+from .measured import has_pilot, not_beside_pilot, read_estimate
 from .records import Study
 from .spectrum import memory_of_directions, problem_table, read_encoding_penalty
 from .toml import (
@@ -61,8 +61,8 @@ def described_study(config: Path | None, given: dict[str, Any], memory: Memory) 
         )
         content = None
     known = (*_TOP_LEVEL, "problem", "budget")
-    has_pilot = "pilot" in (content or {}) or "measured" in (content or {})
-    if has_pilot:
+    is_measured = has_pilot(content or {})
+    if is_measured:
         known = (*known, "pilot", "measured")
     settings = only_known(content or {}, known, f"{config}:", problems)
     # What is in it matters where money does: `read_prices` reads it.
@@ -70,7 +70,7 @@ def described_study(config: Path | None, given: dict[str, Any], memory: Memory) 
         problems.append(f"{config}: budget must be a table: [budget]")
     given = {name: value for name, value in given.items() if value is not None}
     estimate = None
-    if has_pilot and config is not None:
+    if is_measured and config is not None:
         problems += not_beside_pilot(config, settings, given)
         estimate = read_estimate(config, settings, memory, problems)
     described = settings.pop("problem", None)
@@ -90,7 +90,7 @@ def described_study(config: Path | None, given: dict[str, Any], memory: Memory) 
             f"{said['preset']} and the table [problem] of {config} exclude each other: give one of "
             "them"
         )
-    if described is None and preset is None and not has_pilot:
+    if described is None and preset is None and not is_measured:
         preset = "fmri"
     if preset is not None and preset not in PRESETS:
         problems.append(
@@ -154,7 +154,7 @@ def described_study(config: Path | None, given: dict[str, Any], memory: Memory) 
     if estimate is not None:
         input_dim = estimate.problem.input_dim
         n_brain = estimate.n_brain if math.isnan(n_brain) else n_brain
-    is_coloured = preset == "images" or has_pilot or "exponent" in table or "features" in table
+    is_coloured = preset == "images" or is_measured or "exponent" in table or "features" in table
     if encoding is None:
         encoding = "optimal" if is_coloured else 0.0
     latent_dim = None if preset is None else presets.SIZES[preset][1]

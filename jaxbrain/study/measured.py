@@ -24,7 +24,8 @@ _COPIES = 5
 # Six digits are written. Of float32 some hold less.
 _AGREES = 1e-3
 _ENDS = ("value", "low", "high")
-_MEASURED_ALREADY = ("preset", "problem", "task_snr", "misalignment", *SPECTRUM)
+MEASURED_ALREADY = ("preset", "problem", "task_snr", "misalignment", *SPECTRUM)
+"""What no file or option says beside a pilot."""
 
 
 def write_study(
@@ -132,19 +133,24 @@ def _ended(number: Measured) -> list[str]:
 
 def _text(words: str) -> str:
     """A string of TOML. Those of JSON are such, but for one sign."""
-    return json.dumps(words).replace("\x7f", "\\u007f")
+    return json.dumps(words, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def has_pilot(content: dict[str, Any]) -> bool:
+    """Whether this is what `write_study` wrote."""
+    return "pilot" in content or "measured" in content
 
 
 def not_beside_pilot(config: Path, settings: dict[str, Any], given: dict[str, Any]) -> list[str]:
     """What cannot be said beside a pilot, which measured it; it is taken out of both."""
     problems = [
         f"{flag(name)} is what the pilot of {config} measured: leave it out"
-        for name in _MEASURED_ALREADY
+        for name in MEASURED_ALREADY
         if given.pop(name, None) is not None
     ]
     return problems + [
         f"{config}: {name} cannot stand beside [pilot], which measured the study: leave it out"
-        for name in _MEASURED_ALREADY
+        for name in MEASURED_ALREADY
         if settings.pop(name, None) is not None
     ]
 
@@ -190,7 +196,7 @@ def read_estimate(
         fault = "there is no such file: it belongs beside the study, as write_study wrote both"
     except OSError as error:
         fault = f"cannot be read ({error.strerror or error})"
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError) as error:
         said = str(error).removeprefix(f"{path} ").removeprefix("is damaged, or ")
         fault = f"is not what write_study wrote ({said}): write the study anew"
     else:

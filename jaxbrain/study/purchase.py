@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from .._arguments import BASELINES, ESTIMATORS
 from ..models import presets
-from .described import preset_problem
-from .errors import StudyError, flag
+from .described import described_study, preset_problem
+from .errors import Memory, StudyError, flag
+from .measured import MEASURED_ALREADY, has_pilot
 from .records import Modality, Purchase, Study
 from .spectrum import modality_spectrum, read_encoding_penalty
 from .toml import (
@@ -53,14 +54,16 @@ _OF_STUDY = (
 _SAID_TWICE = "--cost-hour and --cost-brain say the same thing: give one of them"
 
 
-def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
+def read_purchase(config: Path | None, given: dict[str, Any], memory: Memory) -> Purchase:
     """The purchase of a TOML file, or of a preset, with what the command line gives taking
-    precedence.
+    precedence. Of a pilot's study it is what that study buys.
 
     Raises `StudyError` that lists every problem at once.
     """
     problems: list[str] = []
     given = {name: value for name, value in given.items() if value is not None}
+    if config is not None and has_pilot(read_toml(config, []) or {}):
+        return _of_pilot(config, given, memory)
     if config is None:
         preset = given.pop("preset", "fmri")
         settings, tables = _of_preset(preset, given)
@@ -141,6 +144,31 @@ def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
         baseline=settings["baseline"],
         modalities=modalities,
     )
+
+
+def _of_pilot(config: Path, given: dict[str, Any], memory: Memory) -> Purchase:
+    """What the study of a pilot buys, by its table [budget] or by flags."""
+    choices = {name: given.pop(name) for name in _CHOICES if name in given}
+    measured = {name: given.pop(name) for name in MEASURED_ALREADY if name in given}
+    prices = {"total" if name == "budget" else name: price for name, price in given.items()}
+    problems: list[str] = []
+    study = purchase = None
+    try:
+        study = described_study(config, measured, memory)
+    except StudyError as error:
+        problems += error.problems
+    try:
+        purchase = read_prices(config, prices, study)
+        if purchase is None:
+            problems.append(
+                f"{config} has no prices: give --cost-task and --cost-brain or --cost-hour, or a "
+                "table [budget]"
+            )
+    except StudyError as error:
+        problems += error.problems
+    if purchase is None or problems:
+        raise StudyError(list(dict.fromkeys(problems)))
+    return replace(purchase, **choices)
 
 
 def _of_preset(
@@ -302,7 +330,12 @@ def read_prices(config: Path | None, given: dict[str, Any], study: Study | None)
         currency=currency,
         modalities={
             "": Modality(
-                study.problem, price, fixed, study.samples_per_hour, study.encoding_penalty
+                study.problem,
+                price,
+                fixed,
+                study.samples_per_hour,
+                study.encoding_penalty,
+                study.estimate,
             )
         },
         budget_is_set="total" in numbers,

@@ -22,6 +22,8 @@ class Modality:
     fixed_cost_brain: float
     samples_per_hour: float | None
     encoding_penalty: float | Literal["optimal"] = 0.0
+    estimate: PilotEstimate | None = None
+    """Where a pilot measured them."""
 
     @property
     def is_white(self) -> bool:

@@ -10,7 +10,11 @@ from .errors import Memory, flag
 from .features import read_features
 from .toml import PROBLEM, SPECTRUM, between, check_problem_table, number, only_known, shown
 
-_RANGES = {"exponent": (0, 10), "latent_alignment": (-10, 10), "task_alignment": (-10, 10)}
+_RANGES = {
+    "exponent": (0.0, 10.0),
+    "latent_alignment": (-10.0, 10.0),
+    "task_alignment": (-10.0, 10.0),
+}
 _OF_FEATURES = ("exponent", "input_dim")
 
 

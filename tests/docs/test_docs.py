@@ -15,7 +15,7 @@ import pytest
 import jaxbrain as jb
 import jaxbrain.pilot
 from jaxbrain.cli import main
-from jaxbrain.study import described, measured, purchase, toml
+from jaxbrain.study import described, purchase, toml
 from tests.helpers.cli import small_file
 
 ROOT = Path(__file__).parents[2]

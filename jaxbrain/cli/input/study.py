@@ -12,8 +12,12 @@ from ...study import purchase as purchases
 from ...study.errors import Memory
 from ..errors import UserError
 
+_GIGABYTES = 2.0
 
-def read_study(config: Path | None, given: dict[str, Any], *, max_gigabytes: float = 2.0) -> Study:
+
+def read_study(
+    config: Path | None, given: dict[str, Any], *, max_gigabytes: float = _GIGABYTES
+) -> Study:
     """`described_study` within so much memory."""
     with _told_to_user():
         return described.described_study(config, given, Memory.of_command(max_gigabytes))
@@ -22,7 +26,7 @@ def read_study(config: Path | None, given: dict[str, Any], *, max_gigabytes: flo
 def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
     """`read_purchase` of the library."""
     with _told_to_user():
-        return purchases.read_purchase(config, given)
+        return purchases.read_purchase(config, given, Memory.of_command(_GIGABYTES))
 
 
 def read_prices(config: Path | None, given: dict[str, Any], study: Study | None) -> Purchase | None:
