@@ -12,7 +12,7 @@ import jax
 
 from ..models import Problem, presets
 from .errors import Memory, StudyError, flag
-from .measured import has_pilot, not_beside_pilot, read_estimate
+from .measured import MEASURED_ALREADY, has_pilot, not_beside_pilot, read_estimate
 from .records import Study
 from .spectrum import memory_of_directions, problem_table, read_encoding_penalty
 from .toml import (
@@ -60,18 +60,19 @@ def described_study(config: Path | None, given: dict[str, Any], memory: Memory) 
             f"{config} describes modalities to buy: it is `jaxbrain plan` that takes it"
         )
         content = None
+    given = {name: value for name, value in given.items() if value is not None}
     known = (*_TOP_LEVEL, "problem", "budget")
-    is_measured = has_pilot(content or {})
+    is_measured = config is not None and has_pilot(content or {})
     if is_measured:
+        problems += not_beside_pilot(config, content, given)
+        known = tuple(name for name in known if name not in MEASURED_ALREADY)
         known = (*known, "pilot", "measured")
     settings = only_known(content or {}, known, f"{config}:", problems)
     # What is in it matters where money does: `read_prices` reads it.
     if not isinstance(settings.pop("budget", {}), dict):
         problems.append(f"{config}: budget must be a table: [budget]")
-    given = {name: value for name, value in given.items() if value is not None}
     estimate = None
-    if is_measured and config is not None:
-        problems += not_beside_pilot(config, settings, given)
+    if is_measured:
         estimate = read_estimate(config, settings, memory, problems)
     described = settings.pop("problem", None)
     spectrum = {name: given.pop(name) for name in SPECTRUM if name in given}
