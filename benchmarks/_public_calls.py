@@ -277,6 +277,28 @@ def simulated(jb: Any, problem: Any) -> dict[str, Callable]:
             jb.write_table(table, Path(folder) / "table.nc")
             return jb.read_table(Path(folder) / "table.nc")
 
+    def kept() -> Any:
+        from jaxbrain.pilot.estimates import PilotEstimate
+
+        k, geometry = 3, jb.Problem.power_law(24, 1.0, 3, 1.0, 0.2, 0.5).geometry
+        told = geometry.directions.T @ geometry.weights
+        measured = jb.Problem(
+            input_dim=24,
+            latent_dim=k,
+            latent_noise=0.5 * np.eye(k),
+            gain=np.eye(k),
+            recording_noise=0.0,
+            aligned_power=jnp.outer(told, told),
+            misaligned_power=0.2,
+            task_noise=1.0,
+            geometry=geometry,
+        )
+        draws = jax.tree.map(lambda number: jnp.stack([number] * 2), measured)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "mine.toml"
+            jb.write_study(PilotEstimate(measured, (draws,), 60.0, 40.0, ()), path)
+            return jb.read_study(path).problem
+
     return {
         "sweep": lambda: table,
         "sweep/data": lambda: jb.sweep(
@@ -303,6 +325,7 @@ def simulated(jb: Any, problem: Any) -> dict[str, Callable]:
         "empirical_value": lambda: jb.empirical_value(table, **resampled),
         "empirical_allocation": lambda: jb.empirical_allocation(table, 120, 0.5, 1.0, **resampled),
         "write_table, read_table": stored,
+        **({"write_study, read_study": kept} if hasattr(jb, "write_study") else {}),
         "sample_misalignment": lambda: jb.sample_misalignment(problem, 60, trials=7, key=key),
         "ClosedFormRisk": lambda: [risk(p) for p in (0.2, 3.0)],
         "MonteCarloRisk": lambda: [

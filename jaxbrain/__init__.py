@@ -2,7 +2,7 @@
 
 __version__ = "0.1.0"
 
-from . import budget, models, pilot, simulation, theory, tuning
+from . import budget, models, pilot, simulation, study, theory, tuning
 from .budget import (
     Allocation,
     AsymptoticAllocation,
@@ -45,6 +45,7 @@ from .simulation import (
     sweep,
 )
 from .store import read_table, write_table
+from .study import Study, StudyError, read_study, write_study
 from .theory import (
     AccuracyWarning,
     BandedPenalties,
@@ -108,6 +109,8 @@ __all__ = [
     "PenaltyObjective",
     "Problem",
     "SimulatedWorth",
+    "Study",
+    "StudyError",
     "TunedAllocation",
     "TunedPenalty",
     "Worth",
@@ -138,6 +141,7 @@ __all__ = [
     "pilot",
     "presets",
     "random_subspace",
+    "read_study",
     "read_table",
     "ridge",
     "ridge_risk",
@@ -147,6 +151,7 @@ __all__ = [
     "shuffle_recordings",
     "simulated_worth",
     "simulation",
+    "study",
     "subspace_risk",
     "sweep",
     "task_only",
@@ -160,5 +165,6 @@ __all__ = [
     "wishart_resolvent_trace",
     "worth",
     "worth_collecting",
+    "write_study",
     "write_table",
 ]

@@ -72,7 +72,9 @@ def write_table(table: xarray.Dataset, path: Path | str, *, overwrite: bool = Tr
     return list(contents)
 
 
-def table_contents(table: xarray.Dataset, path: Path | str) -> dict[Path, bytes]:
+def table_contents(
+    table: xarray.Dataset, path: Path | str, *, csv: bool = True
+) -> dict[Path, bytes]:
     """The files that `write_table` writes, to be written beside others.
 
     >>> import pathlib, xarray
@@ -84,6 +86,7 @@ def table_contents(table: xarray.Dataset, path: Path | str) -> dict[Path, bytes]
     **Arguments**
 
     - `table`, `path`: those of `write_table`.
+    - `csv`: whether CSV is written too. Arrays that nobody reads go without.
 
     **Returns**
 
@@ -105,7 +108,10 @@ def table_contents(table: xarray.Dataset, path: Path | str) -> dict[Path, bytes]
             "empirical_value returns"
         )
     path = _checked(path)
+    check_flag("csv", csv)
     contents = {path: _as_netcdf(table)}
+    if not csv:
+        return contents
     groups: dict[tuple, list] = {}
     for name, variable in table.data_vars.items():
         groups.setdefault(variable.dims, []).append(name)

@@ -17,6 +17,7 @@ ROOMS = {
     "budget": ("models", "theory", "simulation", "tuning"),
     "pilot": ("models", "estimators", "theory", "simulation", "tuning"),
     "store": (),
+    "study": ("models", "theory", "pilot", "store"),
     "figures": ("store",),
     "sklearn": ("models", "estimators", "theory", "tuning", "pilot"),
     "reproduce": (
@@ -24,7 +25,7 @@ ROOMS = {
     ),
     "cli": (
         *("models", "estimators", "theory", "simulation", "tuning", "budget", "pilot", "store"),
-        *("figures", "reproduce"),
+        *("study", "figures", "reproduce"),
     ),
 }
 # What the rooms share; models cannot share _arguments, which knows problems.

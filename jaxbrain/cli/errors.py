@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .._writing import check_free, write_files
+from ..study.errors import flag
 
 # What JAX raises where it finds none of the devices that it is told to use.
 NO_DEVICE = (RuntimeError, AssertionError)
@@ -22,11 +23,6 @@ class UserError(Exception):
         """One line for each problem."""
         super().__init__("\n".join(problems))
         self.problems = problems
-
-
-def flag(name: str) -> str:
-    """An argument as it is written on the command line."""
-    return f"--{name.replace('_', '-')}"
 
 
 def in_flags(message: str, names: Collection[str]) -> str:

@@ -16,16 +16,16 @@ import xarray
 
 import jaxbrain as jb
 from jaxbrain.cli.errors import UserError, output_problems
-from jaxbrain.cli.input.features import read_features
-from jaxbrain.cli.input.purchase import read_purchase
-from jaxbrain.cli.input.study import read_study
+from jaxbrain.cli.input.study import read_purchase, read_study
 from jaxbrain.pilot import PilotError, read_pilot
+from jaxbrain.study.errors import Memory
+from jaxbrain.study.features import read_features
 from tests.helpers.cli import STUDY, TWO_MODALITIES
 
 
 def _features(path):
     problems = []
-    read_features(path, "--features", 1.0, problems)
+    read_features(path, "--features", Memory.of_command(1.0), problems)
     if problems:
         raise UserError(problems)
 

@@ -9,7 +9,7 @@ import pytest
 
 import jaxbrain as jb
 from jaxbrain.cli.answers.plan import answer_of, curves_of
-from jaxbrain.cli.input.purchase import read_purchase
+from jaxbrain.cli.input.study import read_purchase
 from tests.helpers.cli import LIKE_THE_PAPER, TWO_MODALITIES, described_problem, run, written
 
 ROOT = Path(__file__).parents[2]

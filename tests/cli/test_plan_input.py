@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxbrain as jb
-from jaxbrain.cli.input.purchase import read_purchase
+from jaxbrain.cli.input.study import read_purchase
 from tests.helpers.cli import TWO_MODALITIES, refused, written
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"

@@ -8,8 +8,8 @@ import pytest
 import jaxbrain as jb
 from jaxbrain.cli.answers.plan import Obstacle, _obstacle
 from jaxbrain.cli.commands import plan as command
-from jaxbrain.cli.input.purchase import Modality, Purchase
 from jaxbrain.cli.words.plan import as_text, told
+from jaxbrain.study import Modality, Purchase
 from tests.helpers.cli import LIKE_THE_PAPER, described_problem, refused, run
 
 

@@ -16,8 +16,7 @@ import pytest
 import jaxbrain as jb
 from jaxbrain.cli.answers.report import content_of
 from jaxbrain.cli.answers.simulation import simulate
-from jaxbrain.cli.input.purchase import read_prices
-from jaxbrain.cli.input.study import read_study
+from jaxbrain.cli.input.study import read_prices, read_study
 from jaxbrain.cli.page.page import page_of
 from tests.helpers.browser import CHROMIUM, Browser
 from tests.helpers.cli import NOISY, run

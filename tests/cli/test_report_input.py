@@ -2,8 +2,8 @@
 
 import pytest
 
-from jaxbrain.cli.input.purchase import bill, read_prices
-from jaxbrain.cli.input.study import read_study
+from jaxbrain.cli.input.study import read_prices, read_study
+from jaxbrain.study.purchase import bill
 from tests.helpers.cli import STUDY, refused, run, written
 
 FAULTS = """

@@ -4,7 +4,7 @@ import pytest
 
 import jaxbrain as jb
 from jaxbrain.cli.answers.simulation import simulate
-from jaxbrain.cli.input.study import Study
+from jaxbrain.study import Study
 from tests.helpers.problems import imaging_problem
 
 

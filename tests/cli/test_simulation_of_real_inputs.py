@@ -20,8 +20,7 @@ from jaxbrain.cli import main
 from jaxbrain.cli.answers.draws import draws_within
 from jaxbrain.cli.answers.report import content_of
 from jaxbrain.cli.answers.simulation import Simulation, simulate
-from jaxbrain.cli.input.purchase import read_prices
-from jaxbrain.cli.input.study import read_study
+from jaxbrain.cli.input.study import read_prices, read_study
 from jaxbrain.cli.page.page import page_of
 from tests.helpers.cli import REAL, refused, run, written
 from tests.helpers.fake_sweeps import fake_sweep
@@ -128,7 +127,7 @@ def test_a_study_is_simulated_as_it_is_described(asked, tmp_path):
 
 def test_the_preset_of_images_has_a_grid(asked, monkeypatch):
     problem = jb.Problem.power_law(40, 1.0, 3, 1.0, 0.2, 0.5)
-    monkeypatch.setattr("jaxbrain.cli.input.study.preset_problem", lambda *_: problem)
+    monkeypatch.setattr("jaxbrain.study.described.preset_problem", lambda *_: problem)
     with pytest.raises(Asked):
         main(["simulate", "--preset", "images"])
     assert (asked["n_brain"], asked["n_task"]) == ([250, 500, 1000], [125, 250, 500])

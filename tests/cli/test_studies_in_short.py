@@ -7,8 +7,8 @@ import pytest
 import jaxbrain as jb
 from jaxbrain.cli.answers.simulation import simulate
 from jaxbrain.cli.errors import UserError
-from jaxbrain.cli.input.purchase import read_purchase
-from jaxbrain.cli.input.study import Study
+from jaxbrain.cli.input.study import read_purchase
+from jaxbrain.study import Study
 from tests.helpers.cli import refused
 from tests.helpers.problems import imaging_problem
 
@@ -79,7 +79,7 @@ def test_where_draws_are_cheap_labels_are_drawn_too(asked):
 def test_a_bare_plan_is_about_the_fmri_study_at_illustrative_prices(monkeypatch):
     problems = {"fmri": jb.Problem.isotropic(64, 6, 8.0, 0.3, 0.5)}
     monkeypatch.setattr(
-        "jaxbrain.cli.input.purchase.preset_problem", lambda preset, _: problems[preset]
+        "jaxbrain.study.purchase.preset_problem", lambda preset, _: problems[preset]
     )
     purchase = read_purchase(None, {})
     (scanner,) = purchase.modalities.values()

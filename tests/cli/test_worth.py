@@ -9,8 +9,9 @@ import pytest
 import jaxbrain as jb
 from jaxbrain.cli import main
 from jaxbrain.cli.answers.worth import ranked, savings_of
-from jaxbrain.cli.input.study import Study, read_study
+from jaxbrain.cli.input.study import read_study
 from jaxbrain.cli.words.worth import as_table, verdict
+from jaxbrain.study import Study
 from tests.helpers.cli import NOISY, described_problem, refused, run, written
 
 KEYS = [

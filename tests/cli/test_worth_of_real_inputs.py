@@ -15,9 +15,11 @@ import pytest
 import jaxbrain as jb
 from jaxbrain.cli import main
 from jaxbrain.cli.answers.worth import savings_of, simulated_of
-from jaxbrain.cli.input.study import Study, preset_problem, read_study
+from jaxbrain.cli.input.study import read_study
 from jaxbrain.cli.words.worth import long_wait, verdict
 from jaxbrain.simulation import SimulatedWorth
+from jaxbrain.study import Study
+from jaxbrain.study.described import preset_problem
 from tests.helpers.cli import REAL, refused, run, written
 
 FEATURES = REAL.replace("input_dim = 40\nexponent = 1.0", 'features = "seen.npy"')
@@ -162,7 +164,7 @@ def test_defaults_of_studies_that_are_not_white(monkeypatch, tmp_path, problem):
         asked.append(what)
         return problem
 
-    monkeypatch.setattr("jaxbrain.cli.input.study.preset_problem", preset_problem)
+    monkeypatch.setattr("jaxbrain.study.described.preset_problem", preset_problem)
     study = read_study(None, {"preset": "images", "misalignment": 0.3})
     assert asked == [("images", {"misalignment": 0.3})]
     assert (study.n_brain, study.n_task, study.encoding_penalty) == (500, 250, "optimal")

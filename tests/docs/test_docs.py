@@ -15,7 +15,7 @@ import pytest
 import jaxbrain as jb
 import jaxbrain.pilot
 from jaxbrain.cli import main
-from jaxbrain.cli.input import purchase, study, toml
+from jaxbrain.study import described, purchase, toml
 from tests.helpers.cli import small_file
 
 ROOT = Path(__file__).parents[2]
@@ -200,7 +200,7 @@ def test_the_page_of_commands_has_every_option(command, options):
 def test_the_page_of_files_has_every_key():
     page = (DOCS / "files.md").read_text()
     tables = {"problem", "budget", "modality"}
-    keys = {*study._TOP_LEVEL, *toml.PROBLEM, *purchase._TOP_LEVEL, *purchase._MODALITY}
+    keys = {*described._TOP_LEVEL, *toml.PROBLEM, *purchase._TOP_LEVEL, *purchase._MODALITY}
     keys |= {*purchase._OF_STUDY, "currency", *toml.SPECTRUM}
     assert [key for key in sorted(keys - tables) if f"`{key}`" not in page] == []
     assert [name for name in sorted(tables) if f"`[{name}" not in page] == []

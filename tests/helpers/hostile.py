@@ -25,6 +25,7 @@ import jaxbrain as jb
 from jaxbrain import estimators, simulation, store
 from jaxbrain import pilot as jp
 from tests.helpers.evaluations import evaluation
+from tests.helpers.pilots import pilot_estimate
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
@@ -55,6 +56,8 @@ atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 np.savez(FOLDER / "study.npz", inputs=X, recordings=R, targets=Y)
 TABLE = xarray.Dataset({"risk": ("n", [1.0])})
 jb.write_table(TABLE, FOLDER / "table.nc")
+ESTIMATE = pilot_estimate()
+jb.write_study(ESTIMATE, FOLDER / "mine.toml")
 
 DESIGN = dict(problem=P, n_brain=200.0, n_task=100.0)
 DESCENT = dict(optimizer="adam", starts=2, tolerance=1e-3, max_steps=10, learning_rate=0.1)
@@ -210,8 +213,10 @@ CALLS = {
     jp.summarise: dict(per_repeat=np.ones(5)),
     store.read_table: dict(path=FOLDER / "table.nc"),
     store.write_table: dict(table=TABLE, path=FOLDER / "table.nc", overwrite=True),
-    store.table_contents: dict(table=TABLE, path="table.nc"),
+    store.table_contents: dict(table=TABLE, path="table.nc", csv=False),
     store.table_files: dict(path="absent/table.nc"),
+    jb.read_study: dict(path=FOLDER / "mine.toml", max_bytes=1e9),
+    jb.write_study: dict(estimate=ESTIMATE, path=FOLDER / "mine.toml", overwrite=True),
 }  # fmt: skip
 # What the library makes, and hands over; bases of what is listed.
 RECORDS = {
@@ -220,7 +225,8 @@ RECORDS = {
     "Elasticities", "EmpiricalAllocation", "Encoder", "Evaluation", "Frontier", "Logistic",
     "Penalties",
     "PenaltyObjective", "PilotData", "PilotError",
-    "SimulatedWorth", "SplitSizes", "Summary", "TunedAllocation",
+    "Purchase", "SimulatedWorth", "SplitSizes", "Study", "StudyError", "Summary",
+    "TunedAllocation",
     "TunedPenalty", "Variant", "Worth",
     "Cell", "ClassScores", "Curves", "Labels", "Verdict",
 }  # fmt: skip

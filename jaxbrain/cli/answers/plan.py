@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from ..input.purchase import Modality, Purchase
+from ...study import Modality, Purchase
 from .notes import accuracy_noted
+from .over_draws import notes_of_pilot, plan_over_draws
 
 if TYPE_CHECKING:
     import xarray
@@ -33,7 +34,8 @@ def answer_of(purchase: Purchase, notes: list[str]) -> dict[str, Any]:
     """Everything that is printed, as plain numbers; `notes` on how far they can be trusted are
     added.
 
-    Beside what is not bought stands an `Obstacle` as "why_not".
+    Beside what is not bought stands an `Obstacle` as "why_not". Where a pilot measured the study,
+    what its draws say stands beside too.
     """
     from ...budget import optimal_allocation
 
@@ -56,6 +58,7 @@ def answer_of(purchase: Purchase, notes: list[str]) -> dict[str, Any]:
                 baseline=purchase.baseline,
                 encoding_penalty=modality.encoding_penalty,
             )
+        notes += notes_of_pilot(modality.estimate)
         notes += [f"{name}: {doubt}" if name else doubt for doubt in doubts]
         found = allocation._asdict()
         frontier = found.pop("frontier")
@@ -103,7 +106,7 @@ def answer_of(purchase: Purchase, notes: list[str]) -> dict[str, Any]:
         if name not in bought:
             with accuracy_noted([]):
                 found["why_not"] = _obstacle(purchase, alone, found, name)
-    return answer
+    return answer | plan_over_draws(purchase, answer)
 
 
 def _obstacle(

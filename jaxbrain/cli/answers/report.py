@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..input.purchase import Purchase, bill
-from ..input.study import Study
+from ...study import Purchase, Study
+from ...study.purchase import bill
 from .notes import accuracy_noted
+from .over_draws import OverDraws, notes_of_pilot, worth_over_draws
 from .plan import answer_of as plan_of
 from .plan import curves_of
 from .simulation import Simulation, simulate
@@ -73,6 +74,8 @@ class Content:
     simulation_wanted: bool
     notes: list[str]
     versions: dict[str, str]
+    over_draws: OverDraws | None = None
+    """What the draws of a pilot say, where one measured the study."""
 
     @property
     def headline(self) -> str:
@@ -84,7 +87,7 @@ def content_of(
     name: str, study: Study, purchase: Purchase | None, simulation_wanted: bool, seed: int
 ) -> Content:
     """Ask the library all that a report on this study tells. Raises `ValueError`, as it does."""
-    notes: list[str] = []
+    notes = notes_of_pilot(study.estimate)
     numbers, beyond_ridge = answer_of(study, notes)
     is_white = study.is_white
     changes = changes_of(study, numbers, notes)
@@ -101,6 +104,7 @@ def content_of(
         simulation_wanted=simulation_wanted,
         notes=notes,
         versions=_versions(),
+        over_draws=worth_over_draws(study),
     )
 
 
@@ -134,6 +138,7 @@ def _money(study: Study, purchase: Purchase, numbers: dict[str, float], notes: l
     from ...theory import two_penalty_risk
 
     plan = plan_of(purchase, notes)
+    notes[:] = dict.fromkeys(notes)
     labels = study.n_task + numbers["information_value"]
     with accuracy_noted(notes):
         cells = study.problem, study.n_brain, study.n_task

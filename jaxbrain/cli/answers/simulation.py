@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..input.study import Study
-from ..input.toml import LARGEST
+from ...study import Study
+from ...study.toml import LARGEST
 from .draws import draws_within
 from .notes import accuracy_noted
 

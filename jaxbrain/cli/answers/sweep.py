@@ -11,7 +11,7 @@ import numpy as np
 
 from ..._arguments import Baseline
 from ...models import Problem
-from ..input.study import Study
+from ...study import Study
 from .notes import accuracy_noted, without_infinities
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..input.study import Study
+from ...study import Study
 from .draws import draws_within
 from .notes import accuracy_noted
 

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import tyro
 
 from ..._arguments import Baseline, Estimator
+from ...study.described import Preset
 from ..answers.notes import without_infinities
 from ..answers.plan import answer_of, curves_of, power_of
 from ..errors import UserError, drawn, output_problems, write_outputs
-from ..input.purchase import read_purchase
-from ..input.study import Preset
+from ..input.study import read_purchase
 from ..words.plan import as_text, told
 from ..words.text import wrote
 

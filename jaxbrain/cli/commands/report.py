@@ -7,9 +7,9 @@ from typing import Annotated
 
 import tyro
 
+from ...study.described import Preset
 from ..errors import UserError, output_problems, seed_problems, write_outputs
-from ..input.purchase import read_prices
-from ..input.study import Preset, read_study
+from ..input.study import read_prices, read_study
 from ..words.text import wrote
 
 

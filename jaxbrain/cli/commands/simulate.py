@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from ...models import Problem
+from ...study import Study
+from ...study.described import Preset
 from ..answers.notes import accuracy_noted
+from ..answers.over_draws import cells_over_draws, notes_of_pilot
 from ..answers.sweep import answer_of, baseline_of, bytes_needed, cells_of, curves_of, rows_of
 from ..errors import (
     UserError,
@@ -34,10 +37,10 @@ from ..input.grid import (
     penalty_problems,
     read_penalties,
 )
-from ..input.study import Preset, Study, read_study
+from ..input.study import read_study
 from ..processes import ALONE
 from ..signals import take_back
-from ..words.simulation import as_table, duration, of_other_inputs, size
+from ..words.simulation import as_table, duration, of_other_inputs, of_pilot, size
 from ..words.text import aligned, wrote
 from ..words.worth import described
 
@@ -191,7 +194,8 @@ def simulate(
     mesh = _mesh()
     options |= {"key": jax.random.key(seed), "mesh": mesh}
     speaks = jax.process_index() == 0
-    notes = _rounded(study, options) if config is not None else []
+    notes = notes_of_pilot(study.estimate)
+    notes += _rounded(study, options) if config is not None else []
     try:
         if dry_run:
             with accuracy_noted([]):
@@ -213,11 +217,13 @@ def simulate(
     with accuracy_noted(notes):
         worth = empirical_value(found, baseline_of(study, options["estimator"]))
         rows = rows_of(found, study.problem, worth)
+    rows = cells_over_draws(study, found, rows, worth.attrs["baseline"])
     _write(found, study.problem, save, plot, overwrite)
     if json:
         answer = answer_of(found, rows, notes) | {"baseline": worth.attrs["baseline"]}
         return json_module.dumps(answer, indent=2)
     head = [f"{name}: {value}" for name, value in described(study).items()]
+    head += of_pilot(study)
     if not study.is_white:
         head += of_other_inputs(study, options["estimator"], worth.attrs["baseline"])
     return "\n".join([*head, "", as_table(found, rows, notes), *wrote(save, plot)])

@@ -10,7 +10,15 @@ from typing import Annotated
 
 import tyro
 
+from ...study import Study
+from ...study.described import Preset
 from ..answers.notes import without_infinities
+from ..answers.over_draws import (
+    CLOSED_FORMS_OVER_DRAWS,
+    OverDraws,
+    notes_of_pilot,
+    worth_over_draws,
+)
 from ..answers.worth import answer_of, bytes_needed, changes_of, savings_of, simulated_of
 from ..errors import (
     UserError,
@@ -20,7 +28,7 @@ from ..errors import (
     output_problems,
     write_outputs,
 )
-from ..input.study import Preset, Study, read_study
+from ..input.study import read_study
 from ..words.text import wrote
 from ..words.worth import as_table, long_wait
 
@@ -112,12 +120,16 @@ def worth(
     if not study.is_white and study.problem.latent_dim > _MANY_LATENTS:
         print(f"jaxbrain: {long_wait(study)}", file=sys.stderr, flush=True)
 
-    accuracy: list[str] = []
+    accuracy: list[str] = notes_of_pilot(study.estimate)
+    doubts = len(accuracy)
     numbers, beyond_ridge = answer_of(study, accuracy)
     errors: dict[str, float] = {}
-    if accuracy and not study.is_white:
+    if len(accuracy) > doubts and not study.is_white:
         numbers, beyond_ridge, errors = simulated_of(study, numbers, accuracy)
     changes = changes_of(study, numbers, accuracy) if what_if else {}
+    over = worth_over_draws(study)
+    if over is not None and errors:
+        accuracy.append(CLOSED_FORMS_OVER_DRAWS)
     if plot is not None:
         from ...figures import draw_savings
 
@@ -125,8 +137,8 @@ def worth(
         drawing = draw_savings, curves, study.samples_per_hour, at_study
         write_outputs(drawn(plot, *drawing), overwrite)
     if json:
-        return _as_json(study, numbers, changes, beyond_ridge, accuracy, errors)
-    table = as_table(study, numbers, changes, beyond_ridge, errors)
+        return _as_json(study, numbers, changes, beyond_ridge, accuracy, errors, over)
+    table = as_table(study, numbers, changes, beyond_ridge, errors, over)
     return "\n".join([table, *(f"note: {note}" for note in accuracy), *wrote(plot)])
 
 
@@ -137,6 +149,7 @@ def _as_json(
     beyond_ridge: bool,
     accuracy: list[str],
     errors: dict[str, float],
+    over: OverDraws | None,
 ) -> str:
     fields, notes = without_infinities(numbers)
     notes += accuracy
@@ -145,6 +158,10 @@ def _as_json(
     extra: dict = {"encoding_penalty": study.encoding_penalty, "hours": study.hours}
     extra |= {"worse_than_predicting_zero": beyond_ridge, "notes": notes}
     extra |= {"standard_errors": errors}
+    if over is not None:
+        more, said = over.fields()
+        extra |= more
+        notes += said
     if changes:
         extra["elasticities"] = {
             measure: {

@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from ...simulation import brain_numbers, penalty_numbers, task_numbers
+from ...study import Study
+from ...study.toml import LARGEST
 from ..errors import flag, in_flags
-from .study import Study
-from .toml import LARGEST
 
 GRID = ("n_brain", "n_task", "penalty")
 

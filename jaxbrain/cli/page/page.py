@@ -6,6 +6,7 @@ import numpy as np
 
 from ..answers.report import Content
 from ..words import report as words
+from ..words.over_draws import verdict_of_draws, verdict_of_plan_draws
 from ..words.plan import verdict as verdict_of_plan
 from ..words.worth import verdict
 from . import tables
@@ -33,10 +34,14 @@ def page_of(content: Content) -> str:
 
 def _head(content: Content) -> list[str]:
     said = verdict(content.study, content.numbers, content.beyond_ridge)
+    over = content.over_draws
+    if over is not None:
+        said = f"By the central draw of the pilot: {said}"
     return [
         "<h1>What brain recordings are worth</h1>",
         f'<p class="study">Study: <bdi>{text(content.name)}</bdi></p>',
         paragraph(said, "verdict"),
+        *([paragraph(verdict_of_draws(over), "verdict")] if over is not None else []),
         *(paragraph(f"Accuracy: {note}.", "note") for note in content.notes),
     ]
 
@@ -49,10 +54,7 @@ def _inputs(content: Content) -> list[str]:
 
 
 def _results(content: Content) -> list[str]:
-    header: tuple[str, ...] = ("", "closed form", "simulation (95 %)")
-    rows = tables.results(content)
-    if content.simulation is None:
-        header, rows = header[:2], [row[:3] for row in rows]
+    header, rows = tables.results(content)
     return [
         "<h2>Result</h2>",
         table("What the recordings are worth", header, rows, explained=True),
@@ -104,6 +106,7 @@ def _budget(content: Content) -> list[str]:
         "<h2>Budget</h2>",
         paragraph(words.about_money(content, found)),
         paragraph(verdict_of_plan(found.purchase, found.plan)),
+        *([paragraph(verdict_of_plan_draws(found.plan))] if "draws" in found.plan else []),
         table(
             "This study, the best split (both with two penalties), and labels alone (ridge)",
             header,

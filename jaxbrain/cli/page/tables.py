@@ -6,15 +6,28 @@ import math
 
 import numpy as np
 
+from ...study import Study
 from ..answers.report import Content, Money, simulated_here
 from ..answers.worth import ranked
-from ..input.study import Study
 from ..words.numbers import count, digits, digits4, interval, percent
+from ..words.over_draws import of_results
 from ..words.plan import amount_of_money
 from ..words.text import thousands
 from ..words.worth import THINGS, encoding_penalty_of, range_of_variances
 
 Rows = list[tuple[str, ...]]
+# What the closed form calls the rows of the results.
+_NUMBERS = {
+    "value of the information": "information_value",
+    "value against ridge": "value_vs_ridge",
+    "value against least squares": "value",
+    "exchange rate": "exchange_rate",
+    "savings": "savings",
+    "risk with recordings": "risk",
+    "risk with two penalties": "two_penalty_risk",
+    "risk of ridge": "ridge_risk",
+    "risk of least squares": "task_only_risk",
+}
 
 
 def inputs(study: Study) -> Rows:
@@ -73,8 +86,9 @@ def _spectrum(values) -> str:
     return f"{values.min():.4g} to {values.max():.4g}, {values.mean():.4g} on average"
 
 
-def results(content: Content) -> Rows:
-    """Quantity, what it means, closed form, simulation where there is one."""
+def results(content: Content) -> tuple[tuple[str, ...], Rows]:
+    """Header and rows: quantity, what it means, closed form, and where there are such its interval
+    over the draws of a pilot, and a simulation."""
     numbers = content.numbers
     known = math.isfinite(numbers["risk"])
     rows = [
@@ -137,7 +151,18 @@ def results(content: Content) -> Rows:
             None,
         ),
     ]
-    return [(*row[:3], simulated(content, row[3])) for row in rows]
+    header: list[str] = ["", "closed form"]
+    told: list[tuple[str, ...]] = [row[:3] for row in rows]
+    if content.over_draws is not None:
+        header.append("over the pilot's draws (95 %)")
+        between = of_results(content)
+        told = [(*row, between.get(_NUMBERS.get(row[0], ""), "–")) for row in told]
+    if content.simulation is not None:
+        header.append("simulation (95 %)")
+        told = [
+            (*row, simulated(content, name)) for row, (*_, name) in zip(told, rows, strict=True)
+        ]
+    return tuple(header), told
 
 
 def _other_risks(numbers: dict[str, float]) -> list[tuple[str, str, str, str]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..input.purchase import Purchase
+from ...study import Purchase
+from .over_draws import verdict_of_plan_draws
 from .text import aligned, rounded, thousands
 
 _LABELS = {
@@ -118,7 +119,10 @@ def told(purchase: Purchase, answer: dict[str, Any]) -> dict[str, Any]:
         | {"why_not": None if found["why_not"] is None else why_not(purchase, answer, name)}
         for name, found in answer["modalities"].items()
     }
-    return answer | {"modalities": modalities, "verdict": verdict(purchase, answer)}
+    said = verdict(purchase, answer)
+    if "draws" in answer:
+        said = f"By the pilot's central draw: {said} {verdict_of_plan_draws(answer)}"
+    return answer | {"modalities": modalities, "verdict": said}
 
 
 def why_not(purchase: Purchase, answer: dict[str, Any], name: str) -> str:

@@ -7,6 +7,7 @@ import math
 from ..answers.report import Content, Money, simulated_here
 from ..answers.simulation import Simulation
 from .numbers import count, digits
+from .over_draws import ends
 from .plan import money
 from .text import rounded, thousands
 from .worth import samples
@@ -125,17 +126,37 @@ def assumptions(content: Content) -> tuple[str, ...]:
     """What all numbers rest on."""
     white = content.study.problem.geometry is None
     inputs = "Inputs are Gaussian and white" if white else "Inputs are Gaussian, of these variances"
-    return f"{inputs}; brain and task are linear in them; all noise is Gaussian.", *_ASSUMPTIONS
+    taken = _TAKEN_AS_TRUE if content.over_draws is None else _MEASURED
+    said = f"{inputs}; brain and task are linear in them; all noise is Gaussian."
+    return said, *_ASSUMPTIONS[:2], taken, *_ASSUMPTIONS[2:]
+
+
+_TAKEN_AS_TRUE = (
+    "The numbers of the inputs above are taken as true. In practice they are estimates, and the "
+    "answer is no better than they are."
+)
+_MEASURED = (
+    "The numbers of the inputs above are those of a pilot's central draw. Other draws fit the "
+    "pilot's rows as well under the same model: intervals over them say how sure an answer is."
+)
 
 
 _ASSUMPTIONS = (
     "Recordings and labels are independent samples, and tests look like training: there is no "
     "shift.",
     "The measurement noise of the channels is equal and independent (whiten them otherwise).",
-    "The numbers of the inputs above are taken as true. In practice they are estimates, and the "
-    "answer is no "
-    "better than they are.",
     "Penalties are at their best values. Tuning them on data costs a little of what is shown here.",
+)
+
+
+_NOT_MEASURED = (
+    "Nothing here was measured on data. Whether recordings help with a task of your own is a "
+    "question to "
+    "a pilot: jaxbrain fit compares them with ridge regression and with controls."
+)
+_NOT_TESTED = (
+    "A pilot measured these numbers under the model; no prediction was tested on left-out rows "
+    "here. jaxbrain fit compares recordings with ridge regression and with controls on such rows."
 )
 
 
@@ -145,9 +166,7 @@ def limits(content: Content) -> list[str]:
     ratio = study.n_brain / study.problem.input_dim
     usual = "2 %" if not study.is_white else "1 %" if ratio >= 1.5 else "3 %"
     found = [
-        "Nothing here was measured on data. Whether recordings help with a task of your own is a "
-        "question to "
-        "a pilot: jaxbrain fit compares them with ridge regression and with controls.",
+        _NOT_MEASURED if content.over_draws is None else _NOT_TESTED,
         f"There are {ratio:.3g} brain samples for each input dimension, where the closed form of "
         "the risk is "
         f"usually within {usual} of exact simulation, unless directions are lost in the noise of "
@@ -229,11 +248,24 @@ def proposal(content: Content) -> str:
     white = " white" if p.geometry is None else ""
     parts.append(
         f"The estimate assumes Gaussian{white} inputs, linear brain and task maps, Gaussian noise, "
-        "and independent samples of both kinds; the numbers above are taken as known and were not "
-        "measured here. It is a planning figure that a pilot should check before recordings are "
-        "collected at scale."
+        f"and independent samples of both kinds; {_source(content)}"
     )
     return " ".join(parts)
+
+
+def _source(content: Content) -> str:
+    over = content.over_draws
+    if over is None:
+        return (
+            "the numbers above are taken as known and were not "
+            "measured here. It is a planning figure that a pilot should check before recordings "
+            "are collected at scale."
+        )
+    between = ends(over.intervals["information_value"], count)
+    return (
+        f"a pilot measured the numbers above, and over its {thousands(over.count)} draws the "
+        f"recordings are worth {between} labels (95 %)."
+    )
 
 
 def _interval(cell: dict[str, float], name: str) -> str:

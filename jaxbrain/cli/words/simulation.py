@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ...study import Study
 from ..answers.sweep import cells_of
-from ..input.study import Study
+from .over_draws import ends
 from .text import aligned, thousands
 from .worth import encoding_penalty_of
 
@@ -49,13 +51,17 @@ def as_table(found: xarray.Dataset, rows: list[dict[str, Any]], notes: list[str]
                 "failed"
                 if math.isnan(row["risk"])
                 else f"{row['risk']:.4g} ± {row['standard_error']:.2g}",
-                _defined(row["closed_form"], "{:.4g}"),
+                _defined(row["closed_form"], "{:.4g}")
+                + _between(row, "closed_form", lambda end: f"{end:.4g}"),
                 _defined(row["z"], "{:+.1f}"),
                 thousands(row["value"]) if known else row["value_status"],
                 f"{low} to {high}" if known else "",
-                "undefined"
-                if math.isnan(row["value_closed_form"])
-                else thousands(row["value_closed_form"]),
+                (
+                    "undefined"
+                    if math.isnan(row["value_closed_form"])
+                    else thousands(row["value_closed_form"])
+                )
+                + _between(row, "value_closed_form", thousands),
             )
         )
     failed = found.attrs["failed_cells"]
@@ -67,12 +73,30 @@ def as_table(found: xarray.Dataset, rows: list[dict[str, Any]], notes: list[str]
     return "\n".join([*aligned(lines), "", f"{note}.", *(f"note: {said}" for said in notes)])
 
 
+def _between(row: dict[str, Any], name: str, told: Callable[[float], str]) -> str:
+    """The interval over the draws of a pilot, where there are some."""
+    if f"{name}_low" not in row:
+        return ""
+    return f" ({ends((row[f'{name}_low'], row[f'{name}_high']), told)})"
+
+
 def of_other_inputs(study: Study, estimator: str, baseline: str) -> list[str]:
     """Lines on what is simulated where inputs are not white."""
     against = "least squares" if baseline == "ols" else "ridge regression"
     return [
         f"estimator: {LABELS[estimator]}; values are against {against}",
         f"encoding penalty: {encoding_penalty_of(study)}",
+    ]
+
+
+def of_pilot(study: Study) -> list[str]:
+    """A line on whose problem is simulated, where a pilot measured the study."""
+    if study.estimate is None:
+        return []
+    return [
+        "the central problem of the pilot is simulated; beside it the closed form has 95 % "
+        f"intervals over the pilot's {thousands(study.estimate.count)} draws, at given or at best "
+        "penalties"
     ]
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
+from ...study import Study
+from ..answers.over_draws import OverDraws
 from ..answers.worth import ranked
-from ..input.study import Study
+from .over_draws import ends, verdict_of_draws
 from .text import rounded, thousands
 
 THINGS = {
@@ -21,6 +24,10 @@ THINGS = {
 }
 
 
+_CENTRAL = (
+    "Numbers are those of the pilot's central draw; 95 % of its draws lie between those in "
+    "parentheses."
+)
 _RISKS = "A risk is a variance: the mean squared error of a prediction, less the noise of labels."
 
 
@@ -166,18 +173,27 @@ def encoding_penalty_of(study: Study) -> str:
 
 
 def _rows_of_any_covariance(
-    study: Study, numbers: dict[str, float], beyond_ridge: bool, errors: dict[str, float]
+    study: Study,
+    numbers: dict[str, float],
+    beyond_ridge: bool,
+    errors: dict[str, float],
+    over: OverDraws | None,
 ) -> list[tuple[str, str]]:
     """What counts first: errors of all that could be fitted, then the value of the information."""
     problem = described(study)
+    intervals = {} if over is None else over.intervals
+
+    def between(name: str, told: Callable[[float], str]) -> str:
+        return f" ({ends(intervals[name], told)})" if name in intervals else ""
 
     def risk(name: str) -> str:
         drawn = f" ± {errors[name]:.2g} (simulated)" if name in errors else ""
-        return f"{numbers[name]:.4g}{drawn}"
+        return f"{numbers[name]:.4g}{drawn}{between(name, lambda end: f'{end:.4g}')}"
 
     def labels(name: str) -> str:
         drawn = f" ± {thousands(errors[name])}" if name in errors else ""
-        return f"{thousands(numbers[name])}{drawn} labels{' (simulated)' if drawn else ''}"
+        said = f"{thousands(numbers[name])}{drawn} labels{' (simulated)' if drawn else ''}"
+        return f"{said}{between(name, thousands)}"
 
     rows = [
         *((name, problem[name]) for name in ("study", "task")),
@@ -187,8 +203,8 @@ def _rows_of_any_covariance(
         ("risk, BEFS with two penalties", risk("two_penalty_risk")),
         ("risk, banded ridge on recordings", risk("banded_ridge_risk")),
         ("risk, BEFS", risk("risk")),
-        ("risk, ridge on labels alone", f"{numbers['ridge_risk']:.4g}"),
-        ("risk, least squares on labels alone", f"{numbers['task_only_risk']:.4g}"),
+        ("risk, ridge on labels alone", risk("ridge_risk")),
+        ("risk, least squares on labels alone", risk("task_only_risk")),
         ("risk of predicting 0", problem["risk of predicting 0"]),
         ("value of the information", labels("information_value")),
     ]
@@ -199,9 +215,14 @@ def _rows_of_any_covariance(
             ("value against least squares", labels("value")),
             (
                 "exchange rate against least squares",
-                f"{numbers['exchange_rate']:.3g} labels a brain sample",
+                f"{numbers['exchange_rate']:.3g} labels a brain sample"
+                + between("exchange_rate", lambda end: f"{end:.3g}"),
             ),
-            ("savings against least squares", f"{100 * numbers['savings']:.1f} % of the labels"),
+            (
+                "savings against least squares",
+                f"{100 * numbers['savings']:.1f} % of the labels"
+                + between("savings", lambda end: f"{100 * end:.1f} %"),
+            ),
         ]
     return rows
 
@@ -212,20 +233,25 @@ def as_table(
     changes: dict[str, dict[str, float]],
     beyond_ridge: bool,
     errors: dict[str, float],
+    over: OverDraws | None = None,
 ) -> str:
     """The study, what its recordings are worth, what would change that, and the verdict.
 
     - `errors`: standard errors of the numbers that are simulated.
+    - `over`: what the draws of a pilot say, where one measured the study.
     """
     if study.is_white:
         rows = _rows(study, numbers, beyond_ridge)
     else:
-        rows = _rows_of_any_covariance(study, numbers, beyond_ridge, errors)
+        rows = _rows_of_any_covariance(study, numbers, beyond_ridge, errors, over)
     width = max(len(name) for name, _ in rows)
     table = "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
     ranking = f"{_what_if(changes)}\n\n" if changes else ""
     risks = "" if study.is_white else f"{_RISKS}\n\n"
-    return f"{table}\n\n{risks}{ranking}{verdict(study, numbers, beyond_ridge)}"
+    said = verdict(study, numbers, beyond_ridge)
+    if over is not None:
+        said = f"{_CENTRAL} {said}\n\n{verdict_of_draws(over)}"
+    return f"{table}\n\n{risks}{ranking}{said}"
 
 
 def _what_if(changes: dict[str, dict[str, float]]) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..._reading import opened
+from .._reading import opened
+from .errors import Memory
 
 # A header says type and shape, in fewer letters than numpy allows.
 _LONGEST_HEADER = 10_000
@@ -15,9 +16,7 @@ _LONGEST_HEADER = 10_000
 _COPIES = 5
 
 
-def read_features(
-    path: Path, said: str, max_gigabytes: float, problems: list[str]
-) -> np.ndarray | None:
+def read_features(path: Path, said: str, memory: Memory, problems: list[str]) -> np.ndarray | None:
     """A row for each stimulus; None after a fault, which is told of `said`.
 
     The array is measured by its header before it is read.
@@ -27,7 +26,7 @@ def read_features(
         return None
     try:
         with opened(path) as stream:
-            fault = _fault_of_header(stream, max_gigabytes)
+            fault = _fault_of_header(stream, memory)
             if fault is None:
                 stream.seek(0)
                 found = np.lib.format.read_array(stream, allow_pickle=False)
@@ -46,7 +45,7 @@ def read_features(
     return None
 
 
-def _fault_of_header(stream, max_gigabytes: float) -> str | None:
+def _fault_of_header(stream, memory: Memory) -> str | None:
     version = np.lib.format.read_magic(stream)
     read = (
         np.lib.format.read_array_header_1_0
@@ -63,9 +62,4 @@ def _fault_of_header(stream, max_gigabytes: float) -> str | None:
     if shape[0] < 3 or shape[1] < 2:
         return f"must have at least 3 rows of 2 features, but it has shape {shape}"
     needed = 8.0 * _COPIES * math.prod(shape)
-    if needed > 1e9 * max_gigabytes:
-        return (
-            f"takes some {needed / 1e9:.2g} GB, more than --max-gigabytes {max_gigabytes:g}: take "
-            "fewer rows, or allow more"
-        )
-    return None
+    return next(iter(memory.problem("takes", needed, "take fewer rows")), None)

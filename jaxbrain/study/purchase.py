@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ..._arguments import BASELINES, ESTIMATORS, Baseline, Estimator
-from ...models import Problem, presets
-from ..errors import UserError, flag
+from .._arguments import BASELINES, ESTIMATORS
+from ..models import presets
+from .described import described_study, preset_problem
+from .errors import Memory, StudyError, flag
+from .measured import MEASURED_ALREADY, has_pilot
+from .records import Modality, Purchase, Study
 from .spectrum import modality_spectrum, read_encoding_penalty
-from .study import Study, preset_problem
 from .toml import (
     PROBLEM,
     SPECTRUM,
@@ -52,62 +54,16 @@ _OF_STUDY = (
 _SAID_TWICE = "--cost-hour and --cost-brain say the same thing: give one of them"
 
 
-@dataclass(frozen=True)
-class Modality:
-    """One way of recording the brain, and what it costs.
-
-    Unlike `jaxbrain.Modality` it knows hours, and its prices are the decimals that were typed.
-    """
-
-    problem: Problem
-    cost_brain: float
-    fixed_cost_brain: float
-    samples_per_hour: float | None
-    encoding_penalty: float | Literal["optimal"] = 0.0
-
-    @property
-    def is_white(self) -> bool:
-        """Whether inputs are white and recordings are learned from without a penalty."""
-        return self.problem.geometry is None and self.encoding_penalty == 0
-
-    @property
-    def fewest(self) -> int:
-        """How many recordings there have to be for a subspace to be learned at all."""
-        if self.encoding_penalty == 0:
-            return self.problem.input_dim + 2
-        return self.problem.latent_dim + 1
-
-
-@dataclass(frozen=True)
-class Purchase:
-    """A budget, the price of labels, and the modalities among which to choose, by name.
-
-    The recordings of a study have no rivals; their name is "".
-    """
-
-    budget: float
-    cost_task: float
-    fixed_cost_task: float
-    currency: str
-    estimator: Estimator
-    baseline: Baseline
-    modalities: dict[str, Modality]
-    budget_is_set: bool = True
-    """False where the user sets none, and it is what the study costs."""
-
-    def on_labels(self, n_task: float) -> float:
-        """What so many labels cost."""
-        return self.fixed_cost_task + self.cost_task * n_task if n_task > 0 else 0.0
-
-
-def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
+def read_purchase(config: Path | None, given: dict[str, Any], memory: Memory) -> Purchase:
     """The purchase of a TOML file, or of a preset, with what the command line gives taking
-    precedence.
+    precedence. Of a pilot's study it is what that study buys.
 
-    Raises `UserError` that lists every problem at once.
+    Raises `StudyError` that lists every problem at once.
     """
     problems: list[str] = []
     given = {name: value for name, value in given.items() if value is not None}
+    if config is not None and has_pilot(read_toml(config, []) or {}):
+        return _of_pilot(config, given, memory)
     if config is None:
         preset = given.pop("preset", "fmri")
         settings, tables = _of_preset(preset, given)
@@ -157,7 +113,7 @@ def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
             "inputs are white, as the task of others is that of its latents: plan for one at a time"
         )
     if problems:
-        raise UserError(problems)
+        raise StudyError(problems)
 
     modalities = {}
     for name, table in tables.items():
@@ -178,7 +134,7 @@ def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
             price, fixed, rate = prices[name]
             modalities[name] = Modality(problem, price, fixed, rate, penalties[name])
     if problems:
-        raise UserError(problems)
+        raise StudyError(problems)
     return Purchase(
         budget=numbers["budget"],
         cost_task=numbers["cost_task"],
@@ -188,6 +144,31 @@ def read_purchase(config: Path | None, given: dict[str, Any]) -> Purchase:
         baseline=settings["baseline"],
         modalities=modalities,
     )
+
+
+def _of_pilot(config: Path, given: dict[str, Any], memory: Memory) -> Purchase:
+    """What the study of a pilot buys, by its table [budget] or by flags."""
+    choices = {name: given.pop(name) for name in _CHOICES if name in given}
+    measured = {name: given.pop(name) for name in MEASURED_ALREADY if name in given}
+    prices = {"total" if name == "budget" else name: price for name, price in given.items()}
+    problems: list[str] = []
+    study = purchase = None
+    try:
+        study = described_study(config, measured, memory)
+    except StudyError as error:
+        problems += error.problems
+    try:
+        purchase = read_prices(config, prices, study)
+        if purchase is None:
+            problems.append(
+                f"{config} has no prices: give --cost-task and --cost-brain or --cost-hour, or a "
+                "table [budget]"
+            )
+    except StudyError as error:
+        problems += error.problems
+    if purchase is None or problems:
+        raise StudyError(list(dict.fromkeys(problems)))
+    return replace(purchase, **choices)
 
 
 def _of_preset(
@@ -293,7 +274,7 @@ def read_prices(config: Path | None, given: dict[str, Any], study: Study | None)
     any.
 
     Without a `total` the budget is what the study costs. `study` is None where it could not be
-    read. Raises `UserError` that lists every problem at once."""
+    read. Raises `StudyError` that lists every problem at once."""
     problems: list[str] = []
     where, table = "", {}
     content = {} if config is None else read_toml(config, problems)
@@ -301,7 +282,7 @@ def read_prices(config: Path | None, given: dict[str, Any], study: Study | None)
         table = content.get("budget", {})
         where = f"{config}: [budget]"
         if not isinstance(table, dict):
-            raise UserError([f"{config}: budget must be a table: [budget]"])
+            raise StudyError([f"{config}: budget must be a table: [budget]"])
         table = only_known(table, (*_OF_STUDY, "currency"), where, problems)
     given = {name: value for name, value in given.items() if value is not None}
     by_flag = [name for name in ("cost_hour", "cost_brain") if name in given]
@@ -320,7 +301,7 @@ def read_prices(config: Path | None, given: dict[str, Any], study: Study | None)
     if content is None:
         # What is missing here may stand in the file.
         problems += [_SAID_TWICE] if len(by_flag) == 2 else []
-        raise UserError(problems)
+        raise StudyError(problems)
     cost_task, cost_hour, cost_brain = (
         _said(name, not where, where) for name in ("cost_task", "cost_hour", "cost_brain")
     )
@@ -340,7 +321,7 @@ def read_prices(config: Path | None, given: dict[str, Any], study: Study | None)
         problems,
     )
     if problems or study is None:
-        raise UserError(problems)
+        raise StudyError(problems)
     fixed = numbers.get("fixed_cost_brain", 0.0)
     purchase = Purchase(
         budget=numbers.get("total", math.nan),
@@ -349,7 +330,12 @@ def read_prices(config: Path | None, given: dict[str, Any], study: Study | None)
         currency=currency,
         modalities={
             "": Modality(
-                study.problem, price, fixed, study.samples_per_hour, study.encoding_penalty
+                study.problem,
+                price,
+                fixed,
+                study.samples_per_hour,
+                study.encoding_penalty,
+                study.estimate,
             )
         },
         budget_is_set="total" in numbers,

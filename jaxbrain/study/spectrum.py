@@ -6,11 +6,15 @@ import math
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import flag
+from .errors import Memory, flag
 from .features import read_features
 from .toml import PROBLEM, SPECTRUM, between, check_problem_table, number, only_known, shown
 
-_RANGES = {"exponent": (0, 10), "latent_alignment": (-10, 10), "task_alignment": (-10, 10)}
+_RANGES = {
+    "exponent": (0.0, 10.0),
+    "latent_alignment": (-10.0, 10.0),
+    "task_alignment": (-10.0, 10.0),
+}
 _OF_FEATURES = ("exponent", "input_dim")
 
 
@@ -33,7 +37,7 @@ def problem_table(
     table: Any,
     given: dict[str, Any],
     config: Path | None,
-    max_gigabytes: float,
+    memory: Memory,
     problems: list[str],
 ) -> dict[str, Any]:
     """A table [problem], with what options say of its spectrum; `features` become their rows."""
@@ -62,7 +66,7 @@ def problem_table(
             table["features"],
             said["features"],
             Path() if "features" in given or config is None else config.parent,
-            max_gigabytes,
+            memory,
             problems,
         )
     else:
@@ -104,21 +108,16 @@ def _check_exponent(
         ]
 
 
-def _rows_of(path: Any, said: str, folder: Path, max_gigabytes: float, problems: list[str]) -> Any:
+def _rows_of(path: Any, said: str, folder: Path, memory: Memory, problems: list[str]) -> Any:
     """What the file holds, which lies beside the one that names it."""
     if not isinstance(path, str | Path) or not str(path):
         problems.append(f"{said} must be the name of a file, but it is {shown(path)}")
         return None
-    return read_features(folder / path, said, max_gigabytes, problems)
+    return read_features(folder / path, said, memory, problems)
 
 
-def memory_of_directions(input_dim: int, latent_dim: int, max_gigabytes: float) -> list[str]:
+def memory_of_directions(input_dim: int, latent_dim: int, memory: Memory) -> list[str]:
     """What is wrong where directions of latents among inputs take more memory than is allowed."""
     needed = 8.0 * (6 * input_dim * latent_dim + 30 * latent_dim**2 + 60 * input_dim)
-    if needed <= 1e9 * max_gigabytes:
-        return []
-    return [
-        f"directions of {latent_dim} latents among {input_dim} inputs take some "
-        f"{needed / 1e9:.2g} GB, more than --max-gigabytes {max_gigabytes:g}: describe fewer, or "
-        "allow more"
-    ]
+    what = f"directions of {latent_dim} latents among {input_dim} inputs take"
+    return memory.problem(what, needed, "describe fewer")

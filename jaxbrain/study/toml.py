@@ -13,9 +13,9 @@ from pathlib import Path
 from reprlib import Repr
 from typing import Any
 
-from ..._reading import read_file
-from ...models import Problem
-from ..errors import flag
+from .._reading import read_file
+from ..models import Problem
+from .errors import flag
 
 LARGEST = 1e15
 _SMALLEST = 1e-15
@@ -129,7 +129,7 @@ def between(name: str, value: Any, low: float, high: float, problems: list[str])
     if not _is_number(value):
         problems.append(f"{name} must be a number, but it is {shown(value)}")
     elif not low <= value <= high:
-        problems.append(f"{name} must lie between {low} and {high}, but it is {shown(value)}")
+        problems.append(f"{name} must lie between {low:g} and {high:g}, but it is {shown(value)}")
     else:
         return float(value)
     return math.nan

@@ -1,0 +1,95 @@
+"""A study, and what there is to buy: what is read from files and options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .._arguments import Baseline, Estimator
+from ..models import Problem
+from ..pilot.estimates import PilotEstimate
+
+
+@dataclass(frozen=True)
+class Modality:
+    """One way of recording the brain, and what it costs.
+
+    Unlike `jaxbrain.Modality` it knows hours, and its prices are the decimals that were typed.
+    """
+
+    problem: Problem
+    cost_brain: float
+    fixed_cost_brain: float
+    samples_per_hour: float | None
+    encoding_penalty: float | Literal["optimal"] = 0.0
+    estimate: PilotEstimate | None = None
+    """Where a pilot measured them."""
+
+    @property
+    def is_white(self) -> bool:
+        """Whether inputs are white and recordings are learned from without a penalty."""
+        return self.problem.geometry is None and self.encoding_penalty == 0
+
+    @property
+    def fewest(self) -> int:
+        """How many recordings there have to be for a subspace to be learned at all."""
+        if self.encoding_penalty == 0:
+            return self.problem.input_dim + 2
+        return self.problem.latent_dim + 1
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """A budget, the price of labels, and the modalities among which to choose, by name.
+
+    The recordings of a study have no rivals; their name is "".
+    """
+
+    budget: float
+    cost_task: float
+    fixed_cost_task: float
+    currency: str
+    estimator: Estimator
+    baseline: Baseline
+    modalities: dict[str, Modality]
+    budget_is_set: bool = True
+    """False where the user sets none, and it is what the study costs."""
+
+    def on_labels(self, n_task: float) -> float:
+        """What so many labels cost."""
+        return self.fixed_cost_task + self.cost_task * n_task if n_task > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Study:
+    """A problem together with how much of each kind of data there is: what `read_study` returns.
+
+    **Fields**
+
+    - `problem`: a `Problem` for every closed form; of a pilot's file the central one.
+    - `n_brain`, `n_task`: recorded samples and labels.
+    - `samples_per_hour`: where that is known, and None otherwise.
+    - `preset`: the ready-made model that the problem is, or None.
+    - `encoding_penalty`: ridge of the encoding stage, a sample, or "optimal".
+    - `estimate`: the `PilotEstimate` behind the file of a pilot, with its draws; None of others.
+    - `purchase`: the `Purchase` that the table [budget] describes, or None.
+    """
+
+    problem: Problem
+    n_brain: float
+    n_task: float
+    samples_per_hour: float | None
+    preset: str | None = None
+    encoding_penalty: float | Literal["optimal"] = 0.0
+    estimate: PilotEstimate | None = None
+    purchase: Purchase | None = None
+
+    @property
+    def is_white(self) -> bool:
+        """Whether inputs are white and recordings are learned from without a penalty."""
+        return self.problem.geometry is None and self.encoding_penalty == 0
+
+    @property
+    def hours(self) -> float | None:
+        """Hours of recording, where it is known how many samples an hour gives."""
+        return None if self.samples_per_hour is None else self.n_brain / self.samples_per_hour
