@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .style import CATEGORIES, grouped, legend_above, literal, log_axis, ordered_colours, shortened
+from .style import (
+    CATEGORIES,
+    grouped,
+    legend_above,
+    letter_panels,
+    literal,
+    log_axis,
+    ordered_colours,
+    shortened,
+)
 
 if TYPE_CHECKING:
     import xarray
@@ -150,7 +159,8 @@ def draw_plan(
 def draw_simulation(simulated: xarray.Dataset, closed_form: xarray.DataArray) -> Figure:
     """Draw simulated risks over labels as points, and the closed form as lines.
 
-    A colour for each amount of recording, a panel for each penalty; bars are 95 % intervals.
+    A colour for each amount of recording, a panel for each penalty; bars are 95 % intervals. Where
+    there are several panels, each has a letter.
 
     >>> import numpy as np, xarray
     >>> from jaxbrain.figures import draw_simulation, styled
@@ -225,6 +235,8 @@ def draw_simulation(simulated: xarray.Dataset, closed_form: xarray.DataArray) ->
         axes.tick_params(labelbottom=True)
     for axes in grid[:, 0]:
         axes.set_ylabel("excess test risk")
+    if panels > 1:
+        letter_panels(grid.flat[:panels])
     handles, names = grid[0, 0].get_legend_handles_labels()
     figure.legend(
         handles,

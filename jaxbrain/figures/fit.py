@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .style import COLOURS, TWO_COLUMNS, grouped, readable_numbers
+from .style import COLOURS, TWO_COLUMNS, grouped, letter_panels, readable_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +21,7 @@ def draw_fit(
     no_skill: float = 1.0,
     error: str = "held-out error",
 ) -> Figure:
-    """Draw the held-out error of every estimator with its interval, and over numbers of labels.
+    """Draw the held-out error of every estimator with its interval (a), and over labels (b).
 
     >>> from jaxbrain.figures import draw_fit, styled
     >>> points = [(0.9, 0.8, 1.0), (0.7, 0.6, 0.8)]
@@ -76,4 +76,5 @@ def draw_fit(
         right.legend()
     right.set_xlabel("labels (task rows)")
     right.set_ylabel(error)
+    letter_panels((left, right))
     return figure

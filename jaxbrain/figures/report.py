@@ -53,8 +53,8 @@ def draw_risk(
 
     - `curves`: over n_task, `task_only_risk`, `ridge_risk`, `risk`, `two_penalty_risk`, and
       `banded_ridge_risk` where there is one, in units of the risk of predicting 0.
-    - `simulated`: the same risks at some n_task, each with `_low` and `_high`, in units of ‖β‖².
-      None draws no points.
+    - `simulated`: some of these risks at some n_task, each with `_low` and `_high`, in units of
+      ‖β‖². None draws no points.
     - `power`: the risk of predicting 0, in the units of `simulated`.
     - `recordings`: how much is recorded, in words.
     - `study`: n_task of the study and its risk in the units of `curves`, which is marked.
@@ -112,7 +112,7 @@ def draw_value(
 
     - `curves`: over n_brain, `value_ols`, `value_ridge` and `information_value`, in labels. NaN is
       left out.
-    - `simulated`: the first two at some n_brain, each with `_low` and `_high`. None draws no
+    - `simulated`: some of these at some n_brain, each with `_low` and `_high`. None draws no
       points.
     - `labels`: how many there are, in words.
     - `samples_per_hour`: how many samples an hour of recording gives; None where that is not known.

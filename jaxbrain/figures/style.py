@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Iterator
+import string
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,18 +23,24 @@ if TYPE_CHECKING:
 STYLE = Path(__file__).with_name("journal.mplstyle")
 ONE_COLUMN, TWO_COLUMNS = 3.5, 7.2
 
-# Okabe and Ito's colours, which people with colour-blindness can tell apart. The same thing has the
-# same one in every figure.
+# Okabe and Ito's colours, which people with colour-blindness can tell apart. Their orange and sky
+# blue are too faint for lines on white: others stand in their place, and a red that is far from
+# that orange. The same thing has the same one in every figure.
 COLOURS = {
     "task only": "#4D4D4D",
-    "ridge": "#E69F00",
+    "ridge": "#D67900",
     "befs": "#0072B2",
     "two penalties": "#009E73",
-    "banded ridge": "#D55E00",
+    "banded ridge": "#B82500",
     "hard constraint": "#CC79A7",
-    "first order": "#56B4E9",
+    "first order": "#8F36E2",
 }
-CATEGORIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+# As in the style file, for what has no name of its own.
+CATEGORIES = ("#0072B2", "#D67900", "#009E73", "#CC79A7", "#8F36E2", "#B82500")
+# Where viridis, from its light end, is dark enough for lines on white.
+_READABLE = 0.42
+# What a file of each form calls the time at which it was made.
+_DATES = {"svg": "Date", "pdf": "CreationDate"}
 
 
 @contextmanager
@@ -101,9 +109,13 @@ def picture(
 
 
 def rendered(figure: Figure, form: str, metadata: dict[str, Any] | None = None) -> bytes:
-    """A figure as the content of a file of this form."""
+    """A figure as the content of a file of this form, without the time of day unless it is given.
+
+    So the same figure is the same file.
+    """
+    undated = {_DATES[form]: None} if form in _DATES else {}
     content = io.BytesIO()
-    figure.savefig(content, format=form, metadata=metadata)
+    figure.savefig(content, format=form, metadata=undated | (metadata or {}))
     return content.getvalue()
 
 
@@ -140,7 +152,29 @@ def ordered_colours(count: int) -> list[str]:
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    return [to_hex(colormaps["viridis_r"](place)) for place in np.linspace(0.15, 0.9, count)]
+    return [to_hex(colormaps["viridis_r"](place)) for place in np.linspace(_READABLE, 1.0, count)]
+
+
+def letter_panels(panels: Iterable[Axes]) -> None:
+    """A bold letter to each panel, in their order: upper left, outside of its axes.
+
+    It stands on the line of a title, which begins where the axes do.
+    """
+    from matplotlib import rcParams
+
+    # Beyond z they are aa, ab, …
+    letters = chain(string.ascii_lowercase, map("".join, product(string.ascii_lowercase, repeat=2)))
+    for letter, axes in zip(letters, panels, strict=False):
+        axes.annotate(
+            letter,
+            (0, 1),
+            (-6, rcParams["axes.titlepad"]),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            ha="right",
+            fontsize=10,
+            fontweight="bold",
+        )
 
 
 def grouped(number: float) -> str:

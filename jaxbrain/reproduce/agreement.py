@@ -9,7 +9,13 @@ import jax
 import numpy as np
 import xarray
 
-from ..figures.style import TWO_COLUMNS, grouped, ordered_colours, readable_numbers
+from ..figures.style import (
+    TWO_COLUMNS,
+    grouped,
+    letter_panels,
+    ordered_colours,
+    readable_numbers,
+)
 from ..simulation import empirical_value, sweep
 from ..simulation.intervals import (
     ends,
@@ -112,7 +118,7 @@ def draw(tables: Tables) -> Figure:
         "exchange rate": "exchange rate (labels a brain sample)",
     }
     colours = ordered_colours(len(cells.n_task))
-    for axes, (name, title), letter in zip(grid.flat, names.items(), "abcd", strict=True):
+    for axes, (name, title) in zip(grid.flat, names.items(), strict=True):
         stem = "value" if name == "exchange rate" else name
         unit = cells.n_brain.values[:, None] if name == "exchange rate" else 1.0
         closed, mean, low, high = (
@@ -135,9 +141,10 @@ def draw(tables: Tables) -> Figure:
             axes.set_xscale("log")
             readable_numbers(axes.xaxis, closed[shown].min(), closed[shown].max())
             axes.xaxis.set_major_formatter("{x:g}")
-        axes.set_title(f"({letter}) {title}")
+        axes.set_title(title)
         axes.set_xlabel("closed form")
         axes.set_ylabel("simulated less closed form (%)")
+    letter_panels(grid.flat)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(
         handles,
@@ -225,7 +232,6 @@ RESULT = Result(
     draw,
     claims,
     "Four panels of the difference between simulation and closed form, in percent with 95 % "
-    "intervals, over the "
-    "closed form: risk, best penalty, value and exchange rate. Points scatter about 0 by a few "
-    "percent.",
+    "intervals, over the closed form: risk (a), best penalty (b), value (c) and exchange rate (d). "
+    "Points scatter about 0 by a few percent.",
 )

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import xarray
 
-from ..figures.style import COLOURS, TWO_COLUMNS, grouped
+from ..figures.style import COLOURS, TWO_COLUMNS, grouped, letter_panels
 from ..simulation import mean_over_seeds, sample_misalignment, sweep
 from ..theory import expected_misalignment, ridge_risk, risk, task_only_risk, two_penalty_risk
 from .result import OURS, Claim, Result, Scale, Tables, claim
@@ -122,7 +122,7 @@ def draw(tables: Tables) -> Figure:
     missed.set_yscale("log")
     missed.set_xlabel(f"brain samples beyond input_dim + 1 = {d + 1}")
     missed.set_ylabel("task outside the learned subspace")
-    missed.set_title("(a) dotted: all of the task")
+    missed.set_title("dotted: all of the task")
     missed.legend()
 
     def points(axes, name, over, colour):
@@ -150,8 +150,9 @@ def draw(tables: Tables) -> Figure:
     error.minorticks_off()
     error.set_xlabel(f"labels ({simulated.sizes['seed']} × {simulated.attrs['trials']} draws)")
     error.set_ylabel("excess test risk")
-    error.set_title(f"(b) {curves.attrs['n_brain']} brain samples; points: simulated, 95 %")
+    error.set_title(f"{curves.attrs['n_brain']} brain samples; points: simulated, 95 %")
     error.legend()
+    letter_panels((missed, error))
     return figure
 
 
@@ -246,9 +247,8 @@ RESULT = Result(
     tuple(TABLES),
     draw,
     claims,
-    "Two panels. Left: the part of the task outside the learned subspace over brain samples "
-    "beyond input_dim; "
-    "the finite form goes through the simulated points, the first-order law rises far above 1. "
-    "Right: risk "
-    "over labels, where least squares diverges at 64 labels and the others go on below.",
+    "Two panels. (a) The part of the task outside the learned subspace over brain samples beyond "
+    "input_dim: the finite form goes through the simulated points, the first-order law rises far "
+    "above 1. (b) Risk over labels, where least squares diverges at 64 labels and the others go on "
+    "below.",
 )

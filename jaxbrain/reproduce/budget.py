@@ -17,7 +17,7 @@ from ..budget import (
     optimal_allocation,
     worth_collecting,
 )
-from ..figures.style import TWO_COLUMNS, grouped, ordered_colours
+from ..figures.style import TWO_COLUMNS, grouped, letter_panels, ordered_colours
 from ..models import Problem
 from .agreement import small_sweep
 from .result import OURS, Claim, Result, Scale, Tables, claim, largest
@@ -205,16 +205,13 @@ def draw(tables: Tables) -> Figure:
         saved.set_ylim(-3, 100)
         amount.set_ylabel("brain samples bought")
         amount.set_yscale("log")
-        for axes, what, letter in (
-            (saved, "saved", "ace"[row]),
-            (amount, "best amount", "bdf"[row]),
-        ):
+        for axes, what in ((saved, "saved"), (amount, "best amount")):
             axes.set_xlabel(horizontal)
             if place:
                 axes.set_xscale("log")
-                axes.set_title(f"({letter}) {what} {place}")
+                axes.set_title(f"{what} {place}")
             else:
-                axes.set_title(f"({letter}) {what}: points simulated, 95 %")
+                axes.set_title(f"{what}: points simulated, 95 %")
                 axes.set_xlabel(f"{horizontal}; {sampled}")
     for axes in grid[0]:
         axes.set_xlim(5e3, 1e9)
@@ -227,6 +224,7 @@ def draw(tables: Tables) -> Figure:
     boxed = {"frameon": True, "edgecolor": "white", "framealpha": 1}
     grid[1, 0].legend(title="budget in labels", loc="upper left", **boxed)
     grid[2, 0].legend(title="price of a brain sample")
+    letter_panels(grid.flat)
     return figure
 
 
@@ -378,9 +376,8 @@ RESULT = Result(
     tuple(TABLES),
     draw,
     claims,
-    "Six panels. Share of the budget saved and best number of brain samples, over the budget, "
-    "over favourability, and "
-    "by simulation. Savings fall as budgets grow; the number levels off at the asymptotic law; "
-    "savings over "
-    "favourability start near 1; simulated points with intervals lie on the closed form.",
+    "Six panels. Share of the budget saved (a, c, e) and best number of brain samples (b, d, f): "
+    "over the budget (a, b), over favourability (c, d), and by simulation (e, f). Savings fall as "
+    "budgets grow; the number levels off at the asymptotic law; savings over favourability start "
+    "near 1; simulated points with intervals lie on the closed form.",
 )

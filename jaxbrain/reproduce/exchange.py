@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray
 
-from ..figures.style import TWO_COLUMNS, grouped, ordered_colours
+from ..figures.style import TWO_COLUMNS, grouped, letter_panels, ordered_colours
 from ..theory import AccuracyWarning, expected_misalignment, value
 from .result import OURS, Claim, Result, Scale, Tables, claim
 from .settings import (
@@ -190,7 +190,7 @@ def draw(tables: Tables) -> Figure:
             axes.set_xlabel("labels" if over == "n_task" else "hours of recording")
             if over == "n_task":
                 axes.set_xticks([1e4, 1e6, 1e8])
-        grid[0, column].set_title(f"({'abcd'[column]}) {title}")
+        grid[0, column].set_title(title)
         grid[0, column].legend(loc="lower left" if column == 0 else "best", handlelength=1.2)
         if varied == "hours":
             grid[3, column].legend(title="labels", handlelength=1.2, loc="upper right")
@@ -202,6 +202,7 @@ def draw(tables: Tables) -> Figure:
         else:
             grid[row, 0].set_yscale("log")
             grid[row, 0].set_ylim(1e-2, 1e4)
+    letter_panels(grid.flat)
     figure.suptitle(
         f"{grouped(N_BRAIN)} brain samples (10 h) or {grouped(N_TASK)} labels where neither is "
         "varied; "
@@ -372,11 +373,10 @@ RESULT = Result(
     tuple(TABLES),
     draw,
     claims,
-    "Sixteen panels. Savings over labels and over hours of recording, exchange rate over both: "
-    "savings fall to zero "
-    "as labels abound and rise with hours, the exchange rate rises with labels and falls with "
-    "hours. Misalignment, "
-    "SNR ratio, latent ratio and amounts are varied from left to right; dashed lines are the "
+    "Sixteen panels. Savings over labels (a to d) and over hours of recording (e to h), exchange "
+    "rate over both (i to l, m to p): savings fall to zero as labels abound and rise with hours, "
+    "the exchange rate rises with labels and falls with hours. Misalignment, SNR ratio, latent "
+    "ratio and amounts are varied from left to right; dashed lines are the "
     "asymptotic law, which "
     "is too low near the least amount of recording.",
 )

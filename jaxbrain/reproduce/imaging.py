@@ -9,7 +9,7 @@ import numpy as np
 import xarray
 
 from .._typing import AnyArray
-from ..figures.style import COLOURS, TWO_COLUMNS, grouped
+from ..figures.style import COLOURS, TWO_COLUMNS, grouped, letter_panels
 from ..simulation import empirical_value, mean_over_seeds, sweep
 from ..theory import expected_misalignment, value
 from .result import OURS, Claim, Result, Scale, Tables, claim
@@ -97,7 +97,7 @@ def draw(tables: Tables) -> Figure:
     )
     missed.set_ylim(0, 1)
     missed.set_ylabel("task outside the learned subspace, E‖K̂β‖²")
-    missed.set_title("(a) 4096 inputs, 410 latents, 10\N{NO-BREAK SPACE}000 voxels")
+    missed.set_title("4096 inputs, 410 latents, 10\N{NO-BREAK SPACE}000 voxels")
     missed.legend()
     for baseline, name in (("ols", "task only"), ("ridge", "ridge")):
         colour = COLOURS[name]
@@ -109,11 +109,12 @@ def draw(tables: Tables) -> Figure:
         worth.errorbar(at, mean / 1e3, spread, fmt="o", color=colour, zorder=3)
     worth.axhline(0, color="grey", lw=0.8)
     worth.set_ylabel("value (thousands of labels)")
-    worth.set_title(f"(b) beside {grouped(N_TASK)} labels; points: simulated, 95 %")
+    worth.set_title(f"beside {grouped(N_TASK)} labels; points: simulated, 95 %")
     worth.legend()
     for axes in (missed, worth):
         axes.set_xscale("log")
         axes.set_xlabel("hours of recording")
+    letter_panels((missed, worth))
     return figure
 
 
@@ -165,9 +166,7 @@ RESULT = Result(
     tuple(TABLES),
     draw,
     claims,
-    "Two panels over hours of recording. Left: the part of the task outside the learned subspace "
-    "falls; "
-    "simulated points lie on the closed form, the first-order law is far above near the least "
-    "amount. "
-    "Right: value against least squares and against ridge, points on lines.",
+    "Two panels over hours of recording. (a) The part of the task outside the learned subspace "
+    "falls: simulated points lie on the closed form, the first-order law is far above near the "
+    "least amount. (b) Value against least squares and against ridge, points on lines.",
 )

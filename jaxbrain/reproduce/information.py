@@ -10,7 +10,7 @@ import numpy as np
 import xarray
 
 from ..estimators import befs, encode, random_subspace, shuffle_recordings
-from ..figures.style import COLOURS, TWO_COLUMNS, grouped
+from ..figures.style import COLOURS, TWO_COLUMNS, grouped, letter_panels
 from ..models import Problem
 from ..simulation import empirical_value, sweep
 from ..theory import (
@@ -179,11 +179,11 @@ def draw(tables: Tables) -> Figure:
     over.set_xscale("log")
     over.set_xlabel("labels")
     over.set_ylabel("value (thousands of labels)")
-    over.set_title("(a) 10 h of fMRI")
+    over.set_title("10 h of fMRI")
     by_task.axvline(curves.attrs["random_misalignment"], color="grey", lw=0.8, ls=":")
     by_task.set_xlabel("misalignment")
     by_task.set_ylabel("value (thousands of labels)")
-    by_task.set_title("(b) beside 100\N{NO-BREAK SPACE}000 labels")
+    by_task.set_title("beside 100\N{NO-BREAK SPACE}000 labels")
     for axes in (over, by_task, small_scale):
         axes.axhline(0, color="grey", lw=0.8)
     for row, learned in enumerate(LEARNED):
@@ -214,7 +214,8 @@ def draw(tables: Tables) -> Figure:
         f"labels (64 inputs, {simulated.attrs['seeds']} × {simulated.attrs['trials']} draws)"
     )
     small_scale.set_ylabel("value against ridge (labels)")
-    small_scale.set_title("(c) simulated; absent: none")
+    small_scale.set_title("simulated; absent: none")
+    letter_panels((over, by_task, small_scale))
     handles, names = over.get_legend_handles_labels()
     more, others = small_scale.get_legend_handles_labels()
     figure.legend(handles + more, names + others, loc="outside upper center", ncols=4)
@@ -321,9 +322,8 @@ RESULT = Result(
     tuple(TABLES),
     draw,
     claims,
-    "Three panels. Value against least squares, against ridge and of the information over "
-    "labels; the same "
-    "over misalignment, where the value of the information touches 0 at that of a random "
-    "subspace; simulated "
-    "values against ridge of recordings, shuffled recordings and random subspaces.",
+    "Three panels. (a) Value against least squares, against ridge and of the information over "
+    "labels. (b) The same over misalignment, where the value of the information touches 0 at that "
+    "of a random subspace. (c) Simulated values against ridge of recordings, shuffled recordings "
+    "and random subspaces.",
 )

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import xarray
 
-from ..figures.style import COLOURS, ONE_COLUMN, grouped
+from ..figures.style import CATEGORIES, COLOURS, ONE_COLUMN, grouped
 from ..simulation import mean_over_seeds, sweep
 from ..theory import optimal_penalty, risk, task_only_risk
 from .result import OURS, Claim, Result, Scale, Tables, claim
@@ -79,7 +79,7 @@ def draw(tables: Tables) -> Figure:
     axes.plot(
         n[defined], curves.task_only_risk[defined], color=COLOURS["task only"], label="labels alone"
     )
-    shades = ("#9ecae1", "#56B4E9", "#D55E00", COLOURS["hard constraint"])
+    shades = (*(CATEGORIES[place] for place in (1, 4, 5)), COLOURS["hard constraint"])
     mean, error = mean_over_seeds(simulated, "risk")
     draws = simulated.attrs["seeds"] * simulated.attrs["trials"]
     strengths = curves.strength.values

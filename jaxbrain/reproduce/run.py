@@ -21,6 +21,9 @@ from .registry import RESULTS, TABLES
 from .result import FULL, Claim, Result, Scale, Tables
 from .verdicts import as_markdown
 
+# Of a figure, each a file.
+_FORMS = ("png", "svg", "pdf")
+
 
 def reproduce(
     names: Sequence[str],
@@ -43,8 +46,8 @@ def reproduce(
 
     - `names`: some of `RESULTS`, in any order.
     - `folder`: made if it is not there. Tables go into tables/ (netCDF and CSV), figures into
-      figures/ (PNG and SVG), verdicts into claims.md and claims.json, beside those of results that
-      are there already.
+      figures/ (PNG, SVG and PDF), verdicts into claims.md and claims.json, beside those of results
+      that are there already.
     - `scale`: how much is simulated, `FULL` or `QUICK`.
     - `resume`: take tables that are there already, and compute only what is missing. Figures and
       verdicts are always made anew, from what the tables say.
@@ -121,9 +124,8 @@ def reproduce(
         stored = [paths.table(table) for table in RESULTS[name].tables if table in kept]
         with styled(), _blamed_on(stored):
             figure = RESULTS[name].draw(tables)
-            # Without the time of day the same figure is the same file.
-            for suffix, metadata in (("png", {}), ("svg", {"Date": None})):
-                contents[paths.figure(name, suffix)] = rendered(figure, suffix, metadata)
+            for suffix in _FORMS:
+                contents[paths.figure(name, suffix)] = rendered(figure, suffix)
         progress(f"figure {name}")
     told = {name: [c._asdict() for c in claims] for name, claims in found.items()}
     contents[paths.folder / "claims.md"] = as_markdown(found, scale).encode()
@@ -203,7 +205,7 @@ class _Paths:
 
     def existing(self, results: list[str], tables: list[str]) -> list[Path]:
         paths = [file for name in tables for file in table_files(self.table(name))]
-        paths += [self.figure(name, suffix) for name in results for suffix in ("png", "svg")]
+        paths += [self.figure(name, suffix) for name in results for suffix in _FORMS]
         paths += [self.folder / "claims.md", self.folder / "claims.json"]
         return [path for path in paths if os.path.lexists(path)]
 

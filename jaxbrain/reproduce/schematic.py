@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray
 
-from ..figures.style import COLOURS, TWO_COLUMNS, grouped
+from ..figures.style import COLOURS, TWO_COLUMNS, grouped, letter_panels
 from ..models import presets
 from .result import Claim, Result, Scale, Tables, claim
 from .settings import BRAIN_SNR, HOURS, N_BRAIN, TASK_SNR
@@ -108,7 +108,7 @@ def draw(tables: Tables) -> Figure:
         fontsize=7.5,
         color=grey,
     )
-    model.set_title("(a) model")
+    model.set_title("model")
     _box(estimator, 1.7, 4.2, "recordings\n(x, r), n_brain", brain, 3.0)
     _box(estimator, 6.2, 4.2, "reduced-rank\nregression of r on x", brain, 4.0)
     _box(estimator, 11.2, 4.2, "subspace P̂ of\nk directions", brain, 3.4)
@@ -122,11 +122,12 @@ def draw(tables: Tables) -> Figure:
     _arrow(
         estimator, (11.2, 3.75), (8.4, 1.26), "what leaves the subspace\nis penalised", (-3.4, 0.05)
     )
-    estimator.set_title("(b) two-stage estimator (BEFS)")
+    estimator.set_title("two-stage estimator (BEFS)")
     for axes, right in ((model, 10.5), (estimator, 13.5)):
         axes.set_xlim(0, right)
         axes.set_ylim(-0.9, 6.7)
         axes.axis("off")
+    letter_panels((model, estimator))
     return figure
 
 
@@ -157,9 +158,7 @@ RESULT = Result(
     tuple(TABLES),
     draw,
     claims,
-    "Two diagrams. Inputs drive latents, which drive recordings, each with noise; inputs also "
-    "make labels. The "
-    "estimator learns a subspace from recordings by reduced-rank regression, and then penalises "
-    "weights that "
-    "leave it when it learns from labels.",
+    "Two diagrams. (a) Inputs drive latents, which drive recordings, each with noise; inputs also "
+    "make labels. (b) The estimator learns a subspace from recordings by reduced-rank regression, "
+    "and then penalises weights that leave it when it learns from labels.",
 )

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import xarray
 
-from ..figures.style import CATEGORIES, TWO_COLUMNS, grouped
+from ..figures.style import CATEGORIES, TWO_COLUMNS, grouped, letter_panels
 from ..models import BlockShift
 from ..simulation import empirical_value, sweep
 from ..theory import value
@@ -152,7 +152,7 @@ def draw(tables: Tables) -> Figure:
     places, moved, missed, small_scale = grid.flat
     for name, colour in COLOURS.items():
         one = curves.sel(place=name)
-        # Along what is missed the value is far below the axes: panel (c).
+        # Along what is missed the value is far below the axes: panel c.
         places.plot(one.hours, one.value / 1e3, color=colour, label=name)
         if name != "along what is missed":
             places.plot(one.hours, one.value_first_order / 1e3, "--", color=colour, lw=0.8)
@@ -161,7 +161,7 @@ def draw(tables: Tables) -> Figure:
     places.axhline(0, color="grey", lw=0.8)
     places.set_xlabel("hours of recording")
     places.set_ylabel("value (thousands of labels)")
-    places.set_title("(a) unlimited labels; dashed: first order")
+    places.set_title("unlimited labels; dashed: first order")
     for n, style in zip(curves.n_brain.values, ("-", "-.", ":"), strict=True):
         moved.plot(
             100 * curves.share_on_sensitive,
@@ -176,7 +176,7 @@ def draw(tables: Tables) -> Figure:
     moved.set_xlabel("test variance on the brain-sensitive subspace (%)")
     moved.axhline(0, color="grey", lw=0.8)
     moved.set_ylabel("value (thousands of labels)")
-    moved.set_title("(b) mass moved between subspaces, 10⁶ labels")
+    moved.set_title("mass moved between subspaces, 10⁶ labels")
     moved.legend(title="recorded; grey: as learned from")
     missed.plot(
         curves.mass_on_missed,
@@ -189,7 +189,7 @@ def draw(tables: Tables) -> Figure:
     missed.set_xticks([0.1, 1, 2, 10], ["0.1", "1", "2", "10"])
     missed.set_xlabel("variance along what is missed / mean outside")
     missed.set_ylabel("value (millions of labels)")
-    missed.set_title("(c) adversarial; unlimited recordings, labels")
+    missed.set_title("adversarial; unlimited recordings, labels")
     for name, colour in COLOURS.items():
         one = simulated.sel(place=name)
         known = np.isfinite(one.value)
@@ -204,9 +204,8 @@ def draw(tables: Tables) -> Figure:
         f"brain samples (64 inputs, {simulated.attrs['seeds']} × {simulated.attrs['trials']} draws)"
     )
     small_scale.set_ylabel("value (labels)")
-    small_scale.set_title(
-        f"(d) points: simulated, {simulated.attrs['n_task']} labels, 95 % intervals"
-    )
+    small_scale.set_title(f"points: simulated, {simulated.attrs['n_task']} labels, 95 % intervals")
+    letter_panels(grid.flat)
     handles, names = places.get_legend_handles_labels()
     figure.legend(handles, names, title="test inputs", loc="outside upper center", ncols=4)
     return figure
@@ -303,11 +302,9 @@ RESULT = Result(
     tuple(TABLES),
     draw,
     claims,
-    "Four panels. Value over hours of recording for test inputs in the brain-sensitive subspace "
-    "(comes to 0 in the end), "
-    "outside it (highest) and along the missed direction (negative); value falling as variance "
-    "moves to the "
-    "sensitive subspace; value turning negative beyond twice the mean variance along what is "
-    "missed; "
-    "simulated points on the closed form at small scale.",
+    "Four panels. (a) Value over hours of recording for test inputs in the brain-sensitive "
+    "subspace (comes to 0 in the end), outside it (highest) and along the missed direction "
+    "(negative). (b) Value falling as variance moves to the sensitive subspace. (c) Value turning "
+    "negative beyond twice the mean variance along what is missed. (d) Simulated points on the "
+    "closed form at small scale.",
 )

@@ -18,6 +18,8 @@ from jaxbrain.cli.answers.report import content_of
 from jaxbrain.cli.answers.simulation import simulate
 from jaxbrain.cli.input.study import read_prices, read_study
 from jaxbrain.cli.page.page import page_of
+from jaxbrain.cli.page.pictures import NAMES, pictures
+from jaxbrain.figures import styled
 from tests.helpers.browser import CHROMIUM, Browser
 from tests.helpers.cli import NOISY, run
 from tests.helpers.page import Page, first_number, numbers
@@ -65,6 +67,64 @@ def test_simulation_is_a_sweep_by_the_seed(small):
     assert (
         "500 exact draws (10 replicates of 50, seed 0) of recordings and of labels" in small[1].text
     )
+
+
+def test_the_headline_is_simulated_in_the_table_and_in_the_prose(small):
+    """By another sweep, which draws the estimator by another program."""
+    problem = jb.presets.small().problem()
+    found = jb.sweep(
+        problem, [500], [100], trials=8, seeds=8, key=jax.random.key(1), n_task_only=[100],
+        estimator="befs_two_penalties",
+    )  # fmt: skip
+    table = small[1].table("simulation (95 %)")
+    cell = table["risk with two penalties"]["simulation (95 %)"]
+    risk, low, high = numbers(cell.replace("to", "-"))
+    mean, error = (float(x.squeeze()) for x in jb.simulation.mean_over_seeds(found, "risk"))
+    both = np.hypot(error, (high - low) / 4)
+    assert abs(risk - mean) < 4 * both < 0.03 * mean
+    # Ridge regression with so many labels more is as good.
+    value, least, most = numbers(table["value of the information"]["simulation (95 %)"])
+    for labels, error_there in ((value, risk), (least, high), (most, low)):
+        expected = float(jb.ridge_risk(problem, 100 + labels))
+        assert expected == pytest.approx(error_there, abs=2e-4)
+    claim = float(jb.information_value(problem, 500, 100))
+    assert abs(value - claim) < (most - least)
+    said = f"The simulated value of the information is {value:.0f} ({least:.0f} to {most:.0f})"
+    assert f"{said} labels, that of the closed form {claim:.0f}." in small[1].text
+    proposed = f"worth {value:.0f} further labels (95 % interval {least:.0f} to {most:.0f})"
+    assert proposed in small[1].text
+
+
+def test_the_study_is_marked_on_the_estimator_of_the_headline():
+    problem = jb.presets.small().problem()
+    information = float(jb.information_value(problem, 500, 100))
+    expected = {
+        "risk": (100, float(jb.two_penalty_risk(problem, 500, 100) / problem.total_power)),
+        "value": (500, information),
+        "saved": (100, 100 * information / (100 + information)),
+    }
+    made = content_of("small", read_study(None, {"preset": "small"}), None, False, 0)
+    found = pictures(made)
+    # Without prices there is no plan.
+    assert list(found) == ["risk", "value", "saved", "changes"]
+    for name, place in expected.items():
+        with styled():
+            (axes,) = found[name].draw().axes
+            marks = [
+                line for line in axes.lines if line.get_marker() == "D" and line.get_xdata().size
+            ]
+            (mark,) = marks
+            np.testing.assert_allclose(mark.get_xydata(), [place], rtol=1e-6)
+            # It lies on the line of that estimator.
+            (line,) = [
+                line for line in axes.lines
+                if line.get_label() in ("BEFS, two penalties", "two penalties against ridge")
+            ]  # fmt: skip
+            there = np.interp(np.log(place[0]), np.log(line.get_xdata()), line.get_ydata())
+            assert there == pytest.approx(place[1], rel=1e-2)
+        assert "The mark is this study: BEFS with two penalties" in found[name].caption
+    few = replace(made, study=read_study(None, {"preset": "small", "n_task": 3}))
+    assert all("The mark" not in picture.caption for picture in pictures(few).values())
 
 
 def test_sensitivities_and_break_even_prices_are_those_of_the_library(small):
@@ -165,10 +225,15 @@ def test_proposal_says_numbers_assumptions_and_source(small):
 
 def test_the_same_study_is_the_same_page(small, capsys, tmp_path):
     again = tmp_path / "again.html"
-    assert run(capsys, "report", *small[2], "--out", str(again)) == f"wrote {again}\n"
+    pdf = [tmp_path / f"again-{name}.pdf" for name in NAMES]
+    told = "".join(f"wrote {file}\n" for file in (again, *pdf))
+    assert run(capsys, "report", *small[2], "--out", str(again)) == told
     assert again.read_bytes() == small[0].read_bytes()
     assert str(tmp_path).encode() not in again.read_bytes()
-    assert [path.name for path in tmp_path.iterdir()] == ["again.html"]
+    assert sorted(tmp_path.iterdir()) == sorted((again, *pdf))
+    for name, file in zip(NAMES, pdf, strict=True):
+        assert file.read_bytes().startswith(b"%PDF")
+        assert file.read_bytes() == small[0].with_name(f"small-{name}.pdf").read_bytes()
 
 
 # The page.
@@ -277,7 +342,7 @@ def test_a_corner_without_an_answer_is_simulated_all_the_same(no_pictures):
     draws = simulate(read_study(None, {"preset": "small"}), 0)
     drawn = replace(made, simulation=draws, simulation_wanted=True)
     text = Page(page_of(drawn)).text
-    assert "The study itself has no finite error that could be simulated." in text
+    assert "The study itself could not be simulated with so few labels." in text
     assert not re.search(r"\b(nan|inf|null|None)\b", text)
 
 
@@ -293,7 +358,7 @@ def test_inaccuracy_is_among_the_limits(no_pictures, tmp_path):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
-@pytest.mark.parametrize("width", [400, 1400])
+@pytest.mark.parametrize("width", [400, 1400, 1920])
 def test_a_browser_shows_all_of_it_and_asks_for_nothing(small, width):
     with Browser() as browser:
         browser.open(small[0], width)
@@ -325,6 +390,18 @@ def test_a_browser_shows_all_of_it_and_asks_for_nothing(small, width):
             assert 330 <= wide <= width
             assert high > 200
             assert alt > 80
+        # Figures, and tables, stand side by side where there is room.
+        tops, lefts = browser.evaluate(
+            "(b => [b.map(r => r.top), b.map(r => r.left)])"
+            "([...document.images].slice(0, 3).map(i => i.getBoundingClientRect()))"
+        )
+        assert len(set(tops)) == {400: 3, 1400: 2, 1920: 1}[width]
+        assert len(set(lefts)) == {400: 1, 1400: 2, 1920: 3}[width]
+        tables = browser.evaluate(
+            "[...document.querySelectorAll('table')].slice(0, 2)"
+            ".map(t => t.getBoundingClientRect().left)"
+        )
+        assert (tables[0] < tables[1]) == (width > 400)
         smallest = browser.evaluate(
             "Math.min(...[...document.querySelectorAll('p, li, td, th, small, figcaption, pre')]"
             ".map(e => parseFloat(getComputedStyle(e).fontSize)))"

@@ -76,6 +76,18 @@ def test_nothing_is_replaced_unasked_and_never_the_config(capsys, tmp_path):
     out = tmp_path / "page.html"
     out.write_text("old")
     assert "pass --overwrite" in refused(capsys, "report", "--out", str(out))
+    # Nor are figures, each of which is told; nothing else is written then.
+    for name in ("risk", "plan"):
+        (tmp_path / f"new-{name}.pdf").write_text("old")
+    prices = ("--cost-brain", "1", "--cost-task", "1")
+    new = ("report", "--preset", "small", "--pdf", "--out", str(tmp_path / "new.html"))
+    said = refused(capsys, *new, *prices)
+    assert "new-risk.pdf exists already: pass --overwrite" in said
+    assert "new-plan.pdf exists already" in said
+    # Without prices no plan is drawn, and that file stays.
+    assert "new-plan.pdf" not in refused(capsys, *new)
+    assert not (tmp_path / "new.html").exists()
+    assert [path.read_text() for path in tmp_path.glob("*.pdf")] == ["old", "old"]
     config = written(tmp_path, STUDY, "study.html")
     said = refused(capsys, "report", config, "--out", config, "--overwrite")
     assert "that is read" in said

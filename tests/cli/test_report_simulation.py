@@ -22,3 +22,9 @@ def test_where_draws_are_dear_only_recordings_are_drawn(monkeypatch):
     cell = found.found.sel(n_brain=2_000, n_task=1_000)
     assert float(cell.risk_low) < float(cell.risk) < float(cell.risk_high)
     assert float(cell.risk) == pytest.approx(float(jb.risk(problem, 2_000, 1_000)), rel=0.02)
+    # What the information is worth is known all the same.
+    assert "value_ols" not in cell
+    low, worth, high = (float(cell[f"information_value{end}"]) for end in ("_low", "", "_high"))
+    assert low < worth < high
+    assert abs(worth - float(jb.information_value(problem, 2_000, 1_000))) < high - low
+    assert high - low < 0.1 * worth

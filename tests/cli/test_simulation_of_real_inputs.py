@@ -242,7 +242,7 @@ def test_a_page_tells_what_that_of_white_inputs_does(tmp_path, laws):
         "all of these, against least squares",
     ]
     assert made.money is not None
-    assert made.money.risk == pytest.approx(0.8 * scale)
+    assert made.numbers["two_penalty_risk"] == pytest.approx(0.8 * scale)
     assert made.money.plan["modalities"][""]["n_brain"] == 40
     np.testing.assert_allclose(made.money.curve.share, 100 * np.array([8, 80, 140]) / 160)
     assert "change for one percent more of each thing" in page.text
@@ -273,7 +273,8 @@ def test_a_page_tells_its_simulation(tmp_path, laws):
     said = f"the simulated risk with two penalties is {abs(100 * (0.31 / claim - 1)):.2g} % above"
     assert said in page.text
     assert (
-        "put the excess test error of the two-stage estimator at 0.31 (95 % interval" in page.text
+        "put the excess test error of the two-stage estimator with two penalties at 0.31 (95 % "
+        "interval" in page.text
     )
     rows = page.table("simulation (95 %)")
     assert rows["risk with two penalties"]["simulation (95 %)"] == "0.310 (0.300 to 0.320)"

@@ -11,15 +11,19 @@ import xarray
 
 import jaxbrain.figures
 from jaxbrain.figures import (
+    draw_fit,
     draw_plan,
     draw_risk,
     draw_saved,
     draw_savings,
     draw_simulation,
     draw_value,
+    picture,
     save,
     styled,
 )
+from jaxbrain.figures.style import CATEGORIES, COLOURS, STYLE, letter_panels, ordered_colours
+from tests.helpers.colours import contrast_with_white, least_difference
 
 
 def test_figures_draw_theory_as_lines_and_simulation_as_points():
@@ -159,6 +163,82 @@ def test_a_figure_is_written_in_each_format_and_closed(tmp_path):
         save(tmp_path / f"plan{suffix}", draw_plan, *arguments)
         assert (tmp_path / f"plan{suffix}").read_bytes().startswith(start)
     assert plt.get_fignums() == []
+
+
+PALETTE = sorted({*COLOURS.values(), *CATEGORIES, *ordered_colours(8), "grey"})
+
+
+@pytest.mark.parametrize("colour", PALETTE)
+def test_a_colour_can_be_seen_on_white(colour):
+    assert contrast_with_white(colour) >= 3
+
+
+def test_a_faint_colour_is_told_from_those_that_can_be_seen():
+    assert contrast_with_white("black") == pytest.approx(21)
+    assert contrast_with_white("white") == pytest.approx(1)
+    # What amounts began with.
+    assert contrast_with_white("#9bd93c") < 2
+
+
+def test_readers_with_colour_blindness_tell_colours_apart():
+    # Red and olive, which are one colour to some of them.
+    assert least_difference(["#d03000", "#5c5c00"]) < 1
+    assert least_difference([*COLOURS.values()]) > 16
+    assert least_difference(CATEGORIES) > 16
+    for count in range(2, 7):
+        assert least_difference(ordered_colours(count)) > 8
+
+
+def test_what_has_no_name_has_the_colours_of_the_style_file():
+    cycle = plt.rc_context(fname=STYLE)
+    with cycle:
+        colours = [f"#{each['color'].lstrip('#')}" for each in plt.rcParams["axes.prop_cycle"]]
+    assert colours == [*CATEGORIES]
+    assert {*CATEGORIES} <= {*COLOURS.values()}
+
+
+def letters_of(figure):
+    """Each panel's letter, which is bold, and whether it is above its axes and left of them."""
+    figure.canvas.draw()
+    found = []
+    for axes in figure.axes:
+        bold = [text for text in axes.texts if text.get_fontweight() == "bold"]
+        for text in bold:
+            box, inner = text.get_window_extent(), axes.get_window_extent()
+            # No letter is cut off.
+            assert box.x0 >= 0
+            assert box.y1 <= figure.bbox.height
+            found.append((text.get_text(), box.y0 > inner.y1 and box.x1 < inner.x0))
+    return found
+
+
+def test_panels_have_letters_where_there_are_several():
+    def simulated(penalties):
+        grid = {"n_brain": [65], "n_task": [50, 100], "penalty": penalties}
+        risks = np.full((1, 2, len(penalties)), 0.5)
+        points = {name: (tuple(grid), risks) for name in ("risk", "standard_error")}
+        return xarray.Dataset(points, grid), xarray.DataArray(risks, grid, tuple(grid))
+
+    with styled():
+        assert letters_of(draw_simulation(*simulated([0.5]))) == []
+        # Five of six places are panels.
+        several = letters_of(draw_simulation(*simulated([0.1, 0.2, 0.3, 0.4, 0.5])))
+        assert several == [(letter, True) for letter in "abcde"]
+        fit = draw_fit({"ridge": (0.7, 0.6, 0.8)}, {"ridge": ((50,), [(0.7, 0.6, 0.8)])})
+        assert letters_of(fit) == [("a", True), ("b", True)]
+        _, grid = plt.subplots(4, 7)
+        letter_panels(grid.flat)
+        assert [axes.texts[0].get_text() for axes in grid.flat][24:] == ["y", "z", "aa", "ab"]
+
+
+@pytest.mark.parametrize("form", ["svg", "pdf", "png"])
+def test_a_file_does_not_tell_when_it_was_made(form, monkeypatch):
+    arguments = {"small": curve([10, 40], [0.5, 0.2], (40, 0.2))}, 0.3, 500.0
+    made = []
+    for epoch in ("0", "1000000000"):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+        made.append(picture(form, draw_plan, *arguments))
+    assert made[0] == made[1]
 
 
 @pytest.mark.parametrize(

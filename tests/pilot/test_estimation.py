@@ -140,9 +140,7 @@ def test_noise_of_labels_and_what_is_missed_agree_with_numerical_integration():
     r -= r.mean(axis=0)
     scales = np.full(d, d**-0.5)
     recorded = jax.tree.map(jnp.asarray, recorded_of(turned(x * scales), r, n - 1.0, 1.0))
-    labelled = jax.tree.map(
-        jnp.asarray, labelled_of(turned(x * scales), y[:, None], n - 1.0, 1.0)
-    )
+    labelled = jax.tree.map(jnp.asarray, labelled_of(turned(x * scales), y[:, None], n - 1.0, 1.0))
     draws = _chain.run_chain(jax.random.key(0), recorded, labelled, jnp.ones(1), 200, 3_000, 2)
     # By hand: kernels of what is missed and of the feature, of variance 1 under its prior.
     feature = (x @ strong) * scales[0]
@@ -156,12 +154,12 @@ def test_noise_of_labels_and_what_is_missed_agree_with_numerical_integration():
     table = np.zeros((65, 65))
     for i, log_missed in enumerate(grid):
         for j, log_size in enumerate(grid):
-            of_labels = np.eye(n - 1) + np.exp(log_missed) * kernel + np.exp(log_size) * told @ told.T
+            of_labels = (
+                np.eye(n - 1) + np.exp(log_missed) * kernel + np.exp(log_size) * told @ told.T
+            )
             left = z @ np.linalg.solve(of_labels, z)
             prior = sum(u / 2 - np.logaddexp(0, u) for u in (log_missed, log_size))
-            table[i, j] = (
-                prior - np.linalg.slogdet(of_labels)[1] / 2 - (n - 1) / 2 * np.log(left)
-            )
+            table[i, j] = prior - np.linalg.slogdet(of_labels)[1] / 2 - (n - 1) / 2 * np.log(left)
     weight = np.exp(table - table.max()).sum(axis=1)
     weight /= weight.sum()
     mean = np.sum(weight * grid)

@@ -15,6 +15,7 @@ import pytest
 
 import jaxbrain as jb
 from jaxbrain import reproduce as package
+from jaxbrain.figures import styled
 from jaxbrain.reproduce import QUICK, RESULTS, registry, run
 from tests.helpers.cli import refused
 
@@ -71,8 +72,11 @@ def results_in(folder):
 @BOTH
 def test_every_result_has_its_tables_and_figures(quick):
     for name in results_in(quick):
-        for suffix in ("png", "svg"):
-            assert (quick / "figures" / f"{name}.{suffix}").stat().st_size > 10_000
+        for suffix, start in (("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")):
+            content = (quick / "figures" / f"{name}.{suffix}").read_bytes()
+            assert content.startswith(start)
+            assert len(content) > 10_000
+            assert b"CreationDate" not in content
         for table in RESULTS[name].tables:
             assert (quick / "tables" / f"{table}.nc").exists()
             assert list((quick / "tables").glob(f"{table}*.csv"))
@@ -93,6 +97,24 @@ def test_a_figure_shows_something(quick):
                 assert dark[np.ix_(upper, left)].mean() > 0.002
         for edge in (dark[0], dark[-1], dark[:, 0], dark[:, -1]):
             assert not edge.any()
+
+
+@BOTH
+def test_panels_have_letters_that_the_caption_names(quick):
+    for name in results_in(quick):
+        tables = {table: jb.read_table(quick / "tables" / f"{table}.nc")
+                  for table in RESULTS[name].tables}  # fmt: skip
+        with styled():
+            panels = RESULTS[name].draw(tables).axes
+            letters = [
+                t.get_text() for axes in panels for t in axes.texts if t.get_weight() == "bold"
+            ]
+        expected = [*"abcdefghijklmnop"[: len(panels)]] if len(panels) > 1 else []
+        assert letters == expected
+        named = set(re.findall(r"\b[a-p]\b", " ".join(re.findall(r"\((.*?)\)", RESULTS[name].alt))))
+        # Sixteen are named by their first and last in a row.
+        assert named <= {*letters}
+        assert named >= {*letters[:1], *letters[-1:]}
 
 
 @BOTH

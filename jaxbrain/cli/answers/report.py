@@ -48,8 +48,6 @@ class Money:
     bill: float
     bill_of_labels: float
     """What labels alone would cost to be as good, both sides at their best penalties."""
-    risk: float
-    """Of the study, with two penalties."""
     plan: dict[str, Any]
     """As `jaxbrain plan --json` prints it, without words."""
     curve: xarray.Dataset
@@ -77,11 +75,6 @@ class Content:
     over_draws: OverDraws | None = None
     """What the draws of a pilot say, where one measured the study."""
 
-    @property
-    def headline(self) -> str:
-        """The risk that the report is about."""
-        return "risk" if self.study.is_white else "two_penalty_risk"
-
 
 def content_of(
     name: str, study: Study, purchase: Purchase | None, simulation_wanted: bool, seed: int
@@ -90,6 +83,8 @@ def content_of(
     notes = notes_of_pilot(study.estimate)
     numbers, beyond_ridge = answer_of(study, notes)
     is_white = study.is_white
+    if is_white:
+        numbers["two_penalty_risk"] = _two_penalty_risk(study, notes)
     changes = changes_of(study, numbers, notes)
     return Content(
         name=name,
@@ -134,20 +129,22 @@ def _break_even(
     )
 
 
-def _money(study: Study, purchase: Purchase, numbers: dict[str, float], notes: list[str]) -> Money:
+def _two_penalty_risk(study: Study, notes: list[str]) -> float:
+    """Of the estimator that the value of the information is about."""
     from ...theory import two_penalty_risk
 
+    with accuracy_noted(notes):
+        return float(two_penalty_risk(study.problem, study.n_brain, study.n_task))
+
+
+def _money(study: Study, purchase: Purchase, numbers: dict[str, float], notes: list[str]) -> Money:
     plan = plan_of(purchase, notes)
     notes[:] = dict.fromkeys(notes)
     labels = study.n_task + numbers["information_value"]
-    with accuracy_noted(notes):
-        cells = study.problem, study.n_brain, study.n_task
-        risk = float(two_penalty_risk(*cells, encoding_penalty=study.encoding_penalty))
     return Money(
         purchase=purchase,
         bill=bill(purchase, study),
         bill_of_labels=purchase.on_labels(labels),
-        risk=risk,
         plan=plan,
         curve=curves_of(purchase, plan)[""],
     )

@@ -28,21 +28,15 @@ class Simulation:
     """What was drawn, and what it says, with 95 % intervals (`_low`, `_high`)."""
 
     found: xarray.Dataset
-    """Over (n_brain, n_task): `risk`, and where all stages were drawn `value_ols` and
-    `value_ridge`; over n_task: `task_only_risk` and `ridge_risk`.
-
-    Where inputs are not white: `risk`, `two_penalty_risk`, `value_ols`, `value_ridge` and
-    `information_value`."""
+    """Over (n_brain, n_task): `risk`, `two_penalty_risk` and `information_value`. Also `value_ols`
+    and `value_ridge`, where all stages were drawn or inputs are not white. Over n_task, where all
+    stages were drawn: `task_only_risk` and `ridge_risk`."""
     seed: int
     seeds: int
     trials: int
     draws_labels: bool
-    """Whether labels were drawn as well as recordings; otherwise their part is the closed form."""
-
-    @property
-    def has_values(self) -> bool:
-        """Whether it tells what recordings are worth, over several numbers of them."""
-        return "value_ols" in self.found
+    """Whether labels were drawn as well as recordings; otherwise their part is the closed form.
+    With two penalties it always is."""
 
 
 def simulate(study: Study, seed: int) -> Simulation | None:
@@ -57,6 +51,7 @@ def _of_white(study: Study, seed: int) -> Simulation | None:
     import jax
 
     from ...simulation import empirical_value, sweep
+    from ...simulation.drawn_subspaces import labels_worth, with_two_penalties
 
     problem = study.problem
     n_task, n_brain = _labels(study), _recordings(study)
@@ -83,6 +78,12 @@ def _of_white(study: Study, seed: int) -> Simulation | None:
             traces="drawn" if whole else "closed form",
         )
         parts = _with_intervals(drawn, "risk", _CELL, seeds, trials)
+        both = _with_intervals(with_two_penalties(problem, drawn), "risk", _CELL, seeds, trials)
+        parts |= {f"two_penalty_{name}": part for name, part in both.items()}
+        # The higher the risk, the less recordings are worth.
+        for end, risk_end in (("", ""), ("_low", "_high"), ("_high", "_low")):
+            worth = labels_worth(problem, both[f"risk{risk_end}"][1], n_task[None, :])
+            parts[f"information_value{end}"] = (_CELL, worth)
         if whole:
             shown = drawn.sel(n_task_only=n_task).rename(n_task_only="task")
             for name in ("task_only_risk", "ridge_risk"):

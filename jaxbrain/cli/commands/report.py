@@ -10,6 +10,7 @@ import tyro
 from ...study.described import Preset
 from ..errors import UserError, output_problems, seed_problems, write_outputs
 from ..input.study import read_prices, read_study
+from ..page.pictures import NAMES
 from ..words.text import wrote
 
 
@@ -37,6 +38,7 @@ def report(
     currency: str | None = None,
     simulate: bool = True,
     seed: int = 0,
+    pdf: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> str:
     """Write one HTML page on what recordings are worth in your study, ready to be shared.
@@ -76,7 +78,8 @@ def report(
         currency: A word or sign to print beside prices. By default none.
         simulate: Also draw from the model, where that takes no more than seconds.
         seed: Of the simulation's random numbers.
-        overwrite: Replace the page if it exists.
+        pdf: Also write each figure as a PDF file beside the page: NAME-risk.pdf and so on.
+        overwrite: Replace the page, and these files, if they exist.
     """
     problems = output_problems(out, overwrite, (".html",), config)
     problems += seed_problems(seed)
@@ -116,11 +119,16 @@ def report(
         )
     except UserError as error:
         problems += error.problems
+    names = [name for name in NAMES if name != "plan" or purchase is not None] if pdf else []
+    files = {name: out.with_name(f"{out.stem}-{name}.pdf") for name in names}
+    for file in files.values():
+        problems += output_problems(file, overwrite, (".pdf",), config)
     if problems or study is None:
         raise UserError(list(dict.fromkeys(problems)))
 
     from ..answers.report import content_of
     from ..page.page import page_of
+    from ..page.pictures import pdfs
 
     name = f"preset {preset or 'fmri'}" if config is None else config.name
     try:
@@ -128,6 +136,8 @@ def report(
     except ValueError as error:
         raise UserError([str(error)]) from error
     # A file may have a name that is no text.
-    page = page_of(content).encode("utf-8", errors="replace")
-    write_outputs({out: page}, overwrite)
-    return "\n".join(wrote(out))
+    contents = {out: page_of(content).encode("utf-8", errors="replace")}
+    if pdf:
+        contents |= {files[name]: picture for name, picture in pdfs(content).items()}
+    write_outputs(contents, overwrite)
+    return "\n".join(wrote(*contents))

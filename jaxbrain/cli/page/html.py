@@ -66,6 +66,12 @@ def figure(image: str, alt: str, caption: str) -> str:
     )
 
 
+def beside(*blocks: Sequence[str]) -> list[str]:
+    """Blocks side by side, as many as the window has room for; else one below the other."""
+    inner = [piece for block in blocks for piece in ("<div>", *block, "</div>")]
+    return ['<div class="beside">', *inner, "</div>"]
+
+
 def document(title: str, body: Sequence[str]) -> str:
     """A whole page that needs nothing but itself."""
     return "\n".join(

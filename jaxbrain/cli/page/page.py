@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..answers.report import Content
 from ..words import report as words
 from ..words.over_draws import verdict_of_draws, verdict_of_plan_draws
 from ..words.plan import verdict as verdict_of_plan
 from ..words.worth import verdict
 from . import tables
-from .html import bullets, document, paragraph, table, text
-from .pictures import picture_of_changes, picture_of_plan, pictures
+from .html import beside, bullets, document, paragraph, table, text
+from .pictures import Picture, pictures, shown
 
 
 def page_of(content: Content) -> str:
     """The whole report as one HTML page. The same content is the same page."""
+    drawn = pictures(content)
     sections = (
         _head(content),
-        _inputs(content),
-        _results(content),
-        _figures(content),
-        _sensitivities(content),
-        _budget(content),
-        _limits(content),
-        _proposal(content),
-        _versions(content),
-        _citation(),
+        beside(_inputs(content), _results(content)),
+        _figures(drawn),
+        _sensitivities(content, drawn),
+        _budget(content, drawn),
+        beside(_limits(content), _proposal(content)),
+        beside(_versions(content), _citation()),
     )
     body = [piece for section in sections for piece in section]
     return document(f"Worth of brain recordings: {content.name}", body)
@@ -62,12 +58,13 @@ def _results(content: Content) -> list[str]:
     ]
 
 
-def _figures(content: Content) -> list[str]:
-    return ["<h2>Figures</h2>", '<div class="figures">', *pictures(content), "</div>"]
+def _figures(drawn: dict[str, Picture]) -> list[str]:
+    each = [shown(drawn[name]) for name in ("risk", "value", "saved")]
+    return ["<h2>Figures</h2>", '<div class="figures">', *each, "</div>"]
 
 
-def _sensitivities(content: Content) -> list[str]:
-    if not any(np.isfinite(list(row.values())).any() for row in content.changes.values()):
+def _sensitivities(content: Content, drawn: dict[str, Picture]) -> list[str]:
+    if "changes" not in drawn:
         said = "With these numbers no value is defined, and none can change by a percentage."
         return ["<h2>Sensitivities</h2>", paragraph(said)]
     return [
@@ -78,7 +75,7 @@ def _sensitivities(content: Content) -> list[str]:
             "Derivatives of the closed form, ordered by the value of the information."
         ),
         '<div class="figures">',
-        picture_of_changes(content),
+        shown(drawn["changes"]),
         table(
             "Change for one percent more",
             ("", "value against least squares", "value of the information"),
@@ -88,7 +85,7 @@ def _sensitivities(content: Content) -> list[str]:
     ]
 
 
-def _budget(content: Content) -> list[str]:
+def _budget(content: Content, drawn: dict[str, Picture]) -> list[str]:
     header, rows = tables.break_even(content)
     prices = [
         "<h3>Break-even prices</h3>",
@@ -102,8 +99,7 @@ def _budget(content: Content) -> list[str]:
         )
         return ["<h2>Budget</h2>", paragraph(said), *prices]
     header, rows = tables.splits(content, found)
-    return [
-        "<h2>Budget</h2>",
+    split = [
         paragraph(words.about_money(content, found)),
         paragraph(verdict_of_plan(found.purchase, found.plan)),
         *([paragraph(verdict_of_plan_draws(found.plan))] if "draws" in found.plan else []),
@@ -112,9 +108,8 @@ def _budget(content: Content) -> list[str]:
             header,
             rows,
         ),
-        picture_of_plan(content),
-        *prices,
     ]
+    return ["<h2>Budget</h2>", *beside(split, [shown(drawn["plan"])], prices)]
 
 
 def _limits(content: Content) -> list[str]:

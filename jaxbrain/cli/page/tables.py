@@ -9,7 +9,7 @@ import numpy as np
 from ...study import Study
 from ..answers.report import Content, Money, simulated_here
 from ..answers.worth import ranked
-from ..words.numbers import count, digits, digits4, interval, percent
+from ..words.numbers import count, digits, digits4, interval, labels_in_interval, percent
 from ..words.over_draws import of_results
 from ..words.plan import amount_of_money
 from ..words.text import thousands
@@ -187,10 +187,7 @@ def simulated(content: Content, name: str | None) -> str:
     low, high = (cell[f"{name}{end}"] for end in ("_low", "_high"))
     if name.endswith("risk"):
         return interval(cell[name], low, high)
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return f"{count(cell[name])} (interval open)"
-    # Intervals can be narrower than three digits show.
-    return f"{thousands(cell[name])} ({thousands(low)} to {thousands(high)})"
+    return labels_in_interval(cell[name], low, high)
 
 
 def changes(content: Content) -> Rows:
@@ -240,7 +237,7 @@ def splits(content: Content, found: Money) -> tuple[tuple[str, ...], Rows]:
             thousands(study.n_task),
             amount_of_money(found.bill - labels),
             amount_of_money(labels),
-            digits4(found.risk),
+            digits4(content.numbers["two_penalty_risk"]),
         ),
         (
             "best split of the budget",

@@ -35,6 +35,13 @@ def interval(mean: float, low: float, high: float) -> str:
     return f"{middle} ({start} to {end})"
 
 
+def labels_in_interval(mean: float, low: float, high: float) -> str:
+    """A value in labels and its interval, which can be narrower than three digits show."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return f"{count(mean)} (interval open)"
+    return f"{thousands(mean)} ({thousands(low)} to {thousands(high)})"
+
+
 def percent(change: float) -> str:
     """A change with its sign."""
     if not math.isfinite(change):

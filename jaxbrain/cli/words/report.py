@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from ..answers.report import Content, Money, simulated_here
-from ..answers.simulation import Simulation
-from .numbers import count, digits
+from .numbers import count, digits, labels_in_interval
 from .over_draws import ends
 from .plan import money
 from .text import rounded, thousands
@@ -45,16 +45,20 @@ def about_simulation(content: Content) -> str:
         "closed form"
     )
     part += ". Intervals cover 95 %, by Student's t over replicates."
+    if simulation.draws_labels:
+        part += " With two penalties the part of the labels is the closed form."
     cell = simulated_here(content)
-    name = content.headline
-    if cell is None or not math.isfinite(cell[name]):
-        return f"{part} The study itself has no finite error that could be simulated."
-    off = cell[name] / content.numbers[name] - 1
-    sigma = off * content.numbers[name] / cell[f"{name}_error"]
-    whose = "" if content.study.is_white else " with two penalties"
+    if cell is None or not math.isfinite(cell["two_penalty_risk"]):
+        return f"{part} The study itself could not be simulated with so few labels."
+    off = cell["two_penalty_risk"] / content.numbers["two_penalty_risk"] - 1
+    sigma = off * content.numbers["two_penalty_risk"] / cell["two_penalty_risk_error"]
+    information = (cell[f"information_value{end}"] for end in ("", "_low", "_high"))
     return (
-        f"{part} At the study itself the simulated risk{whose} is {abs(100 * off):.2g} % "
-        f"{'above' if off > 0 else 'below'} the closed form, {abs(sigma):.1f} standard errors."
+        f"{part} At the study itself the simulated risk with two penalties is "
+        f"{abs(100 * off):.2g} % {'above' if off > 0 else 'below'} the closed form, "
+        f"{abs(sigma):.1f} standard errors. The simulated value of the information is "
+        f"{labels_in_interval(*information)} labels, that of the closed form "
+        f"{thousands(content.numbers['information_value'])}."
     )
 
 
@@ -235,14 +239,21 @@ def proposal(content: Content) -> str:
             "Without a penalty inside the learned subspace the prediction would be worse than none "
             "at all."
         )
-    cell, name = simulated_here(content), content.headline
+    cell, name = simulated_here(content), "two_penalty_risk"
     if cell is not None and math.isfinite(cell[name]) and content.simulation is not None:
-        drawn = _drawn(content.simulation)
+        drawn = thousands(content.simulation.seeds * content.simulation.trials)
         parts.append(
-            f"{drawn} of the same model put the excess test error of the two-stage estimator at "
+            f"{drawn} exact Monte Carlo draws of the recording stage of the same model put the "
+            "excess test error of the two-stage estimator with two penalties at "
             f"{digits(cell[name])} ({_interval(cell, name)}), where the closed form says "
             f"{digits(numbers[name])}."
         )
+        if information >= 0.5:
+            simulated = cell["information_value"]
+            parts.append(
+                f"By these draws the recordings are worth {count(simulated)} further labels "
+                f"({_interval(cell, 'information_value', count)})."
+            )
     if content.money is not None:
         parts += _money_sentences(content.money)
     white = " white" if p.geometry is None else ""
@@ -268,19 +279,13 @@ def _source(content: Content) -> str:
     )
 
 
-def _interval(cell: dict[str, float], name: str) -> str:
-    low, high = digits(cell[f"{name}_low"]), digits(cell[f"{name}_high"])
+def _interval(cell: dict[str, float], name: str, written: Callable[[float], str] = digits) -> str:
+    low, high = written(cell[f"{name}_low"]), written(cell[f"{name}_high"])
     return (
         "its 95 % interval is narrower than these digits"
         if low == high
         else (f"95 % interval {low} to {high}")
     )
-
-
-def _drawn(simulation: Simulation) -> str:
-    total = thousands(simulation.seeds * simulation.trials)
-    what = "" if simulation.draws_labels else " of the recording stage"
-    return f"{total} exact Monte Carlo draws{what}"
 
 
 def _money_sentences(found: Money) -> list[str]:
