@@ -84,6 +84,7 @@ def _answer(arguments: list[str]) -> str:
     from .cache import programs_kept
     from .commands.fit import fit
     from .commands.info import info
+    from .commands.pilot import pilot
     from .commands.plan import plan
     from .commands.report import report
     from .commands.reproduce import reproduce
@@ -94,7 +95,7 @@ def _answer(arguments: list[str]) -> str:
     jax.config.update("jax_enable_x64", True)
     if arguments == ["--version"]:
         return f"jaxbrain {__version__}"
-    commands = (worth, plan, report, simulate, fit, reproduce, info)
+    commands = (worth, plan, report, simulate, fit, pilot, reproduce, info)
     arguments = _config_first(arguments)
     for command in commands:
         if arguments[:1] == [command.__name__]:

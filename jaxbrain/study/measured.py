@@ -78,12 +78,17 @@ def write_study(
 
     check_kind("estimate", estimate, PilotEstimate, "pass what jaxbrain.pilot.estimate returns")
     check_flag("overwrite", overwrite)
+    contents = study_contents(estimate, path)
+    write_files(contents, overwrite=overwrite)
+    return list(contents)
+
+
+def study_contents(estimate: PilotEstimate, path: Path | str) -> dict[Path, bytes]:
+    """The files that `write_study` writes, to be written beside others."""
     path = _checked(path)
     beside = path.with_suffix(".nc")
     contents = {path: _as_toml(estimate, beside.name).encode()}
-    contents |= table_contents(as_table(estimate), beside, csv=False)
-    write_files(contents, overwrite=overwrite)
-    return list(contents)
+    return contents | table_contents(as_table(estimate), beside, csv=False)
 
 
 def _checked(path: Path | str) -> Path:
