@@ -245,8 +245,7 @@ def evidence_of(
     white = axes.white(x_brain), axes.white(x_task)
     y = y - y.mean(axis=0)
     if y.shape[1] > 1:
-        # Of so many degrees of freedom the inverse of the variance is right in the mean.
-        y = y / np.sqrt(np.maximum(np.sum(y**2, axis=0) / (len(y) - 3), 1e-300))
+        y = y / np.maximum(y.std(axis=0), 1e-300)
     r = data.recordings - data.recordings.mean(axis=0)
     scales = axes.scales(1.0)
     brain, task = (turned(rows * scales) for rows in white)
@@ -328,9 +327,14 @@ def problems_of(
         encoding = noise + jnp.linalg.inv(gain)
         turn = jnp.linalg.eigh((encoding + encoding.T) / 2)[1]
         directions = white @ inverse @ turn
+        noise_of_labels = draw.task_noise
+        if t > 1:
+            unit = jnp.sum(weights**2, axis=0) + noise_of_labels
+            weights, noise_of_labels = weights / jnp.sqrt(unit), noise_of_labels / unit
         inside = directions.T @ weights
         outside = weights - directions @ inside
-        # Of several targets the one with their mean powers, and the signs of the first.
+        # Of several targets, each of variance 1, the one with their mean powers, and the signs of
+        # the first.
         told = jnp.sqrt(jnp.mean(inside**2, axis=1)) * jnp.sign(inside[:, 0])
         missed = jnp.sqrt(jnp.mean(outside**2, axis=1)) * jnp.sign(outside[:, 0])
         power = jnp.sum(missed**2)
@@ -346,7 +350,7 @@ def problems_of(
             recording_noise=jnp.ones_like(power),
             aligned_power=jnp.outer(told, told),
             misaligned_power=power,
-            task_noise=jnp.mean(draw.task_noise),
+            task_noise=jnp.mean(noise_of_labels),
             geometry=InputGeometry(variances, directions, directions @ told + missed),
         )
 
