@@ -10,6 +10,7 @@ import tyro
 from ...study.described import Preset
 from ..errors import UserError, output_problems, seed_problems, write_outputs
 from ..input.study import read_prices, read_study
+from ..progress import say_wait
 from ..words.text import wrote
 
 
@@ -122,6 +123,7 @@ def report(
     from ..answers.report import content_of
     from ..page.page import page_of
 
+    say_wait(study.estimate, study.encoding_penalty)
     name = f"preset {preset or 'fmri'}" if config is None else config.name
     try:
         content = content_of(name, study, purchase, simulate, seed)
