@@ -62,8 +62,8 @@ def described_study(config: Path | None, given: dict[str, Any], memory: Memory) 
         content = None
     given = {name: value for name, value in given.items() if value is not None}
     known = (*_TOP_LEVEL, "problem", "budget")
-    is_measured = config is not None and has_pilot(content or {})
-    if is_measured:
+    is_measured = has_pilot(content or {})
+    if config is not None and content is not None and is_measured:
         problems += not_beside_pilot(config, content, given)
         known = tuple(name for name in known if name not in MEASURED_ALREADY)
         known = (*known, "pilot", "measured")
@@ -72,7 +72,7 @@ def described_study(config: Path | None, given: dict[str, Any], memory: Memory) 
     if not isinstance(settings.pop("budget", {}), dict):
         problems.append(f"{config}: budget must be a table: [budget]")
     estimate = None
-    if is_measured:
+    if config is not None and is_measured:
         estimate = read_estimate(config, settings, memory, problems)
     described = settings.pop("problem", None)
     spectrum = {name: given.pop(name) for name in SPECTRUM if name in given}

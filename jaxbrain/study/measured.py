@@ -6,18 +6,16 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._checks import check_flag, check_kind, kind_of
 from .._reading import opened
 from .._writing import write_files
+from ..pilot.estimates import Measured, PilotEstimate
 from ..store import read_table, table_contents
 from ._draws import as_table, estimate_of
 from .errors import Memory, flag
 from .toml import SPECTRUM, only_known, shown
-
-if TYPE_CHECKING:
-    from ..pilot.estimates import Measured, PilotEstimate
 
 # The bytes of a file, as they come and as they were hashed, its table, the draws, and moments.
 _COPIES = 5
@@ -74,8 +72,6 @@ def write_study(
 
     Ours.
     """
-    from ..pilot.estimates import PilotEstimate
-
     check_kind("estimate", estimate, PilotEstimate, "pass what jaxbrain.pilot.estimate returns")
     check_flag("overwrite", overwrite)
     contents = study_contents(estimate, path)

@@ -165,9 +165,7 @@ def _map(
     def of_one(problem: Problem) -> dict[str, Array]:
         def risk_of(estimator: str) -> Array:
             held = penalty if estimator == "befs" else None
-            cells = jnp.broadcast_arrays(n_brain, n_task, *(() if held is None else (held,)))
-            numbers = (*cells[:2], cells[2] if len(cells) > 2 else None)
-            return solve_cells(problem, *numbers, None, encoding, estimator).risk
+            return solve_cells(problem, n_brain, n_task, held, None, encoding, estimator).risk
 
         risks = jnp.stack(jnp.broadcast_arrays(*map(risk_of, estimators)))
         labels = jnp.broadcast_to(n_task, risks.shape)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import replace
 from pathlib import Path
 
-from .._checks import kind_of
+from .._checks import as_number, kind_of
 from .described import described_study
 from .errors import Memory, StudyError
 from .purchase import read_prices
@@ -55,14 +54,9 @@ def read_study(path: Path | str, *, max_bytes: float | int = 2e9) -> Study:
     """
     if not isinstance(path, str | os.PathLike):
         raise ValueError(f"path must be the name of a file, but it is {kind_of(path)}")
-    if (
-        isinstance(max_bytes, bool)
-        or not isinstance(max_bytes, int | float)
-        or not (0 < max_bytes < math.inf)
-    ):
-        raise ValueError(f"max_bytes must be a finite number greater than 0, but it is {max_bytes}")
+    most = as_number("max_bytes", max_bytes)
     path = Path(path)
-    memory = Memory(float(max_bytes), f"max_bytes = {max_bytes:g}")
+    memory = Memory(most, f"max_bytes = {most:g}")
     study, problems = None, []
     try:
         study = described_study(path, {}, memory)

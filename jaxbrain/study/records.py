@@ -18,9 +18,9 @@ class Modality:
     """
 
     problem: Problem
-    cost_brain: float
-    fixed_cost_brain: float
-    samples_per_hour: float | None
+    cost_brain: float | int
+    fixed_cost_brain: float | int
+    samples_per_hour: float | int | None
     encoding_penalty: float | Literal["optimal"] = 0.0
     estimate: PilotEstimate | None = None
     """Where a pilot measured them."""
@@ -45,9 +45,9 @@ class Purchase:
     The recordings of a study have no rivals; their name is "".
     """
 
-    budget: float
-    cost_task: float
-    fixed_cost_task: float
+    budget: float | int
+    cost_task: float | int
+    fixed_cost_task: float | int
     currency: str
     estimator: Estimator
     baseline: Baseline
@@ -55,7 +55,7 @@ class Purchase:
     budget_is_set: bool = True
     """False where the user sets none, and it is what the study costs."""
 
-    def on_labels(self, n_task: float) -> float:
+    def on_labels(self, n_task: float | int) -> float:
         """What so many labels cost."""
         return self.fixed_cost_task + self.cost_task * n_task if n_task > 0 else 0.0
 
@@ -64,21 +64,30 @@ class Purchase:
 class Study:
     """A problem together with how much of each kind of data there is: what `read_study` returns.
 
-    **Fields**
+    >>> import jaxbrain as jb
+    >>> problem = jb.Problem.isotropic(64, 6, 0.5, 0.1, 0.54)
+    >>> jb.Study(problem, n_brain=500, n_task=100, samples_per_hour=20).hours
+    25.0
+
+    **Arguments**
 
     - `problem`: a `Problem` for every closed form; of a pilot's file the central one.
     - `n_brain`, `n_task`: recorded samples and labels.
     - `samples_per_hour`: where that is known, and None otherwise.
-    - `preset`: the ready-made model that the problem is, or None.
+    - `preset`: the name of the ready-made model that the problem is, or None.
     - `encoding_penalty`: ridge of the encoding stage, a sample, or "optimal".
     - `estimate`: the `PilotEstimate` behind the file of a pilot, with its draws; None of others.
     - `purchase`: the `Purchase` that the table [budget] describes, or None.
+
+    **Raises**
+
+    Nothing: `read_study` has checked what a file says.
     """
 
     problem: Problem
-    n_brain: float
-    n_task: float
-    samples_per_hour: float | None
+    n_brain: float | int
+    n_task: float | int
+    samples_per_hour: float | int | None
     preset: str | None = None
     encoding_penalty: float | Literal["optimal"] = 0.0
     estimate: PilotEstimate | None = None

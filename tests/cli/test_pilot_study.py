@@ -10,6 +10,7 @@ from scipy.optimize import brentq
 
 import jaxbrain as jb
 from jaxbrain.cli.input.study import read_purchase, read_study
+from jaxbrain.cli.words.over_draws import ends, long_wait_for_draws, probability
 from jaxbrain.study.over_draws import interval, plan_over_draws, worth_over_draws
 from tests.helpers.cli import refused, run
 from tests.helpers.pilots import DRAWS_EACH, LATENT_DIMS, NOTES, pilot_estimate
@@ -78,6 +79,29 @@ def test_options_change_what_a_pilot_leaves_open(config, capsys):
     )
     assert (few["n_brain"], few["n_task"], few["margin"]) == (12.0, 1500.0, 15.0)
     assert few["probabilities"]["information_worth_margin"] < 1
+
+
+def test_many_draws_are_announced():
+    assert long_wait_for_draws(COUNT, "optimal") == []
+    assert long_wait_for_draws(400, 0.1) == []
+    (said,) = long_wait_for_draws(400, "optimal")
+    assert said.startswith("400 draws of the pilot take a minute or more")
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(0.0, "below 0.083"), (0.25, "0.25"), (1.0, "above 0.917")]
+)
+def test_twelve_draws_tell_no_probability_nearer_to_0_or_1(share, said):
+    assert probability(share, COUNT) == said
+
+
+def test_what_a_draw_leaves_undefined_counts_as_least():
+    values = np.array([np.nan, *range(1, 199), np.inf])
+    assert interval(values) == (5.0, 194.0)
+    low, high = interval(np.array([np.nan, np.nan, 1.0, np.inf]))
+    assert np.isnan(low)
+    assert high == np.inf
+    assert ends((low, high), str) == "undefined to infinity"
 
 
 def test_what_if_is_about_the_central_draw(config, capsys):
@@ -159,12 +183,19 @@ def test_simulate_draws_the_central_problem(config, capsys):
     small = ("--n-brain", "60", "--n-task", "40", "--trials", "4", "--seeds", "2")
     printed = run(capsys, "simulate", str(config), *small)
     assert "the central problem of the pilot is simulated" in printed
-    answer = json.loads(run(capsys, "simulate", str(config), *small, "--json"))
-    (cell,) = answer["cells"]
-    for name in ("closed_form", "value_closed_form"):
-        assert cell[f"{name}_low"] <= cell[name] * 1.001
-        assert cell[f"{name}_high"] >= cell[name] * 0.999
-        assert cell[f"{name}_low"] < cell[f"{name}_high"]
+    at = ("--estimator", "befs", "--penalty", "0.5", "inf")
+    answer = json.loads(run(capsys, "simulate", str(config), *small, *at, "--json"))
+    draws = read_study(config, {}).estimate.draws[1]
+    assert [cell["penalty"] for cell in answer["cells"]] == [0.5, None]
+    for cell, penalty in zip(answer["cells"], (0.5, np.inf), strict=True):
+        for name in ("closed_form", "value_closed_form"):
+            assert cell[f"{name}_low"] <= cell[name] * 1.001
+            assert cell[f"{name}_high"] >= cell[name] * 0.999
+            assert cell[f"{name}_low"] < cell[f"{name}_high"]
+        # At the penalty of the cell, not at the best one: these have the largest misalignment.
+        problem = jax.tree.map(lambda numbers: numbers[-1], draws)
+        risk = float(jb.risk(problem, 60, 40, penalty, encoding_penalty=0.1))
+        assert cell["closed_form_low"] <= risk <= cell["closed_form_high"] * 1.000001
 
 
 def test_report_tells_intervals_and_probabilities(config, capsys, tmp_path):

@@ -29,6 +29,7 @@ from ..errors import (
     write_outputs,
 )
 from ..input.study import read_study
+from ..progress import say_wait
 from ..words.text import wrote
 from ..words.worth import as_table, long_wait
 
@@ -121,6 +122,7 @@ def worth(
         print(f"jaxbrain: {long_wait(study)}", file=sys.stderr, flush=True)
 
     accuracy: list[str] = notes_of_pilot(study.estimate)
+    say_wait(study.estimate, study.encoding_penalty)
     doubts = len(accuracy)
     numbers, beyond_ridge = answer_of(study, accuracy)
     errors: dict[str, float] = {}
