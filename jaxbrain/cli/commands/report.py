@@ -10,11 +10,8 @@ import tyro
 from ...study.described import Preset
 from ..errors import UserError, output_problems, seed_problems, write_outputs
 from ..input.study import read_prices, read_study
-<<<<<<< HEAD
 from ..page.pictures import NAMES
-=======
 from ..progress import say_wait
->>>>>>> wt-study
 from ..words.text import wrote
 
 
