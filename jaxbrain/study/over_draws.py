@@ -95,8 +95,12 @@ def plan_over_draws(
     labels = np.floor((paid - recordings.cost_brain * amounts) / purchase.cost_task + _ROUNDING)
     if n_brain > 0:
         amounts[0], labels[0] = n_brain, n_task
-    if np.any(labels < 1):
+    kept = np.flatnonzero(labels >= 1)
+    if not kept.size:
         return None
+    # Always as many splits, so that one program serves.
+    places = np.where(labels >= 1, np.arange(len(labels)), kept[0])
+    amounts, labels = amounts[places], labels[places]
     found = cells_over_draws(
         estimate, amounts, labels, recordings.encoding_penalty, (purchase.estimator,)
     )
@@ -124,7 +128,8 @@ def cells_over_draws(
     `risk`, over draws, estimators and cells; `value`, over draws, estimators, baselines ("ols" and
     "ridge") and cells: labels that a baseline needs for that risk beyond n_task; `ols` and `ridge`,
     over draws and the shape of n_task: risks on the labels alone. `penalty` is that of BEFS; None
-    is the best one, which other estimators always take.
+    is the best one, which other estimators always take. Where recordings are too few to tell the
+    latents of a draw apart, its risk is infinite and its value NaN.
     """
     like = estimate.problem.task_noise
     encoding = None
@@ -133,11 +138,20 @@ def cells_over_draws(
     penalty = None if penalty is None else as_float_like("penalty", penalty, like)
     n_brain = as_float_like("n_brain", n_brain, like)
     n_task = as_float_like("n_task", n_task, like)
+    found = []
     # A program for each number of latents, with all answers in it.
-    found = [
-        _of_one_dimension(draws, n_brain, n_task, penalty, encoding, estimators)
-        for draws in estimate.draws
-    ]
+    for draws in estimate.draws:
+        least = draws.input_dim + 1 if encoding_penalty == 0 else draws.latent_dim
+        few = n_brain <= least
+        some = jnp.where(few, least + 1.0, n_brain).astype(n_brain.dtype)
+        each = _of_one_dimension(draws, some, n_task, penalty, encoding, estimators)
+        found.append(
+            each
+            | {
+                "risk": np.where(few, np.inf, each["risk"]),
+                "value": np.where(few, np.nan, each["value"]),
+            }
+        )
     return {name: np.concatenate([np.asarray(each[name]) for each in found]) for name in found[0]}
 
 

@@ -165,6 +165,16 @@ def test_a_plan_over_draws_is_that_of_each_draw(config):
     assert found.saved[1, 0] == pytest.approx(1 - 60 / np.ceil(labels))
 
 
+def test_too_few_recordings_for_the_latents_of_a_draw_never_pay(config):
+    """A plan of three recordings may stand by two latents; no three latents are learned by them."""
+    purchase = read_purchase(config, {})
+    found = plan_over_draws(purchase, purchase.modalities[""], 3.0, 59.0, 60.0)
+    assert found.n_brain.tolist() == [3.0, 4.0, 4.0]
+    assert np.isfinite(found.risk).tolist() == [[True] * 3] * 6 + [[False, True, True]] * 6
+    assert not found.pays[6:, 0].any()
+    assert np.isnan(found.saved[6:, 0]).all()
+
+
 def test_dear_recordings_never_pay(config, capsys):
     dear = ("--cost-brain", "50", "--budget", "60")
     answer = json.loads(run(capsys, "plan", str(config), *dear, "--json"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -130,11 +129,9 @@ def cells_over_draws(
     penalty = found.penalty.values
     given = penalty * 1.0 if penalty.dtype.kind == "f" else None
     estimator = found.attrs["estimator"]
-    fewest = max(estimate.latent_dims) if study.encoding_penalty else estimate.problem.input_dim + 1
-    few = n_brain <= fewest
     cells = over_draws(
         estimate,
-        np.where(few, fewest + 1.0, n_brain),
+        n_brain,
         n_task,
         study.encoding_penalty,
         (estimator,),
@@ -150,8 +147,7 @@ def cells_over_draws(
         ends: dict[str, float] = {}
         for name, values in claims.items():
             values = np.broadcast_to(values, (len(values), *shape))[(slice(None), *place)]
-            known = not np.broadcast_to(few, shape)[place]
-            low, high = interval(values) if known else (math.nan, math.nan)
+            low, high = interval(values)
             ends |= {f"{name}_low": low, f"{name}_high": high}
         told.append(row | ends)
     return told

@@ -63,7 +63,7 @@ def verdict_of_plan_draws(answer: dict[str, Any]) -> str:
     if not compared["n_brain"]:
         return "No recording pays in any draw of the pilot: the budget buys none beside a label."
     sure = probability(answer["probabilities"]["any_recording_pays"], draws)
-    amounts = " or ".join(thousands(number) for number in compared["n_brain"])
+    amounts = " or ".join(dict.fromkeys(map(thousands, compared["n_brain"])))
     said = (
         f"With probability {sure} any recording pays: in each of the pilot's {thousands(draws)} "
         f"draws the budget, split into {amounts} samples and labels for the rest, was compared "
