@@ -5,16 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from ..pilot.estimates import PilotEstimate
-from .words.over_draws import long_wait_for_draws
 from .words.simulation import duration
-
-
-def say_wait(estimate: PilotEstimate | None, encoding_penalty: float | str) -> None:
-    """Tell on the error stream that the draws of a pilot take long, where they do."""
-    if estimate is not None:
-        for said in long_wait_for_draws(estimate.count, encoding_penalty):
-            print(f"jaxbrain: {said}", file=sys.stderr, flush=True)
 
 
 class Progress:

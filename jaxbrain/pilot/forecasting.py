@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from .._checks import check_broadcast, check_kind
 from .._typing import Real
-from ..models import Problem
-from ..theory import optimal_encoding_penalty, worth
+from ..theory import optimal_encoding_penalty
 from .estimates import PilotEstimate
+from .over_draws import ends, worth_over_draws
 
 # Of the labels: an information value below it is not worth the word.
 _NOTHING = 0.01
@@ -95,37 +92,24 @@ def forecast(estimate: PilotEstimate, n_brain: Real, n_task: Real) -> Forecast:
     """
     check_kind("estimate", estimate, PilotEstimate, "pass what pilot.estimate returns")
     check_broadcast(n_brain=jnp.asarray(n_brain), n_task=jnp.asarray(n_task))
-    # It also says where the closed forms are not to be trusted.
-    penalty = optimal_encoding_penalty(estimate.problem, n_brain, n_task, estimator="befs")
     n_brain, n_task = np.broadcast_arrays(np.asarray(n_brain, float), np.asarray(n_task, float))
-    answers = [
-        _answers(draws, jnp.asarray(n_brain), jnp.asarray(n_task), jnp.asarray(penalty))
-        for draws in estimate.draws
-    ]
-    joined = {name: np.concatenate([np.asarray(x[name]) for x in answers]) for name in answers[0]}
-    fields = {}
-    for name, of_draws in joined.items():
-        low, middle, high = np.quantile(of_draws, [0.025, 0.5, 0.975], axis=0)
-        fields |= {name: middle, f"{name}_low": low, f"{name}_high": high}
-    helps = np.mean(joined["information_value"] > _NOTHING * n_task, axis=0)
-    return Forecast(
-        n_brain, n_task, **fields, probability=helps, encoding_penalty=np.asarray(penalty)
+    # It also says where the closed forms are not to be trusted.
+    penalty = np.asarray(
+        optimal_encoding_penalty(estimate.problem, n_brain, n_task, estimator="befs")
     )
-
-
-@eqx.filter_jit
-def _answers(draws: Problem, n_brain: Array, n_task: Array, penalty: Array) -> dict[str, Array]:
-    # One after the other: mapped together, small factorisations wait for each other.
-    def of_one(problem: Problem) -> dict[str, Array]:
-        found = worth(problem, n_brain, n_task, encoding_penalty=penalty)
-        value = found.value_vs_ridge
-        return {
-            "value": value,
-            "exchange_rate": value / n_brain,
-            "savings": value / (n_task + value),
-            "information_value": found.information_value,
-            "risk": found.risk,
-            "ridge_risk": found.ridge_risk,
-        }
-
-    return jax.lax.map(of_one, draws)
+    found = worth_over_draws(estimate, n_brain, n_task, "optimal")
+    value = found["value_vs_ridge"]
+    of_draws = {
+        "value": value,
+        "exchange_rate": value / n_brain,
+        "savings": value / (n_task + value),
+        "information_value": found["information_value"],
+        "risk": found["risk"],
+        "ridge_risk": found["ridge_risk"],
+    }
+    fields = {}
+    for name, values in of_draws.items():
+        low, high = ends(values)
+        fields |= {name: np.median(values, axis=0), f"{name}_low": low, f"{name}_high": high}
+    helps = np.mean(found["information_value"] > _NOTHING * n_task, axis=0)
+    return Forecast(n_brain, n_task, **fields, probability=helps, encoding_penalty=penalty)

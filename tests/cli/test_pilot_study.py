@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 
 import jaxbrain as jb
 from jaxbrain.cli.input.study import read_purchase, read_study
-from jaxbrain.cli.words.over_draws import ends, long_wait_for_draws, probability
+from jaxbrain.cli.words.over_draws import ends, probability
 from jaxbrain.study.over_draws import interval, plan_over_draws, worth_over_draws
 from tests.helpers.cli import refused, run
 from tests.helpers.pilots import DRAWS_EACH, LATENT_DIMS, NOTES, pilot_estimate
@@ -79,13 +79,6 @@ def test_options_change_what_a_pilot_leaves_open(config, capsys):
     )
     assert (few["n_brain"], few["n_task"], few["margin"]) == (12.0, 1500.0, 15.0)
     assert few["probabilities"]["information_worth_margin"] < 1
-
-
-def test_many_draws_are_announced():
-    assert long_wait_for_draws(COUNT, "optimal") == []
-    assert long_wait_for_draws(400, 0.1) == []
-    (said,) = long_wait_for_draws(400, "optimal")
-    assert said.startswith("400 draws of the pilot take a minute or more")
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,8 @@ def notes_of_pilot(estimate: PilotEstimate | None) -> list[str]:
 
 def worth_over_draws(study: Study) -> OverDraws | None:
     """Of the numbers of `answer_of`; None where no pilot measured the study."""
-    from ...study.over_draws import interval
-    from ...study.over_draws import worth_over_draws as over_draws
+    from ...pilot.over_draws import interval
+    from ...pilot.over_draws import worth_over_draws as over_draws
 
     if study.estimate is None:
         return None
@@ -77,7 +77,7 @@ def plan_over_draws(purchase: Purchase, answer: dict[str, Any]) -> dict[str, Any
       (`plan_pays`), and that some of the splits compared is (`any_recording_pays`).
     - `compared`: these splits, each with its own probability.
     """
-    from ...study.over_draws import interval
+    from ...pilot.over_draws import interval
     from ...study.over_draws import plan_over_draws as over_draws
 
     recordings = purchase.modalities.get("")
@@ -118,8 +118,8 @@ def cells_over_draws(
 
     Closed forms are at the penalties that were given, and otherwise at the best ones.
     """
-    from ...study.over_draws import cells_over_draws as over_draws
-    from ...study.over_draws import interval
+    from ...pilot.over_draws import cells_over_draws as over_draws
+    from ...pilot.over_draws import interval
 
     estimate = study.estimate
     if estimate is None:

@@ -15,7 +15,6 @@ from ..answers.notes import without_infinities
 from ..answers.plan import answer_of, curves_of, power_of
 from ..errors import UserError, drawn, output_problems, write_outputs
 from ..input.study import read_purchase
-from ..progress import say_wait
 from ..words.plan import as_text, told
 from ..words.text import wrote
 
@@ -90,8 +89,6 @@ def plan(
     if unwritable:
         raise UserError(unwritable)
 
-    for recordings in purchase.modalities.values():
-        say_wait(recordings.estimate, recordings.encoding_penalty)
     notes: list[str] = []
     answer = answer_of(purchase, notes)
     if plot is not None:

@@ -11,7 +11,6 @@ from ...study.described import Preset
 from ..errors import UserError, output_problems, seed_problems, write_outputs
 from ..input.study import read_prices, read_study
 from ..page.pictures import NAMES
-from ..progress import say_wait
 from ..words.text import wrote
 
 
@@ -131,7 +130,6 @@ def report(
     from ..page.page import page_of
     from ..page.pictures import pdfs
 
-    say_wait(study.estimate, study.encoding_penalty)
     name = f"preset {preset or 'fmri'}" if config is None else config.name
     try:
         content = content_of(name, study, purchase, simulate, seed)

@@ -39,7 +39,6 @@ from ..input.grid import (
 )
 from ..input.study import read_study
 from ..processes import ALONE
-from ..progress import say_wait
 from ..signals import take_back
 from ..words.simulation import as_table, duration, of_other_inputs, of_pilot, size
 from ..words.text import aligned, wrote
@@ -201,8 +200,6 @@ def simulate(
         if dry_run:
             with accuracy_noted([]):
                 return _estimate(study.problem, options) if speaks else ""
-        if speaks:
-            say_wait(study.estimate, study.encoding_penalty)
         progress = _Progress(size(options), sys.stderr.isatty()) if speaks else None
         with accuracy_noted(notes):
             found = sweep(study.problem, progress=progress, **options)

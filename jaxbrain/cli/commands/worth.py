@@ -29,7 +29,6 @@ from ..errors import (
     write_outputs,
 )
 from ..input.study import read_study
-from ..progress import say_wait
 from ..words.text import wrote
 from ..words.worth import as_table, long_wait
 
@@ -122,7 +121,6 @@ def worth(
         print(f"jaxbrain: {long_wait(study)}", file=sys.stderr, flush=True)
 
     accuracy: list[str] = notes_of_pilot(study.estimate)
-    say_wait(study.estimate, study.encoding_penalty)
     doubts = len(accuracy)
     numbers, beyond_ridge = answer_of(study, accuracy)
     errors: dict[str, float] = {}

@@ -11,19 +11,6 @@ from ..answers.report import Content
 from .numbers import count
 from .text import rounded, thousands
 
-# Each takes a tenth of a second, about, where the best encoding penalty is searched for.
-_MANY_DRAWS = 100
-
-
-def long_wait_for_draws(count: int, encoding_penalty: float | str) -> list[str]:
-    """What is said before so many draws are answered; nothing where that takes seconds."""
-    if count < _MANY_DRAWS or encoding_penalty != "optimal":
-        return []
-    return [
-        f"{thousands(count)} draws of the pilot take a minute or more, each with its best encoding "
-        "penalty; a number for it, in place of optimal, takes a twelfth"
-    ]
-
 
 def probability(share: float, draws: int) -> str:
     """A share of draws; so many of them tell no probability that is nearer to 0 or 1."""
