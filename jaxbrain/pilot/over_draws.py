@@ -67,7 +67,8 @@ def cells_over_draws(
     `risk`, over draws, estimators and cells; `value`, over draws, estimators, baselines ("ols" and
     "ridge") and cells: labels that a baseline needs for that risk beyond n_task; `ols` and `ridge`,
     over draws and the shape of n_task: risks on the labels alone. `penalty` is that of BEFS; None
-    is the best one, which other estimators always take. Where recordings are too few to tell the
+    is the best one, which other estimators always take. The encoding penalty `"optimal"` is the best
+    of the central problem. Where recordings are too few to tell the
     latents of a draw apart, its risk is infinite and its value NaN.
     """
     like = estimate.problem.task_noise
@@ -120,11 +121,11 @@ def _map(
     estimators: tuple[str, ...],
 ) -> dict[str, Array]:
     def of_one(problem: Problem) -> dict[str, Array]:
-        def risk_of(estimator: str, encoding: Array) -> Array:
+        def risk_of(estimator: str, ridge: Array) -> Array:
             held = penalty if estimator == "befs" else None
-            return solve_cells(problem, n_brain, n_task, held, None, encoding, estimator).risk
+            return solve_cells(problem, n_brain, n_task, held, None, ridge, estimator).risk
 
-        risks = jnp.stack(jnp.broadcast_arrays(*map(risk_of, estimators)))
+        risks = jnp.stack(jnp.broadcast_arrays(*map(risk_of, estimators, encoding)))
         labels = jnp.broadcast_to(n_task, risks.shape)
         worth = [value_of_cells(problem, risks, labels, baseline) for baseline in BASELINES]
         return {
