@@ -85,10 +85,10 @@ def first_numbers(key: PRNGKeyArray, recorded: Recorded, targets: int, latent_di
     found = recorded.axes @ (jnp.sqrt(e) * scores / (e + jnp.mean(e)))
     scale = jnp.sqrt(jnp.sum(found**2, axis=0)) + 1e-6
     dtype = e.dtype
-    found = found / scale + 0.1 * jr.normal(key, (d, k), dtype)
+    found = found / scale[None] + 0.1 * jr.normal(key, (d, k), dtype)
     rest = jnp.sum(recorded.rest**2) + jnp.sum((recorded.along - shrunken) ** 2)
     noise = rest / (recorded.rows * q)
-    readout = readout * scale
+    readout = readout * scale[None]
     eye = jnp.eye(k, dtype=dtype)
     like = jnp.zeros(targets, dtype)
     return Numbers(
@@ -113,7 +113,7 @@ def _wishart_factor(normals: Array, gammas: Array) -> Array:
 
 def _degrees(freedom: Array, k: int) -> Array:
     """Halves of the degrees of freedom on the diagonal of Bartlett's factor."""
-    return jnp.maximum(freedom - jnp.arange(k), 1e-3) / 2
+    return jnp.maximum(freedom - np.arange(k, dtype=float), 1e-3) / 2
 
 
 def _inverse_wishart(scale: Array, normals: Array, gammas: Array) -> Array:
@@ -258,20 +258,20 @@ def _sweep(
 
     # The task: how much recordings miss and the noise, whatever the weights are.
     e = labelled.strengths
-    features = jnp.sqrt(e)[:, None] * (labelled.axes.T @ (directions * active))
+    features = jnp.sqrt(e)[:, None] * (labelled.axes.T @ (directions * active[None]))
     ratios = jnp.asarray(_RATIOS, dtype)
-    weighted = 1 / (1 + jnp.exp(ratios)[:, None] * e)
+    weighted = 1 / (1 + jnp.exp(ratios)[:, None] * e[None])
     logdet = -jnp.sum(jnp.log(weighted), axis=1)
     grams = jnp.einsum("js,sk,sl->jkl", weighted, features, features)
     products = jnp.einsum("js,sk,st->jkt", weighted, features, labelled.along)
-    squares = weighted @ labelled.along**2 + labelled.rest
-    factors = jnp.linalg.cholesky(grams + jnp.exp(-numbers.size) * eye)
+    squares = weighted @ labelled.along**2 + labelled.rest[None]
+    factors = jnp.linalg.cholesky(grams + (jnp.exp(-numbers.size) * eye)[None])
     solved = solve_triangular(factors, products, lower=True)
     left = squares - jnp.sum(solved**2, axis=1)
     logdets = logdet + 2 * jnp.sum(jnp.log(jnp.diagonal(factors, axis1=-2, axis2=-1)), axis=-1)
     likelihood = -0.5 * logdets[:, None] - 0.5 * labelled.rows * jnp.log(left)
     likelihood = likelihood.T
-    prior = _broad(ratios) if t == 1 else _common_prior(keys[5], likelihood)
+    prior = _broad(ratios)[None] if t == 1 else _common_prior(keys[5], likelihood)
     which = _pick(keys[2], likelihood + prior)
     jitter = jr.uniform(keys[3], (t + 1,), dtype) - 0.5
     targets = jnp.arange(t)
@@ -285,7 +285,7 @@ def _sweep(
     )[..., 0].T
     told = told * active[:, None]
     # The variance that each latent tells of a task has a prior of one size for all.
-    count, power = jnp.sum(active), jnp.sum(told**2 / task_noise)
+    count, power = jnp.sum(active), jnp.sum(told**2 / task_noise[None])
     likelihood = -0.5 * (t * count * ratios + power * jnp.exp(-ratios))
     at = ratios + jnp.log(count)
     which = _pick(keys[4], likelihood + _broad(at))
@@ -324,11 +324,11 @@ def _directions(
     directions, two matrices could be made diagonal together, which preconditions it.
     """
     told, e, s = numbers.told, recorded.strengths[:, None], labelled.strengths[:, None]
-    known = 1 / (numbers.task_noise * (1 + s * jnp.exp(numbers.missed)))
+    known = 1 / (numbers.task_noise[None] * (1 + s * jnp.exp(numbers.missed)[None]))
     q_brain, q_task = recorded.axes, labelled.axes
     (d, k), dtype = spread.shape, spread.dtype
     values, vectors = jnp.linalg.eigh(seen)
-    root = vectors * jnp.sqrt(jnp.maximum(values, 0.0))
+    root = vectors * jnp.sqrt(jnp.maximum(values, 0.0))[None]
 
     def precision(x: Array) -> Array:
         brain = q_brain @ (e * (q_brain.T @ x)) @ seen
@@ -339,12 +339,12 @@ def _directions(
         + q_brain @ (jnp.sqrt(e) * (reading + at_axes @ root.T))
         + q_task @ ((jnp.sqrt(s) * (known * labelled.along + jnp.sqrt(known) * at_labels)) @ told.T)
     )
-    scaled = told * jnp.sqrt(jnp.sum(s * known, axis=0) / d)
+    scaled = told * jnp.sqrt(jnp.sum(s * known, axis=0, keepdims=True) / d)
     lower = jnp.linalg.cholesky(jnp.eye(k, dtype=dtype) + scaled @ scaled.T)
     half = solve_triangular(lower, seen, lower=True)
     each, rotation = jnp.linalg.eigh(solve_triangular(lower, half.T, lower=True))
     turn = solve_triangular(lower, rotation, trans="T", lower=True)
-    kept = 1 / (1 + e * jnp.maximum(each, 0.0)) - 1
+    kept = 1 / (1 + e * jnp.maximum(each, 0.0)[None]) - 1
 
     def condition(x: Array) -> Array:
         x = x @ turn
@@ -369,10 +369,10 @@ def _directions(
 
 def _weights(labelled: Labelled, active: Array, numbers: Numbers, key: PRNGKeyArray) -> Array:
     """A draw of the weights of the tasks, given all else."""
-    e, ratio = labelled.strengths[:, None], jnp.exp(numbers.missed)
-    expected = (numbers.directions * active) @ numbers.told
+    e, ratio = labelled.strengths[:, None], jnp.exp(numbers.missed)[None]
+    expected = (numbers.directions * active[None]) @ numbers.told
     apart = jr.normal(key, expected.shape, expected.dtype)
-    spread = jnp.sqrt(ratio * numbers.task_noise)
+    spread = jnp.sqrt(ratio * numbers.task_noise[None])
     shrink = 1 + e * ratio
     before = labelled.axes.T @ expected
     along = jnp.sqrt(e) * ratio * (labelled.along - jnp.sqrt(e) * before) / shrink
@@ -392,4 +392,4 @@ def _common_prior(key: PRNGKeyArray, likelihood: Array) -> Array:
     highest = jnp.max(likelihood, axis=1, keepdims=True)
     together = jnp.log(table @ jnp.exp(likelihood - highest).T)
     middles = jnp.repeat(_broad(jnp.asarray(_RATIOS, likelihood.dtype)), len(_SPREADS))
-    return jnp.log(table[_pick(key, jnp.sum(together, axis=1) + middles)])
+    return jnp.log(table[_pick(key, jnp.sum(together, axis=1) + middles)])[None]

@@ -12,6 +12,9 @@ import numpy as np
 from .._typing import AnyArray
 from ..models import Problem
 
+# Variances of inputs that differ by no more than this factor are as good as equal.
+_FLAT = 3.0
+
 
 class Measured(NamedTuple):
     """A number with its 95 % interval: the median of draws, and their outer fortieths."""
@@ -25,6 +28,14 @@ class Measured(NamedTuple):
         """Those of draws of a number; NaN where one of them is none."""
         low, value, high = np.quantile(np.asarray(draws, float), [0.025, 0.5, 0.975])
         return cls(float(value), float(low), float(high))
+
+
+NUMBERS = (
+    *("latent_dim", "task_snr", "misalignment", "aligned_power", "misaligned_power"),
+    *("task_noise", "encoding_noise", "latent_noise", "gain", "latent_alignment"),
+    "task_alignment",
+)
+"""The numbers of a study, in the order in which they are told."""
 
 
 class PilotEstimate(eqx.Module):
@@ -61,7 +72,7 @@ class PilotEstimate(eqx.Module):
         found = [numbers_of(draws) for draws in self.draws]
         return {
             name: Measured.of(np.concatenate([np.asarray(each[name]) for each in found]))
-            for name in found[0]
+            for name in NUMBERS
         }
 
 
@@ -106,5 +117,8 @@ def _lean(power: jax.Array, logarithms: jax.Array) -> jax.Array:
         below = jnp.sum(jax.nn.softmax(middle * logarithms) * logarithms) < target
         return (jnp.where(below, middle, bounds[0]), jnp.where(below, bounds[1], middle)), None
 
-    low, high = (jnp.asarray(bound, logarithms.dtype) for bound in (-10.0, 10.0))
-    return sum(jax.lax.scan(halve, (low, high), length=40)[0]) / 2
+    ends = tuple(jnp.asarray(bound, logarithms.dtype) for bound in (-10.0, 10.0))
+    low, high = jax.lax.scan(halve, ends, length=40)[0]
+    # Where all inputs vary alike, power lies nowhere before elsewhere.
+    flat = jnp.max(logarithms) - jnp.min(logarithms) < np.log(_FLAT)
+    return jnp.where(flat, jnp.nan, (low + high) / 2)

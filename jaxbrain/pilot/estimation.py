@@ -295,7 +295,7 @@ def problems_of(
     k, kept = latent_dim, len(numbers.task_noise)
     t = numbers.task_noise.shape[1]
     some = min(k + t, len(scales))
-    gammas = jr.gamma(key, (rows - jnp.arange(some)) / 2, (kept, some))
+    gammas = jr.gamma(key, (rows - np.arange(some, dtype=float)) / 2, (kept, some))
 
     def of_one(given: tuple[Numbers, Array, PRNGKeyArray]) -> Problem:
         draw, gamma, of_draw = given
@@ -308,7 +308,7 @@ def problems_of(
             unseen = jnp.zeros_like(unseen)
         directions = basis @ draw.directions[:, :k] + unseen[:, :k]
         missed = jnp.sqrt(jnp.exp(draw.missed) * draw.task_noise)
-        apart = unseen[:, :k] @ draw.told[:k] + unseen[:, k:] * missed
+        apart = unseen[:, :k] @ draw.told[:k] + unseen[:, k:] * missed[None]
         white = scales[:, None] * directions
         weights = scales[:, None] * (basis @ draw.weights + apart)
         span = jnp.linalg.qr(jnp.concatenate([white, weights], axis=1))[0]
@@ -318,8 +318,8 @@ def problems_of(
         gram = white.T @ white
         sizes, vectors = jnp.linalg.eigh(gram)
         sizes = jnp.maximum(sizes, 1e-12 * sizes[-1])
-        root = vectors * jnp.sqrt(sizes) @ vectors.T
-        inverse = vectors / jnp.sqrt(sizes) @ vectors.T
+        root = vectors * jnp.sqrt(sizes)[None] @ vectors.T
+        inverse = vectors / jnp.sqrt(sizes)[None] @ vectors.T
         readout = draw.readout[:, :k]
         gain = root @ (readout.T @ readout + draw.spare_gain[:k, :k]) @ root
         gain = (gain + gain.T) / 2 / draw.recording_noise
@@ -330,7 +330,7 @@ def problems_of(
         noise_of_labels = draw.task_noise
         if t > 1:
             unit = jnp.sum(weights**2, axis=0) + noise_of_labels
-            weights, noise_of_labels = weights / jnp.sqrt(unit), noise_of_labels / unit
+            weights, noise_of_labels = weights / jnp.sqrt(unit)[None], noise_of_labels / unit
         inside = directions.T @ weights
         outside = weights - directions @ inside
         # Of several targets, each of variance 1, the one with their mean powers, and the signs of

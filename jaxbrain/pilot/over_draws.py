@@ -67,9 +67,9 @@ def cells_over_draws(
     `risk`, over draws, estimators and cells; `value`, over draws, estimators, baselines ("ols" and
     "ridge") and cells: labels that a baseline needs for that risk beyond n_task; `ols` and `ridge`,
     over draws and the shape of n_task: risks on the labels alone. `penalty` is that of BEFS; None
-    is the best one, which other estimators always take. The encoding penalty `"optimal"` is the best
-    of the central problem. Where recordings are too few to tell the
-    latents of a draw apart, its risk is infinite and its value NaN.
+    is the best one, which other estimators always take. The encoding penalty `"optimal"` is the
+    best one of the central problem. Where recordings are too few to tell the latents of a draw
+    apart, its risk is infinite and its value NaN.
     """
     like = estimate.problem.task_noise
     # The best of a draw hardly differs, and a search in each takes twelve times as long.

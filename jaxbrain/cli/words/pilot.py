@@ -32,6 +32,7 @@ def as_text(answer: PilotAnswer, about: list[str], out: Path | None) -> str:
     rows = [
         (said, f"{number.value:.3g}", f"{number.low:.3g} to {number.high:.3g}")
         for said, number in ((said, answer.numbers[name]) for name, said in _SAID.items())
+        if number.value == number.value
     ]
     dims = ", ".join(f"{k} ({share:.0%})" for k, share in answer.latent_dims.items())
     lines += ["", *aligned([("", "median", "95 % interval"), *rows]), "", f"latents: {dims}"]
