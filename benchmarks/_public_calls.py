@@ -368,7 +368,18 @@ def from_recordings() -> dict[str, Callable]:
             np.savez(Path(folder) / "study.npz", **arrays)
             return pilot.read_pilot(Path(folder) / "study.npz")
 
+    def measured() -> Any:
+        return pilot.estimate(inputs, recordings, inputs, targets, 2, draws=20, key=key, block=1)
+
+    def numbers(record: Any) -> list:
+        return [x for x in record if isinstance(x, float | np.ndarray)]
+
     return {
+        "pilot.estimate": lambda: [list(x) for x in measured().numbers.values()],
+        "pilot.forecast": lambda: numbers(pilot.forecast(measured(), 200.0, 60.0)),
+        "pilot.recommend": lambda: numbers(
+            pilot.recommend(measured(), 100.0, pilot.Costs(0.5, 1.0))
+        ),
         "pilot.pilot_data": lambda: data,
         "pilot.read_pilot": read,
         "pilot.split_sizes": lambda: (sizes, pilot.split_sizes(data)),

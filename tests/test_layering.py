@@ -15,7 +15,7 @@ ROOMS = {
     "simulation": ("models", "estimators", "theory"),
     "tuning": ("models", "estimators", "theory", "simulation"),
     "budget": ("models", "theory", "simulation", "tuning"),
-    "pilot": ("models", "estimators", "theory", "simulation", "tuning"),
+    "pilot": ("models", "estimators", "theory", "simulation", "tuning", "budget"),
     "store": (),
     "study": ("models", "theory", "pilot", "store"),
     "figures": ("store",),

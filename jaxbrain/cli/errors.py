@@ -30,7 +30,7 @@ def in_flags(message: str, names: Collection[str]) -> str:
     # Beyond the start, a name of one word may be just that word.
     subjects = "|".join(names)
     anywhere = "|".join(name for name in names if "_" in name)
-    pattern = rf"(?:^({subjects})|\b({anywhere}))(?!\w)"
+    pattern = rf"(?:^({subjects})" + (rf"|\b({anywhere})" if anywhere else "") + r")(?!\w)"
     return re.sub(pattern, lambda found: flag(found[0]), message)
 
 

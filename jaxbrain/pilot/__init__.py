@@ -15,6 +15,7 @@ from .labels import (
     worth_in_labels,
 )
 from .rank import choose_rank, encoding_rank
+from .recommendation import Costs, Recommendation, recommend
 from .recordings import Dropped, PilotData, PilotError, pilot_data, read_pilot
 from .splits import SplitSizes, row_correlation, rows_together, split_sizes
 from .summary import Summary, summarise
@@ -34,6 +35,7 @@ __all__ = [
     "WITHOUT_RECORDINGS",
     "Cell",
     "ClassScores",
+    "Costs",
     "Curves",
     "Design",
     "Dropped",
@@ -44,6 +46,7 @@ __all__ = [
     "PilotData",
     "PilotError",
     "PilotEstimate",
+    "Recommendation",
     "SplitSizes",
     "Summary",
     "Verdict",
@@ -61,6 +64,7 @@ __all__ = [
     "pilot_data",
     "principal_components",
     "read_pilot",
+    "recommend",
     "row_correlation",
     "rows_together",
     "split_sizes",

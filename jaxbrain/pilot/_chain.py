@@ -153,7 +153,7 @@ def run_chain(
     start = first_numbers(key_start, recorded, labelled.along.shape[1], len(active))
     sweep = partial(_sweep, recorded, labelled, active)
 
-    def several(numbers: Numbers, keys: PRNGKeyArray) -> tuple[Numbers, Numbers]:
+    def several(numbers: Numbers, keys: Array) -> tuple[Numbers, Numbers]:
         numbers = jax.lax.scan(lambda x, key: (sweep(x, key), None), numbers, keys)[0]
         weights = _weights(labelled, active, numbers, jr.fold_in(keys[0], 1))
         return numbers, numbers._replace(weights=weights)

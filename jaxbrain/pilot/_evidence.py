@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from scipy.special import logsumexp
 
@@ -163,7 +164,7 @@ def standardised(turned_: Turned, recordings: np.ndarray) -> np.ndarray:
     # The largest singular value of noise alone: Marchenko and Pastur.
     edge = (1 + np.sqrt(len(variances) / freedom)) ** 2
     for _ in range(_FACTORINGS):
-        _, strengths, patterns = np.linalg.svd(left / np.sqrt(noise), full_matrices=False)
+        strengths, patterns = _right_side(left / np.sqrt(noise))
         factors = np.maximum(strengths**2 / freedom - edge, 0)
         shared = noise * (factors @ patterns**2)
         noise = np.maximum(variances - shared, 0.05 * variances)
@@ -173,6 +174,12 @@ def standardised(turned_: Turned, recordings: np.ndarray) -> np.ndarray:
     middle = np.mean(logarithms)
     shrunken = middle + apart / (apart + by_chance) * (logarithms - middle)
     return recordings / np.exp(shrunken / 2)
+
+
+def _right_side(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Singular values, and right singular vectors in rows."""
+    _, strengths, patterns = np.linalg.svd(rows, full_matrices=False)
+    return strengths, patterns
 
 
 def design_effect(white: np.ndarray, left: np.ndarray, units: np.ndarray) -> float:
@@ -203,8 +210,8 @@ def exponents_of(
     for place, exponent in enumerate(_EXPONENTS):
         for rows, of_rows in zip(white, columns, strict=True):
             evidence = log_evidence(turned(rows * inputs.scales(exponent)), of_rows)
-            likelihood[place] += np.sum(logsumexp(evidence + prior[:, None], axis=0))
-    return _EXPONENTS, np.exp(likelihood - logsumexp(likelihood))
+            likelihood[place] += np.sum(np.asarray(logsumexp(evidence + prior[:, None], axis=0)))
+    return _EXPONENTS, np.exp(likelihood - np.logaddexp.reduce(likelihood))
 
 
 def leading_channels(turned_: Turned, recordings: np.ndarray) -> np.ndarray:
@@ -260,9 +267,7 @@ def recorded_of(turned_: Turned, recordings: np.ndarray, rows: float, effect: fl
     along = turned_.rows.T @ recordings
     rest = recordings - turned_.rows @ along
     fewest = min(p, max(n - 1 - len(turned_.strengths), 0))
-    strengths, patterns = (
-        np.linalg.svd(rest, full_matrices=False)[1:] if fewest else (np.zeros(0), np.zeros((0, p)))
-    )
+    strengths, patterns = _right_side(rest) if fewest else (np.zeros(0), np.zeros((0, p)))
     rest = strengths[:fewest, None] * patterns[:fewest]
     if p > n:
         # Channels beyond the rows can be turned to be 0.
@@ -270,14 +275,8 @@ def recorded_of(turned_: Turned, recordings: np.ndarray, rows: float, effect: fl
         both = both @ np.linalg.svd(both, full_matrices=False)[2].T
         along, rest = both[: len(along)], both[len(along) :]
     root = np.sqrt(effect)
-    return Recorded(
-        turned_.axes,
-        turned_.strengths / effect,
-        along / root,
-        rest / root,
-        np.asarray(rows / effect),
-        np.asarray(float(p)),
-    )
+    numbers = turned_.axes, turned_.strengths / effect, along / root, rest / root
+    return Recorded(*map(jnp.asarray, (*numbers, rows / effect, float(p))))
 
 
 def labelled_of(turned_: Turned, targets: np.ndarray, rows: float, effect: float) -> Labelled:
@@ -285,10 +284,5 @@ def labelled_of(turned_: Turned, targets: np.ndarray, rows: float, effect: float
     along = turned_.rows.T @ targets
     rest = np.maximum(np.sum(targets**2, axis=0) - np.sum(along**2, axis=0), 0.0)
     root = np.sqrt(effect)
-    return Labelled(
-        turned_.axes,
-        turned_.strengths / effect,
-        along / root,
-        rest / effect,
-        np.asarray(rows / effect),
-    )
+    numbers = turned_.axes, turned_.strengths / effect, along / root, rest / effect
+    return Labelled(*map(jnp.asarray, (*numbers, rows / effect)))

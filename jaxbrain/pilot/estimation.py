@@ -56,7 +56,7 @@ class Evidence(NamedTuple):
     effects: tuple[float, float]
     notes: tuple[str, ...]
 
-    def at(self, exponent: float) -> tuple[Recorded, Labelled, np.ndarray]:
+    def at(self, exponent: float) -> tuple[Recorded, Labelled, Array]:
         """Recordings and labels as a chain takes them at one placement, and its coordinates.
 
         Directions that no row has are not among them: of these only the prior is known.
@@ -70,7 +70,7 @@ class Evidence(NamedTuple):
         return (
             recorded_of(brain, self.recordings, freedom[0], self.effects[0]),
             labelled_of(task, self.targets, freedom[1], self.effects[1]),
-            basis,
+            jnp.asarray(basis),
         )
 
 
@@ -159,7 +159,7 @@ def estimate(
     placed: dict[float, tuple[Recorded, Labelled, Array]] = {}
     for number, (k, exponent) in enumerate(plan):
         if exponent not in placed:
-            placed[exponent] = jax.tree.map(jnp.asarray, evidence.at(exponent))
+            placed[exponent] = evidence.at(exponent)
         active = jnp.asarray(np.arange(padded) < k, placed[exponent][0].strengths.dtype)
         recorded, labelled, basis = placed[exponent]
         numbers = run_chain(jr.fold_in(key, number), recorded, labelled, active, _BURN, each, _THIN)

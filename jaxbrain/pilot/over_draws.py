@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from .._arguments import EstimatorOfRecordings
 from .._checks import as_float_like
 from .._threads import with_one_blas_thread
 from .._typing import AnyArray
@@ -35,7 +36,7 @@ def worth_over_draws(
 
     NaN where a draw has too many latents for its subspace to be read out with so few labels.
     """
-    both = ("befs", "befs_two_penalties")
+    both: tuple[EstimatorOfRecordings, ...] = ("befs", "befs_two_penalties")
     found = cells_over_draws(estimate, n_brain, n_task, encoding_penalty, both)
     (risk, of_two), against = np.moveaxis(found["risk"], 1, 0), found["value"]
     known = np.isfinite(risk)
@@ -59,7 +60,7 @@ def cells_over_draws(
     n_brain: AnyArray | float,
     n_task: AnyArray | float,
     encoding_penalty: float | str,
-    estimators: tuple[str, ...],
+    estimators: tuple[EstimatorOfRecordings, ...],
     penalty: AnyArray | None = None,
 ) -> dict[str, np.ndarray]:
     """Risks and values of each draw, at cells of the shape that all numbers broadcast to.
@@ -153,4 +154,4 @@ def ends(values: AnyArray) -> tuple[np.ndarray, np.ndarray]:
     ordered = np.where(np.isnan(values), -np.inf, values)
     # Between two draws there may be nothing, where one is infinite.
     low, high = np.quantile(ordered, [0.025, 0.975], axis=0, method="nearest")
-    return tuple(np.where(end > -np.inf, end, np.nan) for end in (low, high))
+    return np.where(low > -np.inf, low, np.nan), np.where(high > -np.inf, high, np.nan)

@@ -11,7 +11,8 @@ from scipy.optimize import brentq
 import jaxbrain as jb
 from jaxbrain.cli.input.study import read_purchase, read_study
 from jaxbrain.cli.words.over_draws import ends, probability
-from jaxbrain.study.over_draws import interval, plan_over_draws, worth_over_draws
+from jaxbrain.pilot.over_draws import interval, worth_over_draws
+from jaxbrain.pilot.recommendation import Costs, plan_over_draws
 from tests.helpers.cli import refused, run
 from tests.helpers.pilots import DRAWS_EACH, LATENT_DIMS, NOTES, pilot_estimate
 
@@ -146,10 +147,20 @@ def test_plan_says_how_likely_any_recording_pays(config, capsys):
     assert study.estimate.notes[0] in answer["notes"][0]
 
 
+def over_draws_of(purchase, n_brain, n_task):
+    """Of a plan beside 60 labels alone."""
+    recordings = purchase.modalities[""]
+    prices = Costs(recordings.cost_brain, purchase.cost_task)
+    sizes = n_brain, n_task, 60.0
+    return plan_over_draws(
+        recordings.estimate, purchase.budget, prices, *sizes, encoding_penalty=0.1
+    )
+
+
 def test_a_plan_over_draws_is_that_of_each_draw(config):
     """Against closed forms that share no code with it, on the labels that ridge would need."""
     purchase = read_purchase(config, {})
-    found = plan_over_draws(purchase, purchase.modalities[""], 80.0, 40.0, 60.0)
+    found = over_draws_of(purchase, 80.0, 40.0)
     problem = jax.tree.map(lambda numbers: numbers[1], purchase.modalities[""].estimate.draws[0])
     risk = float(jb.two_penalty_risk(problem, 80.0, 40.0, encoding_penalty=0.1))
     assert found.risk[1, 0] == pytest.approx(risk, rel=1e-5)
@@ -161,7 +172,7 @@ def test_a_plan_over_draws_is_that_of_each_draw(config):
 def test_too_few_recordings_for_the_latents_of_a_draw_never_pay(config):
     """A plan of three recordings may stand by two latents; no three latents are learned by them."""
     purchase = read_purchase(config, {})
-    found = plan_over_draws(purchase, purchase.modalities[""], 3.0, 59.0, 60.0)
+    found = over_draws_of(purchase, 3.0, 59.0)
     assert found.n_brain.tolist() == [3.0, 4.0, 4.0]
     assert np.isfinite(found.risk).tolist() == [[True] * 3] * 6 + [[False, True, True]] * 6
     assert not found.pays[6:, 0].any()

@@ -211,6 +211,13 @@ CALLS = {
     jp.rows_together: dict(data=DATA, block=2),
     jp.split_sizes: dict(data=DATA, n_brain=20, n_task=10, n_test=5),
     jp.summarise: dict(per_repeat=np.ones(5)),
+    jp.estimate: dict(
+        brain_inputs=X, recordings=R, task_inputs=X, targets=Y, rank=2, inputs=X,
+        brain_groups=np.arange(40), task_groups=np.arange(40), block=1, draws=20, key=KEY,
+        progress=None,
+    ),
+    jp.forecast: dict(estimate=ESTIMATE, n_brain=100.0, n_task=50.0),
+    jp.recommend: dict(estimate=ESTIMATE, budget=100.0, costs=(0.1, 1.0)),
     store.read_table: dict(path=FOLDER / "table.nc"),
     store.write_table: dict(table=TABLE, path=FOLDER / "table.nc", overwrite=True),
     store.table_contents: dict(table=TABLE, path="table.nc", csv=False),
@@ -229,6 +236,7 @@ RECORDS = {
     "TunedAllocation",
     "TunedPenalty", "Variant", "Worth",
     "Cell", "ClassScores", "Curves", "Labels", "Verdict",
+    "Costs", "Forecast", "Measured", "PilotEstimate", "Recommendation",
 }  # fmt: skip
 VALUES = {
     "None": None,

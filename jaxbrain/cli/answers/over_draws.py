@@ -78,13 +78,30 @@ def plan_over_draws(purchase: Purchase, answer: dict[str, Any]) -> dict[str, Any
     - `compared`: these splits, each with its own probability.
     """
     from ...pilot.over_draws import interval
-    from ...study.over_draws import plan_over_draws as over_draws
+    from ...pilot.recommendation import Costs
+    from ...pilot.recommendation import plan_over_draws as over_draws
 
     recordings = purchase.modalities.get("")
     if recordings is None or recordings.estimate is None:
         return {}
     planned, alone = answer["modalities"][""], answer["without_brain"]["n_task"]
-    found = over_draws(purchase, recordings, planned["n_brain"], planned["n_task"], alone)
+    prices = Costs(
+        recordings.cost_brain,
+        purchase.cost_task,
+        recordings.fixed_cost_brain,
+        purchase.fixed_cost_task,
+    )
+    found = over_draws(
+        recordings.estimate,
+        purchase.budget,
+        prices,
+        planned["n_brain"],
+        planned["n_task"],
+        alone,
+        estimator=purchase.estimator,
+        baseline=purchase.baseline,
+        encoding_penalty=recordings.encoding_penalty,
+    )
     count = recordings.estimate.count
     if found is None:
         nothing = {"n_brain": [], "n_task": [], "probability": []}

@@ -65,6 +65,7 @@ def pilot(
 
     from ...pilot import PilotError, class_indicators, estimate
     from ...study import StudyError
+    from ...study.errors import Memory
     from ...study.features import read_features
     from ...study.measured import study_contents
 
@@ -85,7 +86,8 @@ def pilot(
         raise UserError(problems)
     more = None
     if more_inputs is not None:
-        more = read_features(more_inputs, "--more-inputs", arrays.max_gigabytes, problems)
+        allowed = Memory.of_command(arrays.max_gigabytes)
+        more = read_features(more_inputs, "--more-inputs", allowed, problems)
     try:
         as_read = arrays.read()
         if problems:
