@@ -41,6 +41,14 @@ SETTINGS: list[dict[str, Any]] = [
     {"n_brain": 120, "n_task": 100, "exponent": 1.0, "rank": None},
     {"n_brain": 120, "n_task": 100, "misalignment": 0.5, "targets": 20, "rank": None},
     {"n_brain": 60, "n_task": 30, "exponent": 1.0, "rank": None},
+    # What the model does not know of.
+    {"n_brain": 120, "n_task": 100, "violated": "heavy tails"},
+    {"n_brain": 120, "n_task": 100, "violated": "saturating latents"},
+    {"n_brain": 120, "n_task": 100, "violated": "two latents too few", "rank": 2},
+    {"n_brain": 120, "n_task": 100, "violated": "two latents too many", "rank": 6},
+    {"n_brain": 120, "n_task": 100, "violated": "dependent rows"},
+    {"n_brain": 120, "n_task": 100, "violated": "dependent rows, in blocks", "block": 6},
+    {"n_brain": 120, "n_task": 100, "violated": "shuffled recordings"},
 ]
 
 
@@ -60,25 +68,50 @@ def simulated(setting: dict[str, Any], rng: np.random.Generator) -> dict[str, np
     readout = np.linalg.qr(rng.normal(size=(p, k)))[0] * np.sqrt(setting["gain"])
     x_brain = rng.normal(size=(setting["n_brain"], d))
     x_task = rng.normal(size=(setting["n_task"], d))
-    latents = x_brain @ directions + np.sqrt(setting["latent_noise"]) * rng.normal(
-        size=(len(x_brain), k)
-    )
+    violated = setting["violated"] or ""
+    rows = (len(x_brain), len(x_task))
+    drawn = [rng.normal(size=shape) for shape in ((rows[0], k), (rows[0], p), (rows[1], t))]
+    if violated == "heavy tails":
+        # Of three degrees of freedom, and variance 1.
+        drawn = [rng.standard_t(3, size=noise.shape) / np.sqrt(3) for noise in drawn]
+    if violated.startswith("dependent"):
+        # Half of the variance is shared by six rows that follow each other, of inputs and noise.
+        x_brain, x_task, *drawn = (_in_blocks(x, rng) for x in (x_brain, x_task, *drawn))
+    latents = x_brain @ directions
+    if violated == "saturating latents":
+        latents = np.tanh(latents) / np.sqrt(np.mean(np.tanh(rng.normal(size=10_000)) ** 2))
+    latents = latents + np.sqrt(setting["latent_noise"]) * drawn[0]
+    recordings = latents @ readout.T + drawn[1]
+    if violated.startswith("shuffled"):
+        recordings = rng.permutation(recordings)
     labels = x_task @ weights
     return {
         "brain_inputs": x_brain * root,
-        "recordings": latents @ readout.T + rng.normal(size=(len(x_brain), p)),
+        "recordings": recordings,
         "task_inputs": x_task * root,
-        "targets": labels + rng.normal(size=labels.shape) / np.sqrt(setting["task_snr"]),
+        "targets": labels + drawn[2] / np.sqrt(setting["task_snr"]),
         "variances": variances,
         "directions": directions,
         "weights": weights,
     }
 
 
+def _in_blocks(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    shared = rng.normal(size=(-(-len(rows) // 6), rows.shape[1])).repeat(6, axis=0)[: len(rows)]
+    return (rows + shared) / np.sqrt(2)
+
+
 def whole(setting: dict[str, Any]) -> dict[str, Any]:
     """A setting with what it leaves out."""
     usual = {"misalignment": 0.2, "exponent": 0.0, "targets": 1, "gain": 5.0, "rank": LATENTS}
-    return usual | {"latent_noise": 0.3, "task_snr": 2.0} | setting
+    usual |= {"latent_noise": 0.3, "task_snr": 2.0, "violated": None, "block": 1}
+    return usual | setting
+
+
+NUMBERS_BEHIND = (
+    *("task_snr", "misalignment", "aligned_power", "misaligned_power", "task_noise"),
+    *("latent_noise", "encoding_noise", "gain"),
+)
 
 
 def numbers_behind(setting: dict[str, Any]) -> dict[str, float]:
@@ -139,6 +172,7 @@ def pilots_of(number: int, first: int, last: int) -> list[dict[str, list[float]]
     """Of each pilot in one setting: of each number the truth, and its low, middle and high end."""
     from jaxbrain import optimal_encoding_penalty, pilot
     from jaxbrain.pilot.estimates import numbers_of
+    from jaxbrain.pilot.over_draws import worth_over_draws
 
     setting = whole(SETTINGS[number])
     truth = numbers_behind(setting)
@@ -153,14 +187,20 @@ def pilots_of(number: int, first: int, last: int) -> list[dict[str, list[float]]
             *(arrays[name] for name in ARRAYS),
             setting["rank"],
             draws=DRAWS,
+            block=setting["block"],
             key=jax.random.fold_in(jax.random.key(number), place),
         )
         tables = [numbers_of(draws) for draws in estimate.draws]
-        of_draws = {name: np.concatenate([t[name] for t in tables]) for name in truth}
+        of_draws = {name: np.concatenate([t[name] for t in tables]) for name in NUMBERS_BEHIND}
         # Every other draw: closed forms take longer than draws.
         some = [jax.tree.map(lambda x: x[::2], draws) for draws in estimate.draws]
         of_draws["value"] = np.concatenate([_values(x, *sizes, penalty) for x in some])
         value = float(_values(jax.tree.map(lambda x: x[None], behind), *sizes, penalty)[0])
+        if setting["violated"] == "shuffled recordings":
+            # What is worth less than a hundredth of the labels is worth nothing.
+            worth = worth_over_draws(estimate, *sizes, float(penalty))["information_value"]
+            of_draws["information_value"] = np.maximum(worth - 0.01 * sizes[1], 0.0)
+            truth = truth | {"information_value": 0.0}
         of_draws["savings"] = of_draws["value"] / (of_draws["value"] + sizes[1])
         here = truth | {"value": value, "savings": value / (value + sizes[1])}
         found.append(
