@@ -4,7 +4,8 @@
     python -m benchmarks.pilot_coverage --parts FOLDER --store
 
 The first draws pilots, a file for each setting in the folder; the second writes
-`results/pilot_coverage.json` from all of them. A pilot takes about a second.
+`results/pilot_coverage.json` and the tables of docs/pilots.md from all of them. A pilot takes about
+a second.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._measure import store
+from ._pilot_page import PAGE, filled
 
 # Inputs, latents, channels; what is not said is as in the first line of `_truth`.
 INPUTS, LATENTS, CHANNELS = 40, 4, 40
@@ -240,9 +242,12 @@ def main() -> None:
         answers = {}
         for number in options.settings:
             parts = sorted(options.parts.glob(f"{number}-*.json"))
+            if not parts:
+                continue
             found = [one for part in parts for one in json.loads(part.read_text())]
             answers[str(number)] = summary(SETTINGS[number], found)
         store("pilot_coverage", {"settings": answers})
+        PAGE.write_text(filled(PAGE.read_text(), {"settings": answers}))
         return
     options.parts.mkdir(exist_ok=True)
     for number in options.settings:

@@ -19,6 +19,7 @@ from benchmarks import (
     _gpu_part,
     _measure,
     _page_parts,
+    _pilot_page,
     _public_calls,
     command_line,
     numpy_reference,
@@ -115,7 +116,7 @@ def test_every_benchmark_is_known_to_the_runner():
     modules = {path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py")}
     by_hand = {"accuracy", "accuracy_simulation", "coverage", "numpy_reference", "page"}
     by_hand |= {"gaussian_equivalence", "public_numbers", "real_inputs", "verdicts"}
-    by_hand |= {"weightings", "weightings_theory"}
+    by_hand |= {"weightings", "weightings_theory", "pilot_coverage"}
     assert set(runner.NAMES) == modules - by_hand
 
 
@@ -243,3 +244,9 @@ def test_every_public_function_is_called():
             thing = getattr(room, name)
             if callable(thing) and not (isinstance(thing, type) and issubclass(thing, tuple)):
                 assert name in called | left, name
+
+
+def test_tables_of_the_page_of_pilots_are_those_of_the_results():
+    page = _pilot_page.PAGE.read_text()
+    assert page.count("<!-- end -->") == 2
+    assert _pilot_page.filled(page, _pilot_page.results()) == page

@@ -39,6 +39,8 @@ CHAINS = 4
 _BURN, _THIN = 300, 4
 # Chains of one latent dimension agree where this is about 1: Gelman and Rubin (1992).
 _MOST_DISAGREEMENT = 1.2
+# Recordings a latent below which intervals of its noise were seen to fail: docs/pilots.md.
+_FEW = 8.0
 
 
 class Evidence(NamedTuple):
@@ -377,6 +379,12 @@ def _gathered(evidence: Evidence, found: dict[int, list[Problem]]) -> PilotEstim
                 f"chains of draws with {k} latents disagree (R-hat {worst:.2f}): intervals are "
                 "rough; more rows, or a lower rank, would help"
             )
+    few = [k for k in found if len(evidence.white[0]) / evidence.effects[0] < _FEW * k]
+    if few:
+        notes.append(
+            f"{len(evidence.white[0])} recordings are few for {max(few)} latents: their noise is "
+            "likely overestimated, and how much of it is the brain's own is a guess"
+        )
     for name, effect in zip(("recorded", "labelled"), evidence.effects, strict=True):
         if effect > 1.1:
             notes.append(f"{effect:.1f} {name} rows count as one: they depend on each other")

@@ -147,6 +147,7 @@ def keys(answer):
         "plan --preset small",
         "simulate --n-brain 100 --n-task 100 --seeds 2 --trials 2",
         "fit study.npz --repeats 8 --rank 2 --per-target",
+        "pilot study.npz --rank 2 --draws 20",
     ],
 )
 def test_the_glossary_has_what_the_commands_print(command, tmp_path, monkeypatch, capsys):
@@ -178,7 +179,7 @@ def test_a_notebook_is_what_its_text_says_with_outputs(text):
     assert not re.search(r"/(home|work|root|tmp|opt)/", text.with_suffix(".ipynb").read_text())
 
 
-COMMANDS = ("worth", "plan", "report", "simulate", "fit", "reproduce", "info")
+COMMANDS = ("worth", "plan", "report", "simulate", "fit", "pilot", "reproduce", "info")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
