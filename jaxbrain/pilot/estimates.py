@@ -17,7 +17,13 @@ _FLAT = 3.0
 
 
 class Measured(NamedTuple):
-    """A number with its 95 % interval: the median of draws, and their outer fortieths."""
+    """A number with its 95 % interval.
+
+    **Fields**
+
+    - `value`: the median of the draws.
+    - `low`, `high`: a fortieth of the draws lies below, and above.
+    """
 
     value: float
     low: float
@@ -41,13 +47,30 @@ NUMBERS = (
 class PilotEstimate(eqx.Module):
     """A study as a pilot measured it: what `estimate` and `read_study` return.
 
-    **Fields**
+    >>> import numpy as np
+    >>> from jaxbrain import pilot
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=(60, 6))
+    >>> recordings = x[:, :2] @ rng.normal(size=(2, 9)) + rng.normal(size=(60, 9))
+    >>> found = pilot.estimate(x, recordings, x, x[:, 0] + rng.normal(size=60), rank=2, draws=20)
+    >>> found.count, found.latent_dims, found.problem.input_dim
+    (20, {2: 1.0}, 6)
+
+    **Arguments**
 
     - `problem`: the draw nearest to the medians of all numbers, a `Problem` for every closed form.
     - `draws`: problems that are as likely as the pilot allows. Those of one latent dimension are
       one `Problem`, whose arrays have a leading axis: map over it with `jax.lax.map`.
     - `n_brain`, `n_task`: rows of the pilot, those that depend on each other counted as fewer.
     - `notes`: what to doubt, in words.
+
+    **Raises**
+
+    Nothing: `estimate` and `read_study` check what they put in.
+
+    **Source**
+
+    Ours: docs/theory.md, "From a pilot".
     """
 
     problem: Problem

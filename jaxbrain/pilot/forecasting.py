@@ -22,15 +22,19 @@ class Forecast(NamedTuple):
 
     **Fields**
 
-    Of the broadcast shape of the two numbers of samples, each with `_low` and `_high`:
+    Of the broadcast shape of the two numbers of samples:
 
-    - `value`: labels that the recordings are worth to BEFS against ridge regression, as `value`
-      returns them; `exchange_rate`, labels for each recording; `savings`, share of the labels.
-    - `information_value`: with both penalties of BEFS at their best.
-    - `risk`: of BEFS at its best penalty; `ridge_risk`: of ridge regression on the labels alone.
-
-    And `probability`, that the information value is more than a hundredth of the labels, and
-    `encoding_penalty`, at which all this is.
+    - `n_brain`, `n_task`: the sizes asked for.
+    - `value`, `value_low`, `value_high`: labels that the recordings are worth to BEFS against ridge
+      regression, as `jaxbrain.value` returns them.
+    - `exchange_rate`, `exchange_rate_low`, `exchange_rate_high`: these labels for each recording.
+    - `savings`, `savings_low`, `savings_high`: the share of all labels that they are.
+    - `information_value`, `information_value_low`, `information_value_high`: labels that they are
+      worth with both penalties of BEFS at their best.
+    - `risk`, `risk_low`, `risk_high`: of BEFS at its best penalty.
+    - `ridge_risk`, `ridge_risk_low`, `ridge_risk_high`: of ridge regression on the labels alone.
+    - `probability`: that the information value is more than a hundredth of the labels.
+    - `encoding_penalty`: at which all this is.
     """
 
     n_brain: np.ndarray

@@ -21,7 +21,14 @@ _ROUNDING = 1e-6
 
 
 class Costs(NamedTuple):
-    """Prices, in the currency of the budget: of a recording, of a label, and what is due once."""
+    """Prices, in the currency of the budget.
+
+    **Fields**
+
+    - `brain`: of a recording.
+    - `task`: of a label.
+    - `fixed_brain`, `fixed_task`: due as soon as there is one of them.
+    """
 
     brain: float
     task: float

@@ -33,7 +33,7 @@ def test_a_pilot_writes_a_study_that_is_read_as_it_was_told(arrays, tmp_path, ca
     for name, number in study.estimate.numbers.items():
         told = answer["numbers"][name]
         assert (told["value"], told["low"], told["high"]) == tuple(number), name
-    assert answer["latent_dims"] == {"2": 1.0}
+    assert answer["latent_dims"] == [{"latent_dim": 2, "share": 1.0}]
 
 
 def test_it_tells_a_table_and_how_to_go_on(arrays, tmp_path, capsys):

@@ -49,7 +49,9 @@ def as_json(answer: PilotAnswer, about: list[str], out: Path | None) -> str:
             name: dict(zip(("value", "low", "high"), number, strict=True))
             for name, number in answer.numbers.items()
         },
-        "latent_dims": {str(k): share for k, share in answer.latent_dims.items()},
+        "latent_dims": [
+            {"latent_dim": k, "share": share} for k, share in answer.latent_dims.items()
+        ],
         "n_brain": answer.n_brain,
         "n_task": answer.n_task,
         "targets": answer.targets,
