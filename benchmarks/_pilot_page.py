@@ -67,10 +67,8 @@ def _table(settings: list[dict[str, Any]]) -> str:
 def _words(setting: dict[str, Any]) -> str:
     if "violated" in setting:
         return setting["violated"]
-    said = [
-        f"{setting[name]} {word}" for name, word in _SAID.items() if name in ("n_brain", "n_task")
-    ]
-    said += [f"{word} {setting[name]}" for name, word in _SAID.items() if name in setting][2:]
+    said = [f"{setting['n_brain']} recordings", f"{setting['n_task']} labels"]
+    said += [f"{word} {setting[name]}" for name, word in _SAID.items() if name in setting]
     said += ["1/i spectrum"] if "exponent" in setting else []
     said += ["rank estimated"] if "rank" in setting else []
     return ", ".join(said)

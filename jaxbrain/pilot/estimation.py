@@ -12,7 +12,14 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from .._checks import as_integer, check_key
+from .._checks import (
+    as_floats,
+    as_integer,
+    check_finite,
+    check_key,
+    check_known,
+    check_shape,
+)
 from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Whole
 from ..models import Problem
@@ -233,14 +240,11 @@ def evidence_of(
     if x_brain.shape == x_task.shape and np.array_equal(x_brain, x_task):
         sets = [x_brain]
     if inputs is not None:
-        more = np.asarray(inputs, float)
-        if more.ndim != 2 or more.shape[1] != d or not np.all(np.isfinite(more)):
-            problems.append(
-                f"inputs must be numbers of shape (n, {d}), as brain_inputs, but has shape "
-                f"{more.shape}, or holds NaN"
-            )
-        else:
-            sets.append(more)
+        check_known(inputs=inputs)
+        (more,) = as_floats(inputs=inputs)
+        check_shape("inputs", more, ("n", d), "a column for each of brain_inputs")
+        check_finite("inputs", more)
+        sets.append(np.asarray(more, float))
     if problems:
         raise PilotError(problems)
     axes = inputs_of(np.concatenate([rows - rows.mean(axis=0) for rows in sets]))

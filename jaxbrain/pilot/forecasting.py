@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
-from .._checks import check_broadcast, check_kind
+from .._checks import as_floats, check_broadcast, check_kind, check_known
 from .._typing import Real
 from ..theory import optimal_encoding_penalty
 from .estimates import PilotEstimate
@@ -95,8 +94,10 @@ def forecast(estimate: PilotEstimate, n_brain: Real, n_task: Real) -> Forecast:
     Closed forms: docs/theory.md, "Inputs of any covariance"; draws: "From a pilot".
     """
     check_kind("estimate", estimate, PilotEstimate, "pass what pilot.estimate returns")
-    check_broadcast(n_brain=jnp.asarray(n_brain), n_task=jnp.asarray(n_task))
-    n_brain, n_task = np.broadcast_arrays(np.asarray(n_brain, float), np.asarray(n_task, float))
+    check_known(n_brain=n_brain, n_task=n_task)
+    sizes = as_floats(n_brain=n_brain, n_task=n_task)
+    check_broadcast(n_brain=sizes[0], n_task=sizes[1])
+    n_brain, n_task = np.broadcast_arrays(*map(np.asarray, sizes))
     # It also says where the closed forms are not to be trusted.
     penalty = np.asarray(
         optimal_encoding_penalty(estimate.problem, n_brain, n_task, estimator="befs")
@@ -106,7 +107,7 @@ def forecast(estimate: PilotEstimate, n_brain: Real, n_task: Real) -> Forecast:
     of_draws = {
         "value": value,
         "exchange_rate": value / n_brain,
-        "savings": value / (n_task + value),
+        "savings": _share(value, n_task),
         "information_value": found["information_value"],
         "risk": found["risk"],
         "ridge_risk": found["ridge_risk"],
@@ -114,6 +115,13 @@ def forecast(estimate: PilotEstimate, n_brain: Real, n_task: Real) -> Forecast:
     fields = {}
     for name, values in of_draws.items():
         low, high = ends(values)
-        fields |= {name: np.median(values, axis=0), f"{name}_low": low, f"{name}_high": high}
+        middle = np.quantile(values, 0.5, axis=0, method="nearest")
+        fields |= {name: middle, f"{name}_low": low, f"{name}_high": high}
     helps = np.mean(found["information_value"] > _NOTHING * n_task, axis=0)
     return Forecast(n_brain, n_task, **fields, probability=helps, encoding_penalty=penalty)
+
+
+def _share(value: np.ndarray, n_task: np.ndarray) -> np.ndarray:
+    """Of all labels; without limit where labels alone predict as well with none."""
+    total = n_task + value
+    return np.where(total > 0, value / np.where(total > 0, total, 1.0), -np.inf)

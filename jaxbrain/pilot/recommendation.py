@@ -7,7 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from .._arguments import Baseline, Estimator
-from .._checks import as_floats, check_finite, check_kind, check_positive, check_shape
+from .._checks import (
+    as_floats,
+    check_finite,
+    check_kind,
+    check_known,
+    check_positive,
+    check_shape,
+)
 from .._typing import Real
 from ..budget import optimal_allocation
 from .estimates import PilotEstimate
@@ -108,6 +115,7 @@ def recommend(
     if not isinstance(costs, tuple) or not 2 <= len(costs) <= 4:
         raise ValueError("costs must be a Costs: prices of a recording and of a label")
     prices = Costs(*costs)
+    check_known(budget=budget, costs=costs)
     checked = as_floats(budget=budget, **prices._asdict())
     for name, value in zip(("budget", *Costs._fields), checked, strict=True):
         check_shape(name, value, (), "one amount of money")
