@@ -170,6 +170,11 @@ def _values(problems: Any, n_brain: Any, n_task: Any, penalty: Any) -> Any:
     return jax.lax.map(lambda p: value(p, n_brain, n_task, encoding_penalty=penalty), problems)
 
 
+def share(value: Any, n_task: float) -> Any:
+    """Of all labels, those that recordings are worth; −10 where that is without limit."""
+    return np.maximum(value / np.maximum(value + n_task, 1e-9), -10.0)
+
+
 def pilots_of(number: int, first: int, last: int) -> list[dict[str, list[float]]]:
     """Of each pilot in one setting: of each number the truth, and its low, middle and high end."""
     from jaxbrain import optimal_encoding_penalty, pilot
@@ -203,11 +208,11 @@ def pilots_of(number: int, first: int, last: int) -> list[dict[str, list[float]]
             worth = worth_over_draws(estimate, *sizes, float(penalty))["information_value"]
             of_draws["information_value"] = np.maximum(worth - 0.01 * sizes[1], 0.0)
             truth = truth | {"information_value": 0.0}
-        of_draws["savings"] = of_draws["value"] / (of_draws["value"] + sizes[1])
-        here = truth | {"value": value, "savings": value / (value + sizes[1])}
+        of_draws["savings"] = share(of_draws["value"], sizes[1])
+        here = truth | {"value": value, "savings": float(share(value, sizes[1]))}
         found.append(
             {
-                name: [here[name], *np.quantile(x, [0.025, 0.5, 0.975]).tolist()]
+                name: [here[name], *np.quantile(x, [0.025, 0.5, 0.975], method="nearest").tolist()]
                 for name, x in of_draws.items()
             }
         )

@@ -19,6 +19,7 @@ from .._checks import (
     check_key,
     check_known,
     check_shape,
+    kind_of,
 )
 from .._threads import with_one_blas_thread
 from .._typing import AnyArray, Whole
@@ -151,6 +152,8 @@ def estimate(
     rank, block, draws = _checked(rank, block, draws)
     key = jr.key(0) if key is None else key
     check_key(key)
+    if progress is not None and not callable(progress):
+        raise ValueError(f"progress must be a function, but it is {kind_of(progress)}")
     evidence = evidence_of(
         brain_inputs,
         recordings,

@@ -342,7 +342,9 @@ def labels_for(stage: Stage, risk: Array) -> Array:
         there = at_best_penalty(stage, jnp.exp(log_labels)).risk / wanted - 1
         return jnp.where(beyond > 0, there, log_labels - start)
 
-    found = jnp.exp(implicit_root(excess, start, scale=1.0))
+    # A few labels take little off the error: what it says of their number is rounded as much more.
+    rounded = 16 * jnp.maximum(wanted / (stage.total_power - wanted), 1.0)
+    found = jnp.exp(implicit_root(excess, start, scale=rounded))
     share = (stage.total_power - wanted) / jnp.where(few, stage.total_power - at_one, 1.0)
     found = jnp.where(many, beyond_most, jnp.where(few, share, found))
     return jnp.where(hopeless, 0.0, found)

@@ -389,3 +389,17 @@ def test_loud_channels_leave_ridge():
         )
         banded = jb.banded_ridge_risk(problem, 42, labels, encoding_penalty=1e-6)
         np.testing.assert_allclose(banded, jb.ridge_risk(problem, labels), rtol=2e-3)
+
+
+@pytest.mark.parametrize(("task_snr", "key"), [(0.05, 0), (0.05, 1), (0.13, 1)])
+def test_a_few_labels_of_a_noisy_task_are_counted(task_snr, key):
+    """They take a thousandth off the error, by which Newton's method could not end."""
+    problem = jb.Problem.power_law(40, 1.0, 4, task_snr, 0.45, 0.3, key=jax.random.key(key))
+    risks = 1 - jnp.geomspace(1e-3, 0.2, 200)
+    labels = value_of_cells(problem, risks, jnp.zeros_like(risks), "ridge")
+    assert jnp.all(jnp.isfinite(labels))
+    assert jnp.all(jnp.diff(labels) > 0)
+    several = labels > 1.5
+    np.testing.assert_allclose(
+        1 - jb.ridge_risk(problem, labels[several]), 1 - risks[several], rtol=1e-6
+    )
