@@ -254,7 +254,10 @@ def evidence_of(
     white = axes.white(x_brain), axes.white(x_task)
     y = y - y.mean(axis=0)
     if y.shape[1] > 1:
-        y = y / np.maximum(y.std(axis=0), 1e-300)
+        # Targets that go together would count as so many witnesses of what they share: their
+        # principal components take their place, which have the same powers in all.
+        rows, strengths, _ = np.linalg.svd(y / np.maximum(y.std(axis=0), 1e-300), False)
+        y = (rows * strengths)[:, strengths > 1e-6 * strengths[0]]
     r = data.recordings - data.recordings.mean(axis=0)
     scales = axes.scales(1.0)
     brain, task = (turned(rows * scales) for rows in white)
@@ -338,14 +341,14 @@ def problems_of(
         directions = white @ inverse @ turn
         noise_of_labels = draw.task_noise
         if t > 1:
-            unit = jnp.sum(weights**2, axis=0) + noise_of_labels
-            weights, noise_of_labels = weights / jnp.sqrt(unit)[None], noise_of_labels / unit
+            unit = jnp.sum(weights**2) + jnp.sum(noise_of_labels)
+            weights, noise_of_labels = weights / jnp.sqrt(unit), noise_of_labels / unit
         inside = directions.T @ weights
         outside = weights - directions @ inside
         # Of several targets, each of variance 1, the one with their mean powers, and the signs of
-        # the first.
-        told = jnp.sqrt(jnp.mean(inside**2, axis=1)) * jnp.sign(inside[:, 0])
-        missed = jnp.sqrt(jnp.mean(outside**2, axis=1)) * jnp.sign(outside[:, 0])
+        # their first principal component.
+        told = jnp.sqrt(jnp.sum(inside**2, axis=1)) * jnp.sign(inside[:, 0])
+        missed = jnp.sqrt(jnp.sum(outside**2, axis=1)) * jnp.sign(outside[:, 0])
         power = jnp.sum(missed**2)
         missed = missed - directions @ (directions.T @ missed)
         missed = missed * jnp.sqrt(power / jnp.sum(missed**2))
@@ -359,7 +362,7 @@ def problems_of(
             recording_noise=jnp.ones_like(power),
             aligned_power=jnp.outer(told, told),
             misaligned_power=power,
-            task_noise=jnp.mean(noise_of_labels),
+            task_noise=jnp.sum(noise_of_labels),
             geometry=InputGeometry(variances, directions, directions @ told + missed),
         )
 
