@@ -49,6 +49,8 @@ _BURN, _THIN = 300, 4
 _MOST_DISAGREEMENT = 1.2
 # Recordings a latent below which intervals of its noise were seen to fail: docs/pilots.md.
 _FEW = 8.0
+# Targets that say as much as so many times fewer are warned of.
+_MOST_ALIKE = 1.5
 
 
 class Evidence(NamedTuple):
@@ -254,18 +256,17 @@ def evidence_of(
     white = axes.white(x_brain), axes.white(x_task)
     y = y - y.mean(axis=0)
     if y.shape[1] > 1:
-        # Targets that go together would count as so many witnesses of what they share: their
-        # principal components take their place, which have the same powers in all.
-        rows, strengths, _ = np.linalg.svd(y / np.maximum(y.std(axis=0), 1e-300), False)
-        y = (rows * strengths)[:, strengths > 1e-6 * strengths[0]]
+        y = y / np.maximum(y.std(axis=0), 1e-300)
     r = data.recordings - data.recordings.mean(axis=0)
     scales = axes.scales(1.0)
     brain, task = (turned(rows * scales) for rows in white)
     r = standardised(brain, r)
+    left = residuals_of(task, y)[0]
     effects = (
         design_effect(white[0], residuals_of(brain, r)[0], units[0]),
-        design_effect(white[1], residuals_of(task, y)[0], units[1]),
+        design_effect(white[1], left, units[1]),
     )
+    notes += _of_targets(left)
     exponents, likely = exponents_of(axes, white, (leading_channels(brain, r), y))
     if rank is None:
         best = axes.scales(exponents[np.argmax(likely)])
@@ -273,6 +274,22 @@ def evidence_of(
     else:
         dims = (np.arange(1, rank + 1) == rank).astype(float)
     return Evidence(axes, dims, exponents, likely, r, y, white, effects, tuple(notes))
+
+
+def _of_targets(left: np.ndarray) -> list[str]:
+    """What to doubt where the noises of several targets go together."""
+    rows, t = left.shape
+    if t == 1:
+        return []
+    correlations = np.corrcoef(left.T) - np.eye(t)
+    alike = np.sum(correlations**2) / (t * (t - 1)) - 1 / (rows - 1)
+    together = 1 + (t - 1) * max(alike, 0.0)
+    if not together > _MOST_ALIKE:
+        return []
+    return [
+        f"the {t} targets go together and say no more than {t / together:.0f} would: intervals are "
+        "too narrow, and what targets share passes for what recordings reach; pass fewer of them"
+    ]
 
 
 def chains_of(evidence: Evidence) -> list[tuple[int, float]]:
@@ -341,14 +358,14 @@ def problems_of(
         directions = white @ inverse @ turn
         noise_of_labels = draw.task_noise
         if t > 1:
-            unit = jnp.sum(weights**2) + jnp.sum(noise_of_labels)
-            weights, noise_of_labels = weights / jnp.sqrt(unit), noise_of_labels / unit
+            unit = jnp.sum(weights**2, axis=0) + noise_of_labels
+            weights, noise_of_labels = weights / jnp.sqrt(unit)[None], noise_of_labels / unit
         inside = directions.T @ weights
         outside = weights - directions @ inside
         # Of several targets, each of variance 1, the one with their mean powers, and the signs of
-        # their first principal component.
-        told = jnp.sqrt(jnp.sum(inside**2, axis=1)) * jnp.sign(inside[:, 0])
-        missed = jnp.sqrt(jnp.sum(outside**2, axis=1)) * jnp.sign(outside[:, 0])
+        # the first.
+        told = jnp.sqrt(jnp.mean(inside**2, axis=1)) * jnp.sign(inside[:, 0])
+        missed = jnp.sqrt(jnp.mean(outside**2, axis=1)) * jnp.sign(outside[:, 0])
         power = jnp.sum(missed**2)
         missed = missed - directions @ (directions.T @ missed)
         missed = missed * jnp.sqrt(power / jnp.sum(missed**2))
@@ -362,7 +379,7 @@ def problems_of(
             recording_noise=jnp.ones_like(power),
             aligned_power=jnp.outer(told, told),
             misaligned_power=power,
-            task_noise=jnp.sum(noise_of_labels),
+            task_noise=jnp.mean(noise_of_labels),
             geometry=InputGeometry(variances, directions, directions @ told + missed),
         )
 
