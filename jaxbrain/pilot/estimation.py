@@ -50,7 +50,7 @@ _MOST_DISAGREEMENT = 1.2
 # Recordings a latent below which intervals of its noise were seen to fail: docs/pilots.md.
 _FEW = 8.0
 # Targets that say as much as so many times fewer are warned of.
-_MOST_ALIKE = 1.5
+_MOST_ALIKE = 2.0
 
 
 class Evidence(NamedTuple):
