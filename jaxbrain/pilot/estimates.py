@@ -32,7 +32,9 @@ class Measured(NamedTuple):
     @classmethod
     def of(cls, draws: AnyArray) -> Measured:
         """Those of draws of a number; NaN where one of them is none."""
-        low, value, high = np.quantile(np.asarray(draws, float), [0.025, 0.5, 0.975])
+        # Between two draws there may be nothing, where one is infinite.
+        ends = np.quantile(np.asarray(draws, float), [0.025, 0.5, 0.975], method="nearest")
+        low, value, high = ends
         return cls(float(value), float(low), float(high))
 
 
