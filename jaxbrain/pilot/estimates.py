@@ -32,9 +32,10 @@ class Measured(NamedTuple):
     @classmethod
     def of(cls, draws: AnyArray) -> Measured:
         """Those of draws of a number; NaN where one of them is none."""
+        numbers = np.asarray(draws, float)
         # Between two draws there may be nothing, where one is infinite.
-        ends = np.quantile(np.asarray(draws, float), [0.025, 0.5, 0.975], method="nearest")
-        low, value, high = ends
+        method = "linear" if np.all(np.isfinite(numbers)) else "nearest"
+        low, value, high = np.quantile(numbers, [0.025, 0.5, 0.975], method=method)
         return cls(float(value), float(low), float(high))
 
 

@@ -42,7 +42,8 @@ def oracle(kind, inputs, targets, encoder, penalty=OUTSIDE, inside=INSIDE):
     if kind == "encoder":
         prior = prior + D / np.sum(encoder**2) * encoder @ encoder.T / inside
     root = np.linalg.cholesky(prior)
-    fitted = LogisticRegression(C=1 / len(inputs), solver="newton-cg", tol=1e-12)
+    # At a gradient of 1e-12 its line search may warn, on some machines, that rounding stops it.
+    fitted = LogisticRegression(C=1 / len(inputs), solver="newton-cg", tol=1e-9)
     fitted.fit(inputs @ root, targets)
     return (root @ fitted.coef_.T), fitted.intercept_
 
