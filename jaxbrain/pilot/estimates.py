@@ -102,13 +102,10 @@ class PilotEstimate(eqx.Module):
         }
 
 
+@eqx.filter_jit
 def numbers_of(draws: Problem) -> dict[str, jax.Array]:
     """The numbers that a study file names, of each of the draws of one latent dimension."""
-    return _numbers(draws)
 
-
-@eqx.filter_jit
-def _numbers(draws: Problem) -> dict[str, jax.Array]:
     def of_one(problem: Problem) -> dict[str, jax.Array]:
         k, dtype = problem.latent_dim, problem.task_noise.dtype
         geometry = problem.known_geometry

@@ -132,7 +132,7 @@ def estimate(
     - `brain_groups`, `task_groups`: names of the groups within which rows depend on each other,
       shape (n_brain,) and (n_task,). Equal inputs are a group without being told.
     - `block`: that many consecutive rows depend on each other, as in time series.
-    - `draws`: how many.
+    - `draws`: how many, rounded up to a multiple of the four chains.
     - `key`: of the draws; `jax.random.key(0)` by default.
     - `progress`: called with the number of chains that are done, and of all.
 
@@ -185,7 +185,7 @@ def estimate(
             jnp.asarray(evidence.inputs.variances),
             jnp.asarray(float(evidence.inputs.rows)),
             k,
-            recordings_of(recordings),
+            evidence.recordings.shape[1],
         )
         found.setdefault(k, []).append(problems)
         if progress is not None:
@@ -197,11 +197,6 @@ def _checked(rank: Whole | None, block: Whole, draws: Whole) -> tuple[int | None
     if rank is not None:
         rank = as_integer("rank", rank, 1)
     return rank, as_integer("block", block, 1), as_integer("draws", draws, 20)
-
-
-def recordings_of(recordings: AnyArray) -> int:
-    """Number of channels."""
-    return np.shape(recordings)[1]
 
 
 def evidence_of(

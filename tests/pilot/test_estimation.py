@@ -286,3 +286,12 @@ def test_everything_wrong_with_the_arrays_is_told_at_once():
         pilot.estimate(x, x, x, x[:, 0], draws=3)
     with pytest.raises(ValueError, match="recordings"):
         pilot.estimate(x, x[:9], x, x[:, 0])
+
+
+def test_channels_that_are_left_out_are_not_counted():
+    arrays = simulated(whole({"n_brain": 40, "n_task": 30}), np.random.default_rng(3))
+    given = [arrays[name] for name in GIVEN]
+    given[1] = np.concatenate([given[1], np.ones((40, 3))], axis=1)
+    found = pilot.estimate(*given, 4, draws=20)
+    assert found.problem.recording_dim == 40
+    assert any("constant" in note for note in found.notes)
